@@ -1,0 +1,191 @@
+"""The codec: bytes to envelope and back, as JSON.
+
+Laws: a body stays raw until a handler's type is known; an outgoing message is
+encoded once, inside its sender's own error boundary. Knows nothing of sockets.
+The keys and their order are those of docs/protocol.md, "The envelope".
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from .errors import BadBody, BadMessage, EncodeError
+from .message import ACTION_LENGTH, GLOBAL_ROOM, Message
+
+_Action = Annotated[str, Meta(min_length=1, max_length=ACTION_LENGTH)]
+# Beyond 2^53 JavaScript reads another integer than was written.
+_Id = Annotated[str, Meta(min_length=1, max_length=ACTION_LENGTH)] | Annotated[int, Meta(ge=-(2**53), le=2**53)]
+
+__all__ = [
+    "EMPTY",
+    "Envelope",
+    "Raw",
+    "Struct",
+    "body_decoder",
+    "decode",
+    "decode_body",
+    "encode",
+    "encode_body",
+    "to_message",
+]
+
+__all__ = [
+    "EMPTY",
+    "Envelope",
+    "Raw",
+    "Struct",
+    "body_decoder",
+    "decode",
+    "decode_body",
+    "encode",
+    "encode_body",
+    "to_message",
+]
+
+EMPTY: Final = Raw(b"{}")
+
+
+class Envelope(Struct, gc=False):
+    """A message as received; who sent it is known from where it came, never from what it says."""
+
+    action: _Action
+    message_body: Raw = EMPTY
+    IsTargetClient: bool | None = False
+    target: str | None = GLOBAL_ROOM  # JSON null counts as absent, as it does in Go
+    id: _Id | None = None
+    timeout: Annotated[float, Meta(ge=0)] | None = None  # seconds
+
+
+class _Outgoing(Struct, omit_defaults=True, gc=False):
+    """A message as sent. The first five have no defaults, so they are always written, in this order."""
+
+    action: str
+    message_body: Raw
+    IsTargetClient: bool
+    target: str
+    sender: str
+    id: str | int | None = None
+    timeout: float | None = None
+    room: str | None = None
+
+
+class _OnlyId(Struct):
+    id: _Id | None = None
+
+
+_decode_envelope = msgspec.json.Decoder(Envelope).decode
+_decode_id = msgspec.json.Decoder(_OnlyId).decode
+_decode_any = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+# What msgspec raises on bad input: DecodeError is not all of it.
+_DECODE_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def decode(payload: bytes) -> Envelope:
+    """Read one message; `BadMessage` when it is none."""
+    try:
+        if not payload.isascii():
+            payload.decode()  # msgspec does not look into a raw body, and it goes to others as it is
+        return _decode_envelope(payload)
+    except _DECODE_FAILURES as exc:
+        text, path = _explain(exc)
+        try:
+            id = _decode_id(payload).id
+        except _DECODE_FAILURES:
+            id = None
+        raise BadMessage(text, path=path, id=id) from None
+
+
+def to_message(envelope: Envelope, sender: str) -> Message:
+    """Return the message as handlers see it, with its body decoded; `BadBody` when that fails."""
+    return Message(
+        action=envelope.action,
+        body=decode_body(envelope.message_body),
+        target=envelope.target or GLOBAL_ROOM,
+        target_client=bool(envelope.IsTargetClient),
+        sender=sender,
+        id=envelope.id,
+    )
+
+
+def body_decoder(type_: Any) -> Callable[[Raw], Any]:  # Any: whatever msgspec can build from JSON
+    """Return a function that reads a raw body as `type_` and raises `BadBody` with the place that is wrong."""
+    decode_typed = msgspec.json.Decoder(type_).decode
+
+    def read(body: Raw) -> Any:
+        try:
+            return decode_typed(body)
+        except _DECODE_FAILURES as exc:
+            text, path = _explain(exc)
+            raise BadBody(text, path=path) from None
+
+    return read
+
+
+decode_body: Final = body_decoder(Any)
+
+
+def encode_body(body: object) -> Raw:
+    """Write a body as JSON, once; `EncodeError` when it cannot be (an unknown type, NaN, a lone surrogate)."""
+    if isinstance(body, Raw):
+        return body
+    try:
+        encoded = _encode(body)
+        # msgspec writes NaN and Infinity as null without a word; a null is rare enough to look at the body again.
+        if b"null" in encoded and _has_non_finite(body):
+            raise EncodeError("a body holds NaN or Infinity, which JSON has not: send None or a string instead")
+    except (TypeError, ValueError, RecursionError, OverflowError) as exc:
+        if isinstance(exc, EncodeError):
+            raise
+        raise EncodeError(f"a body of type {type(body).__name__} cannot be written as JSON: {exc}") from exc
+    return Raw(encoded)
+
+
+def encode(
+    action: str,
+    body: Raw,
+    target: str,
+    sender: str,
+    *,
+    target_client: bool = False,
+    id: str | int | None = None,
+    timeout: float | None = None,
+    room: str | None = None,
+) -> bytes:
+    """Write one message; `EncodeError` when a name holds a lone surrogate."""
+    try:
+        return _encode(_Outgoing(action, body, target_client, target, sender, id, timeout, room))
+    except UnicodeEncodeError as exc:
+        raise EncodeError(f"the message {action!r} to {target!r} cannot be written as UTF-8: {exc}") from exc
+
+
+_PLACE: Final = re.compile(r"^(.*) - at `(.*)`$", re.DOTALL)
+
+
+def _explain(exc: Exception) -> tuple[str, str | None]:
+    """Turn a decoder's failure into (what is wrong, the JSON path to it)."""
+    if isinstance(exc, RecursionError):
+        return "nested too deeply", None
+    if isinstance(exc, UnicodeDecodeError):
+        return "not UTF-8", None
+    found = _PLACE.match(str(exc))
+    return (found[1], found[2]) if found else (str(exc), None)
+
+
+def _has_non_finite(value: object) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, Mapping):
+        return any(_has_non_finite(each) for pair in value.items() for each in pair)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(_has_non_finite, value))
+    if isinstance(value, Struct):
+        return any(_has_non_finite(getattr(value, name)) for name in value.__struct_fields__)
+    # attrs classes and dataclasses
+    fields = getattr(value, "__attrs_attrs__", None) or getattr(value, "__dataclass_fields__", {}).values()
+    return any(_has_non_finite(getattr(value, field.name, None)) for field in fields)

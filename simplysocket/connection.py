@@ -1,0 +1,350 @@
+"""The connection: one client's wire, from the handshake to the end.
+
+Laws:
+- Only the connection writes to its wire, and only whole frames, each in one step.
+- The read pump never runs user code and never waits for the peer to read.
+- Closing is a state, never an await: the read pump goes on and waits for the peer's Close.
+- Behind a received Close nothing is handled; behind our own nothing more is sent.
+
+trio-websocket speaks the handshake and the odd lane (pings, fragments, Close);
+it is given a stream of ours and never sees the socket. Knows nothing of rooms.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+
+import trio
+import trio.abc
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+
+from .bell import Bell
+from .buckets import Bucket
+from .errors import CloseCode
+from .frames import PING, Kind, Odd, Splitter, close_frame, control_frame
+from .limits import Limits
+from .metrics import Metrics
+from .outbox import Outbox
+from .wire import Wire
+
+logger = logging.getLogger("simplysocket.connection")
+
+_CLOSE_BYTE = 0x88  # the first byte of a Close frame
+_PING_FRAME = control_frame(PING)
+
+
+class Connection:
+    """One WebSocket. `run` is its life; `deliver` and `close` may be called from any task and never wait."""
+
+    __slots__ = (
+        "_bell",
+        "_blocked",
+        "_controls",
+        "_heard",
+        "_library",
+        "_limits",
+        "_metrics",
+        "_outbox",
+        "_peer_closed",
+        "_pinged",
+        "_quiet_seconds",
+        "_scope",
+        "_send",
+        "_wire",
+        "close_code",
+        "close_reason",
+        "is_open",
+    )
+
+    def __init__(self, wire: Wire, limits: Limits, metrics: Metrics) -> None:
+        self._wire = wire
+        self._limits = limits
+        self._metrics = metrics
+        self._send = wire.send_now
+        self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
+        self._bell = Bell()  # the write pump's
+        self._controls = Bucket(limits.controls_per_second, limits.controls_burst, trio.current_time())
+        self._library = _LibraryStream(self)
+        self._scope: trio.CancelScope | None = None
+        self._peer_closed = False
+        self._blocked = False  # the outbox must be looked at before anything is sent: it holds something, or is sealed
+        self.is_open = True  # False: the outbox is sealed, behind our Close nothing goes out
+        self.close_code = 0  # why it ended, once it has; what we sent, or what the peer sent first
+        self.close_reason = ""
+        # for the heartbeat
+        self._heard = True  # since its last round
+        self._quiet_seconds = 0.0
+        self._pinged = False
+
+    async def run(self, head: bytes, subprotocol: str | None, opened: Callable[[], Callable[[bytes], None]]) -> None:
+        """Shake hands, pump until the end, and leave the wire closed.
+
+        `head` is the request as the front door wrote it anew; `opened` is called
+        once the handshake is done and returns what takes each message, as the
+        bytes of its payload; it never waits and never raises.
+        """
+        self._library.head = head
+        try:
+            async with trio.open_nursery() as nursery:
+                self._scope = nursery.cancel_scope
+                request = await wrap_server_stream(
+                    nursery, self._library, max_message_size=self._limits.message_bytes or 2**63
+                )
+                websocket = await request.accept(subprotocol=subprotocol)
+                self._library.websocket = websocket
+                nursery.start_soon(self._write_pump)
+                await self._read_pump(websocket, opened())
+                nursery.cancel_scope.cancel()
+        except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the peer is gone without a Close
+        except* Exception:
+            logger.exception("a connection failed and is closed with %d", CloseCode.INTERNAL)
+            self._send_close_at_once(CloseCode.INTERNAL)
+        finally:
+            if self.is_open and not self.close_code:
+                # Cancelled from outside, without a drain: what can be said is said in one write.
+                self._send_close_at_once(CloseCode.SHUTDOWN)
+            self.is_open = False
+            self._blocked = True
+            self._outbox.clear()
+            await self._wire.aclose()
+
+    # --- sending
+
+    def deliver(self, data: bytes, frames: Sequence[bytes], start: int = 0) -> None:
+        """Send frames[start:], which `data` holds joined; what the wire does not take at once waits in the outbox.
+
+        The hot path of every fan-out: one call and one system call per member and tick.
+        """
+        if self._blocked:
+            self._queue(frames, start)
+            return
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._cut(CloseCode.ABNORMAL)
+            return
+        if sent != len(data):
+            self._keep_rest(frames, start, sent)
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Say goodbye behind all that waits, then end: at the peer's Close, or after `close_seconds`."""
+        if self.is_open:
+            self._seal(code, reason, close_frame(code, reason))
+
+    def beat(self, seconds: float) -> None:
+        """Note that a round of the heartbeat, of so many seconds, has passed: ask for a sign of life, or give up."""
+        limits = self._limits
+        if self._heard:
+            self._heard = self._pinged = False
+            self._quiet_seconds = 0.0
+            return
+        self._quiet_seconds += seconds
+        if limits.silence_seconds is not None and self._quiet_seconds >= limits.silence_seconds:
+            self.close(CloseCode.SILENT, "nothing was heard")
+        elif limits.ping_seconds is not None and self._quiet_seconds >= limits.ping_seconds and not self._pinged:
+            self._pinged = True
+            if not self._blocked:  # with output waiting, its write deadline is the better test
+                self.deliver(_PING_FRAME, (_PING_FRAME,))
+
+    @property
+    def why_it_ended(self) -> str:
+        """The reason in a word, for `on_leave`: what was said, or the name of what happened."""
+        if self.close_code in (CloseCode.APPLICATION, *range(4000, 5000)):
+            return self.close_reason or "closed"
+        if self.close_code >= CloseCode.APPLICATION:
+            return CloseCode(self.close_code).name.lower().replace("_", "-")
+        return "disconnected"
+
+    def _queue(self, frames: Sequence[bytes], start: int) -> None:
+        if not self.is_open:
+            self._metrics.frames_dropped += len(frames) - start
+            return
+        dropped = self._outbox.dropped
+        fits = self._outbox.put(frames, start)
+        self._metrics.frames_dropped += self._outbox.dropped - dropped
+        if not fits:
+            self.close(CloseCode.SLOW, "too slow: the outbox is full")
+
+    def _keep_rest(self, frames: Sequence[bytes], start: int, sent: int) -> None:
+        """Keep what the wire did not take: the frame it has begun must be finished, the others may still be dropped."""
+        for at in range(start, len(frames)):
+            size = len(frames[at])
+            if sent < size:
+                if sent:
+                    self._outbox.begin(frames[at][sent:])
+                    at += 1
+                break
+            sent -= size
+        self._queue(frames, at)
+        self._blocked = self._outbox.size > 0 or not self.is_open
+        self._bell.ring()
+
+    def _seal(self, code: int, reason: str, frame: bytes) -> None:
+        """Send the Close behind what waits; from here on nothing else is sent, and the end has a deadline."""
+        self.close_code = code
+        self.close_reason = reason
+        if self._outbox.size:
+            self._outbox.append(frame)
+        else:
+            try:
+                sent = self._send(frame)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self._cut(code)
+                return
+            if sent < len(frame):
+                self._outbox.begin(frame[sent:])
+                self._bell.ring()
+        self.is_open = False
+        self._blocked = True
+        if self._scope is not None:
+            self._scope.deadline = min(self._scope.deadline, trio.current_time() + self._limits.close_seconds)
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        """End as soon as both have said Close and ours is on its way; the server closes first (RFC 6455, 7.1.1)."""
+        if self._peer_closed and not self.is_open and not self._outbox.size and self._scope is not None:
+            self._wire.send_eof()
+            self._scope.cancel()
+
+    def _cut(self, code: int) -> None:
+        """End now: the wire is broken or the peer takes nothing."""
+        self.close_code = self.close_code or code
+        self.is_open = False
+        self._blocked = True
+        self._outbox.clear()
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def _send_close_at_once(self, code: int) -> None:
+        """One non-blocking write of all that waits and a Close, whatever becomes of it."""
+        self.close_code = self.close_code or code
+        self._outbox.append(close_frame(code))
+        with contextlib.suppress(OSError):
+            self._send(self._outbox.next_bytes(2**63))
+
+    async def _write_pump(self) -> None:
+        outbox, limits = self._outbox, self._limits
+        while True:
+            while outbox.size:
+                with trio.move_on_after(limits.write_seconds) as deadline:
+                    sent = await self._wire.send_some(outbox.next_bytes(self._wire.chunk))
+                if deadline.cancelled_caught:
+                    self._cut(CloseCode.SLOW)
+                    return
+                outbox.sent(sent)
+            self._blocked = not self.is_open
+            self._end_if_done()
+            await self._bell.wait()
+
+    # --- receiving
+
+    async def _read_pump(self, websocket: WebSocketConnection, receive: Callable[[bytes], None]) -> None:
+        wire_receive = self._wire.receive
+        splitter = Splitter(self._limits.message_bytes, self._limits.fragments)
+        while True:
+            data = await wire_receive()
+            if not data:
+                self.close_code = self.close_code or CloseCode.ABNORMAL
+                return
+            self._heard = True
+            if splitter.is_done:
+                continue  # discarded until the peer closes or the deadline ends it
+            for item in splitter.feed(data):
+                if item.__class__ is bytes:
+                    if self.is_open:
+                        receive(item)
+                else:
+                    await self._odd(item, websocket, receive)  # type: ignore[arg-type]  # the class is checked above
+
+    async def _odd(self, odd: Odd, websocket: WebSocketConnection, receive: Callable[[bytes], None]) -> None:
+        """Hand a frame of the odd lane to the library, or end the connection for it."""
+        kind = odd.kind
+        if kind is Kind.CLOSE:
+            self._peer_closed = True
+            await self._library.put(odd.data)
+            self._end_if_done()
+        elif not self.is_open:
+            return
+        elif kind is Kind.TOO_BIG:
+            self.close(CloseCode.TOO_BIG, odd.data.decode())
+        elif kind is Kind.BAD_TEXT:
+            self.close(CloseCode.INVALID_DATA, "a text that is not UTF-8")
+        elif kind is Kind.BROKEN:
+            self.close(CloseCode.PROTOCOL_ERROR, "a frame against RFC 6455")
+        elif kind is Kind.CONTROL and not self._controls.take(1, trio.current_time()):
+            self.close(CloseCode.OVER_RATE, "too many pings")
+        else:
+            await self._library.put(odd.data)
+            if kind is Kind.LAST_FRAGMENT:
+                try:
+                    message = await websocket.get_message()
+                except ConnectionClosed:
+                    return  # not UTF-8: the library has given up and the Close is on its way
+                receive(message.encode() if isinstance(message, str) else message)
+
+    # --- what the library asks for
+
+    def send_for_library(self, data: bytes) -> None:
+        """Send what trio-websocket writes: the 101, pongs, and its answer to a Close."""
+        if data[0] != _CLOSE_BYTE:
+            self.deliver(data, (data,))
+        elif self.is_open:
+            self._seal(int.from_bytes(data[2:4], "big") or CloseCode.NORMAL, data[4:].decode(), data)
+
+    def library_gave_up(self, code: int) -> None:
+        """Say why, since trio-websocket ends without a Close frame when it refuses what it was given."""
+        self.close(code if code in (CloseCode.INVALID_DATA, CloseCode.TOO_BIG) else CloseCode.PROTOCOL_ERROR)
+
+
+class _LibraryStream(trio.abc.Stream):
+    """What trio-websocket takes for the peer: first the head, then only odd frames; its writes are whole frames."""
+
+    __slots__ = ("_connection", "_frames", "_is_closed", "_reader", "head", "websocket")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._frames: list[bytes] = []
+        self._reader = Bell()
+        self._is_closed = False
+        self.head = b""
+        self.websocket: WebSocketConnection | None = None
+
+    async def put(self, frame: bytes) -> None:
+        """Hand over one odd frame, and give the library its turn to judge it."""
+        self._frames.append(frame)
+        self._reader.ring()
+        while self._frames and not self._is_closed:
+            await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self.head:
+            head, self.head = self.head, b""
+            await trio.lowlevel.checkpoint()
+            return head
+        while not self._frames and not self._is_closed:
+            await self._reader.wait()
+        if self._is_closed:
+            await trio.lowlevel.checkpoint()
+            return b""
+        frame = b"".join(self._frames)
+        self._frames.clear()
+        return frame
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        # In one step behind the checkpoint: nothing can cut a frame in two.
+        await trio.lowlevel.checkpoint()
+        self._connection.send_for_library(bytes(data))
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        self._is_closed = True
+        closed = self.websocket.closed if self.websocket is not None else None
+        self._connection.library_gave_up(closed.code if closed is not None else CloseCode.PROTOCOL_ERROR)
+        await trio.lowlevel.checkpoint()

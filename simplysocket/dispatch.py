@@ -1,0 +1,227 @@
+"""Dispatch: from the bytes of one message to the inbox of its room, or to the answer that refuses it.
+
+Laws: runs in the read pump, so it never waits, never raises and never runs user
+code. Every message ends in an inbox or is answered.
+"""
+
+import heapq
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import trio
+
+from . import codec
+from .actions import Registry
+from .client import Client
+from .codec import Envelope
+from .errors import ActionError, BadBody, BadMessage, RoomClosed
+from .hub import Hub, Joining
+from .message import GLOBAL_ROOM, RESERVED_ACTIONS
+from .room import Room
+
+_LIST_MOST: Final = 100  # rooms in one answer of list-rooms
+_RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then
+
+
+class _RoomName(codec.Struct):
+    roomname: str | None = None
+
+
+class _ListRooms(codec.Struct):
+    after: str = ""
+
+
+_read_room_name: Final = codec.body_decoder(_RoomName)
+_read_list_rooms: Final = codec.body_decoder(_ListRooms)
+_read_options: Final = codec.body_decoder(dict[str, Any])
+
+
+class Dispatch:
+    """Sends every message of every client on its way."""
+
+    def __init__(self, hub: Hub, registry: Registry, *, direct: bool) -> None:
+        self._hub = hub
+        self._registry = registry
+        self._direct = direct
+        # Actions that mean something to the server itself; all but the reserved ones may be overridden.
+        self._special: dict[str, Callable[[Client, Envelope], bool | None]] = {
+            "join-room": self._join,
+            "leave-room": self._leave,
+            "who": self._who,
+            "list-rooms": self._list_rooms,
+            "ping": self._ping,
+            "cancel": self._cancel,
+            "reply": partial(self._answer, is_error=False),
+            "error": partial(self._answer, is_error=True),
+        }
+
+    def receive(self, client: Client, payload: bytes) -> None:
+        """Take one message from a client's connection: the hot path of everything that comes in."""
+        hub = self._hub
+        hub.metrics.messages_received += 1
+        try:
+            envelope = codec.decode(payload)
+        except BadMessage as exc:
+            if self._is_within_rate(client, len(payload), exc.id, ""):
+                client.refuse_bad(exc)
+            return
+        special = self._special.get(envelope.action)
+        if special is not None and envelope.action in _PASS_THE_BUCKET and special(client, envelope):
+            return
+        messages, volume = client.messages, client.volume
+        if messages.tokens >= 1.0 and volume.tokens >= len(payload):
+            # Enough is there: no look at the clock. Refilled when it runs dry.
+            messages.tokens -= 1.0
+            volume.tokens -= len(payload)
+        elif not self._is_within_rate(client, len(payload), envelope.id, envelope.action):
+            return
+        try:
+            if special is not None:
+                if envelope.action not in _PASS_THE_BUCKET and not self._registry.overrides(envelope.action):
+                    special(client, envelope)
+                    return
+            elif envelope.action in RESERVED_ACTIONS:
+                raise ActionError("forbidden", f"the action {envelope.action!r} is reserved for the protocol")
+            if envelope.IsTargetClient:
+                self._send_direct(client, envelope)
+                return
+            name = envelope.target or GLOBAL_ROOM
+            room = hub.rooms.get(name)
+            if room is None or not room.is_open:
+                room = self._room(name)
+            if envelope.timeout is not None:
+                envelope.timeout += trio.current_time()
+            if not room.post(self._registry.find, client, envelope):
+                raise _busy(room)
+        except ActionError as exc:
+            client.refuse(envelope.id, envelope.action, exc)
+
+    def _is_within_rate(self, client: Client, size: int, id: str | int | None, action: str) -> bool:
+        wait = client.may_send(size)
+        if wait is None:
+            return True
+        client.refuse(id, action, ActionError("rate-limited", "too many messages", retry_after=wait))
+        return False
+
+    def _room(self, name: str) -> Room:
+        """Return the room that takes messages to this name, or raise what the sender is told."""
+        room = self._hub.room_for(name)
+        if room is None:
+            if name in self._hub.rooms:
+                raise RoomClosed(f"room {name!r} is closed")
+            raise ActionError("unknown-target", f"there is no room {name!r}")
+        return room
+
+    # --- built-in actions: each answers, or posts what will
+
+    def _join(self, client: Client, envelope: Envelope) -> None:
+        name = _named(envelope)
+        wait = client.may_join()
+        if wait is not None:
+            raise ActionError("rate-limited", "too many joins", retry_after=wait)
+        options = _read_options(envelope.message_body)
+        options.pop("roomname", None)
+        room = self._hub.room_to_join(name, client, options)
+        if room.is_global:
+            result = {"roomname": name, "created": False, "members": room.list_members()}
+            client.tell_without_id(envelope, result)
+            if envelope.id is not None:
+                client.reply(envelope.id, result)
+        elif not room.post(Joining(options), client, envelope):
+            raise _busy(room)
+
+    def _leave(self, client: Client, envelope: Envelope) -> None:
+        self._post_to_named(client, envelope, _leave_work)
+
+    def _who(self, client: Client, envelope: Envelope) -> None:
+        self._post_to_named(client, envelope, _who_work)
+
+    def _post_to_named(self, client: Client, envelope: Envelope, work: Any) -> None:
+        room = self._room(_named(envelope))
+        if self._registry.overrides(envelope.action, room):
+            work = self._registry.find
+        if not room.post(work, client, envelope):
+            raise _busy(room)
+
+    def _list_rooms(self, client: Client, envelope: Envelope) -> None:
+        after = _read_list_rooms(envelope.message_body).after
+        rooms = self._hub.rooms
+        names = heapq.nsmallest(_LIST_MOST, (name for name in rooms if name > after and name != GLOBAL_ROOM))
+        listed = [
+            {"roomname": name, "members": len(rooms[name].members), "capacity": rooms[name].places} for name in names
+        ]
+        result = {"rooms": listed, "total": len(rooms) - (GLOBAL_ROOM in rooms)}
+        client.tell_without_id(envelope, result)
+        if envelope.id is not None:
+            client.reply(envelope.id, result)
+
+    def _ping(self, client: Client, envelope: Envelope) -> None:
+        client.tell_without_id(envelope, codec.EMPTY)
+        if envelope.id is not None:
+            client.reply(envelope.id, codec.EMPTY)
+
+    # --- what belongs to requests; True when it was of use, and so costs nothing
+
+    def _cancel(self, client: Client, envelope: Envelope) -> bool:
+        """Take a request that still waits out of its inbox; one that has begun runs to its end."""
+        if envelope.id is None:
+            return False
+        for name in client.rooms_by_name:
+            room = self._hub.rooms.get(name)
+            found = room.take_out(client, envelope.id) if room is not None else None
+            if found is not None:
+                client.refuse(found.id, found.action, ActionError("cancelled", "cancelled by its caller"))
+                return True
+        return False
+
+    def _answer(self, client: Client, envelope: Envelope, *, is_error: bool) -> bool:
+        return client.answer(envelope.id, envelope.message_body, is_error=is_error)
+
+    # --- from client to client
+
+    def _send_direct(self, client: Client, envelope: Envelope) -> None:
+        """Send a message on to one client that shares a room with its sender."""
+        if not self._direct:
+            raise ActionError("forbidden", "this server lets no client write to another")
+        target = self._hub.clients.get(envelope.target or "")
+        shared = client.rooms_by_name.keys() & target.rooms_by_name.keys() if target is not None else set()
+        if target is None or not shared - {GLOBAL_ROOM}:
+            raise ActionError("unknown-target", "no client of this id is in a room with you")
+        target.say(envelope.action, envelope.message_body, sender=client.id)
+        if envelope.id is not None:
+            client.reply(envelope.id, None)
+
+
+_PASS_THE_BUCKET: Final = frozenset({"reply", "error", "cancel"})
+
+
+def _named(envelope: Envelope) -> str:
+    """Return the room that a built-in action names: `roomname`, else the target."""
+    named = _read_room_name(envelope.message_body).roomname
+    name = envelope.target if named is None else named
+    if not name:
+        raise BadBody("which room? give its name", path="$.roomname")
+    return str(name)
+
+
+def _busy(room: Room) -> ActionError:
+    return ActionError("busy", f"too much waits in room {room.name!r}", retry_after=_RETRY_BUSY)
+
+
+async def _leave_work(room: Room, client: Client, envelope: Envelope) -> dict[str, str]:
+    if room.is_global:
+        raise ActionError("forbidden", f"nobody leaves {GLOBAL_ROOM!r} but by disconnecting")
+    if not await room.remove(client, "left"):
+        raise ActionError("not-a-member", f"you are not in room {room.name!r}")
+    result = {"roomname": room.name}
+    client.tell_without_id(envelope, result)
+    return result
+
+
+async def _who_work(room: Room, client: Client, envelope: Envelope) -> dict[str, list[dict[str, str]]]:
+    if not room.has(client):
+        raise ActionError("not-a-member", f"you are not in room {room.name!r}")
+    result = {"members": room.list_members()}
+    client.tell_without_id(envelope, result)
+    return result

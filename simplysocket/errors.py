@@ -1,0 +1,140 @@
+"""What can go wrong: exceptions, error codes, and close codes with what each tells the client to do.
+
+Law: words only. Three kinds of fault are told apart by whose act it was:
+the developer's (`RegistrationError`, `EncodeError`), the peer's (`BadMessage`)
+and the world's (`ActionError` with a code that the peer is answered with).
+"""
+
+import enum
+from typing import Final
+
+# docs/protocol.md, "Error codes". An application may answer with codes of its own beside these.
+ERROR_CODES: Final = frozenset(
+    {
+        "bad-message",
+        "bad-body",
+        "unknown-action",
+        "unknown-target",
+        "not-a-member",
+        "forbidden",
+        "room-full",
+        "room-closed",
+        "too-many",
+        "busy",
+        "rate-limited",
+        "too-large",
+        "timeout",
+        "cancelled",
+        "expired",
+        "gone",
+        "internal",
+    }
+)
+
+
+class CloseCode(enum.IntEnum):
+    """Why a connection was closed (RFC 6455, 7.4, and docs/protocol.md, "Close codes")."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    UNSUPPORTED_DATA = 1003
+    ABNORMAL = 1006  # never sent: what a side notes when no Close frame came
+    INVALID_DATA = 1007
+    POLICY = 1008
+    TOO_BIG = 1009
+
+    APPLICATION = 3000
+    SHUTDOWN = 3001
+    INTERNAL = 3004
+    EXPIRED = 3005
+    SLOW = 3008
+    SILENT = 3012
+    OVER_RATE = 3013
+
+    BAD_TOKEN = 3500
+    BAD_REQUESTS = 3501
+    TAKEN_OVER = 3502
+    KICKED = 3503
+    TOO_MANY = 3504
+
+
+_DO_NOT_COME_BACK: Final = frozenset({1002, 1003, 1007, 1008, 1009})
+
+
+def may_come_back(code: int) -> bool:
+    """Tell whether a client that was closed with `code` should connect again.
+
+    3000-3499 and 4000-4499 yes, 3500-3999 and 4500-4999 no; of the standard
+    codes 1002, 1003, 1007, 1008 and 1009 no, the rest yes.
+    """
+    if code >= 3000:
+        return code % 1000 < 500
+    return code not in _DO_NOT_COME_BACK
+
+
+class SimplySocketError(Exception):
+    """The root of every exception that this package raises on purpose."""
+
+
+class RegistrationError(SimplySocketError):
+    """An action, a room class or an option was declared in a way that cannot work."""
+
+
+class EncodeError(SimplySocketError, ValueError):
+    """A body cannot be written as JSON: an unknown type, NaN, or a lone surrogate."""
+
+
+class BadMessage(SimplySocketError):
+    """Bytes from a peer that are no message of the protocol.
+
+    `id` is the request's id where it could still be read, so that its caller is answered.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None, id: str | int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.id = id
+
+
+class ActionError(SimplySocketError):
+    """Refuse a request: the caller gets `error` with this code and message.
+
+    Raised by handlers and hooks; also raised to a caller whose own request, join
+    or close was refused. `code` is one of `ERROR_CODES` or an application's own,
+    `retry_after` is in seconds, `path` a JSON path into the body such as `$.word`.
+    """
+
+    def __init__(
+        self, code: str, message: str = "", *, retry_after: float | None = None, path: str | None = None
+    ) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}" if self.message else self.code
+
+
+class BadBody(ActionError):
+    """The body is not what the action takes; `path` says where."""
+
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        super().__init__("bad-body", message, path=path)
+
+
+class RoomClosed(ActionError):
+    """The room is closed or closing: it takes no messages, joins or tasks any more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("room-closed", message)
+
+
+class Gone(ActionError):
+    """The client that should answer is not there any more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("gone", message)

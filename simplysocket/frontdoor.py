@@ -1,0 +1,344 @@
+"""The front door: one port for HTTP and WebSockets; nobody enters whose request head was not checked here.
+
+Laws:
+- A head is read under one deadline and one byte cap, and parsed by h11.
+- Decisions are plain functions (`judge`); what they refuse is answered in HTTP.
+- What trio-websocket gets to see is a request written anew, in ASCII.
+- A connection's task lets nothing but cancellation out.
+"""
+
+import base64
+import binascii
+import logging
+import math
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+import attrs
+import h11
+import msgspec
+import trio
+
+from .limits import Limits
+from .message import SUBPROTOCOL
+from .metrics import Metrics
+from .wire import SocketWire, StreamWire, Wire, send_last
+
+logger = logging.getLogger("simplysocket.frontdoor")
+
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?")
+_DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+_KEY_BYTES: Final = 16  # RFC 6455, 4.1
+
+
+@attrs.frozen
+class Request:
+    """A request head. `headers` has lower-case names; of a header given more than once, the values joined by commas."""
+
+    method: str
+    path: str
+    query: dict[str, str]  # of a name given more than once, the first value
+    headers: dict[str, str]
+    address: str  # of the peer; "" on a Unix socket
+    subprotocols: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Response:
+    """A plain HTTP answer; the connection ends behind it."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def refusal(status: int, code: str, message: str, *headers: tuple[str, str]) -> Response:
+    """Return an error as JSON: `{"code", "message"}`."""
+    return Response(status, msgspec.json.encode({"code": code, "message": message}), headers=headers)
+
+
+@attrs.frozen
+class Upgrade:
+    """A WebSocket request that may enter: `head` is it, written anew for trio-websocket."""
+
+    request: Request
+    head: bytes
+    subprotocol: str | None
+
+
+@attrs.frozen
+class Origins:
+    """Which pages may connect. None: those of the same host and port. Else exactly these origins."""
+
+    allowed: frozenset[str] | None
+
+    @classmethod
+    def of(cls, origins: Iterable[str] | None) -> "Origins":
+        """Read the option `origins=`; ValueError for what is no origin."""
+        if origins is None:
+            return cls(None)
+        if isinstance(origins, str):
+            raise ValueError(f"origins={origins!r} is one string: give a list, such as [{origins!r}]")
+        allowed = frozenset(origin.rstrip("/").lower() for origin in origins)
+        for origin in allowed:
+            parts = urlsplit(origin)
+            if not parts.scheme or not parts.netloc or parts.path:
+                raise ValueError(f"{origin!r} in origins= is no origin: write it as 'https://example.com'")
+        return cls(allowed)
+
+    def admit(self, origin: str, host: str) -> bool:
+        """Tell whether a page of `origin` may connect to a server that was called `host`."""
+        origin = origin.lower()
+        if self.allowed is not None:
+            return origin in self.allowed
+        parts = urlsplit(origin)
+        found = _HOST.fullmatch(parts.netloc)
+        called = _HOST.fullmatch(host.lower())
+        if not found or not called or parts.scheme not in _DEFAULT_PORTS:
+            return False  # `null` among others
+        default = _DEFAULT_PORTS[parts.scheme]
+        return found[1] == called[1] and int(found[2] or default) == int(called[2] or default)
+
+
+def _tokens(value: str) -> list[str]:
+    return [token for part in value.split(",") if (token := part.strip())]
+
+
+def judge(
+    request: Request, event: h11.Request, behind: bytes, paths: Sequence[str], origins: Origins
+) -> Upgrade | Response | None:
+    """Decide on a request: an `Upgrade` may enter, a `Response` is refused, None is plain HTTP (RFC 6455, 4.2.1)."""
+    headers = request.headers
+    names = Counter(name for name, _ in event.headers)
+    if "transfer-encoding" in headers and "content-length" in headers:
+        return refusal(400, "bad-request", "Content-Length and Transfer-Encoding together")
+    host = headers.get("host", "")
+    if names[b"host"] != 1 or not _HOST.fullmatch(host):
+        return refusal(400, "bad-request", "a request needs one valid Host")
+    if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in map(
+        str.lower, _tokens(headers.get("connection", ""))
+    ):
+        if request.path in paths and request.method == "GET":
+            return refusal(426, "upgrade-required", "this is a WebSocket endpoint", ("Upgrade", "websocket"))
+        return None
+    if request.path not in paths:
+        return refusal(404, "not-found", "no WebSocket endpoint here")
+    if request.method != "GET":
+        return refusal(405, "method-not-allowed", "a WebSocket request is a GET", ("Allow", "GET"))
+    if event.http_version != b"1.1":
+        return refusal(400, "bad-request", "a WebSocket request is HTTP/1.1")
+    if headers.get("sec-websocket-version") != "13":
+        return refusal(426, "upgrade-required", "WebSocket version 13 only", ("Sec-WebSocket-Version", "13"))
+    key = headers.get("sec-websocket-key", "")
+    if not _is_key(key):
+        return refusal(400, "bad-request", "Sec-WebSocket-Key must be 16 bytes in base64, once")
+    if behind or "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+        return refusal(400, "bad-request", "bytes behind the head, before the handshake is done")
+    origin = headers.get("origin")
+    if origin is not None and not origins.admit(origin, host):
+        logger.warning(
+            "refused the origin %.200r for the host %.200r: set Server(origins=[...]) to admit it", origin, host
+        )
+        return refusal(403, "forbidden", "this origin may not connect")
+    subprotocol = SUBPROTOCOL if SUBPROTOCOL in request.subprotocols else None
+    lines = [
+        "GET / HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {key}",
+        "Sec-WebSocket-Version: 13",
+    ]
+    if subprotocol:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    return Upgrade(request, "\r\n".join([*lines, "", ""]).encode("ascii"), subprotocol)
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == _KEY_BYTES
+    except (binascii.Error, ValueError):
+        return False
+
+
+class _BadHead(Exception):
+    """A head that is refused; args[0] is the answer."""
+
+
+class FrontDoor:
+    """Accepts connections, checks them, and hands them on: to `respond` or to `enter`."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        metrics: Metrics,
+        paths: Sequence[str],
+        origins: Origins,
+        respond: Callable[[Request], Response],
+        enter: Callable[[Wire, Upgrade], Awaitable[None]],
+    ) -> None:
+        self._limits = limits
+        self._metrics = metrics
+        self._paths = paths
+        self._origins = origins
+        self._respond = respond
+        self._enter = enter
+        self._addresses: Counter[str] = Counter()  # {address: its connections}
+        self.is_open = True  # False: stopping, upgrades are refused
+        self.connections = 0
+
+    async def handle(self, stream: trio.abc.Stream, address: str | None = None) -> None:
+        """Serve one accepted connection to its end. `address` is found out here, unless it is given."""
+        self.connections += 1
+        address = _peer_address(stream) if address is None else address
+        self._addresses[address] += 1
+        try:
+            await self._handle(stream, address)
+        except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the peer is gone
+        except* Exception:
+            logger.exception("serving a connection failed")
+        finally:
+            self.connections -= 1
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+
+    async def _handle(self, stream: trio.abc.Stream, address: str) -> None:
+        limits = self._limits
+        wire: Wire
+        wire = SocketWire(stream, limits.unsent_bytes) if isinstance(stream, trio.SocketStream) else StreamWire(stream)
+        try:
+            upgrade: Upgrade | None = None
+            with trio.move_on_after(limits.handshake_seconds) as deadline:
+                if isinstance(stream, trio.SSLStream):
+                    await stream.do_handshake()
+                upgrade = await self._admit(wire, address)
+            if deadline.cancelled_caught:
+                answer = refusal(408, "timeout", f"no whole request head within {limits.handshake_seconds:g} seconds")
+                with trio.move_on_after(limits.close_seconds):
+                    await self._refuse(wire, answer)
+            elif upgrade is not None:
+                await self._enter(wire, upgrade)
+        finally:
+            await wire.aclose()
+
+    async def _admit(self, wire: Wire, address: str) -> Upgrade | None:
+        """Read the head and decide; None when the request was answered here."""
+        limits = self._limits
+        head_only = False
+        try:
+            event, behind = await self._read_head(wire)
+            if event is None:
+                return None
+            request = _to_request(event, address)
+            verdict = judge(request, event, behind, self._paths, self._origins)
+            head_only = request.method == "HEAD"
+        except _BadHead as exc:
+            verdict = exc.args[0]
+        if isinstance(verdict, Upgrade):
+            if not self.is_open:
+                verdict = refusal(503, "stopping", "the server is stopping", ("Retry-After", "5"))
+            elif self.connections > (limits.connections or math.inf):
+                verdict = refusal(503, "too-many", "too many connections", ("Retry-After", "5"))
+            elif address and self._addresses[address] > (limits.connections_per_address or math.inf):
+                verdict = refusal(429, "too-many", "too many connections from this address", ("Retry-After", "5"))
+            else:
+                return verdict
+        if isinstance(verdict, Response):
+            self._metrics.upgrades_refused[verdict.status] += 1
+        await self._refuse(wire, verdict or self._respond(request), head_only=head_only)
+        return None
+
+    async def _read_head(self, wire: Wire) -> tuple[h11.Request | None, bytes]:
+        """Read up to the end of the head; None when the peer left. Returns what came behind it, too."""
+        limits = self._limits
+        parser = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
+        total = 0
+        while True:
+            received = await wire.receive()
+            if not received:
+                return None, b""
+            total += len(received)
+            try:
+                parser.receive_data(received)
+                event = parser.next_event()
+            except h11.RemoteProtocolError as exc:
+                status = exc.error_status_hint
+                raise _BadHead(refusal(status, "bad-request", "this is not a valid HTTP/1.1 request")) from None
+            behind = parser.trailing_data[0]
+            # h11 bounds only incomplete heads; one that comes whole is measured here.
+            if total - len(behind) > limits.head_bytes:
+                raise _BadHead(refusal(431, "too-large", f"a request head may have {limits.head_bytes} bytes"))
+            if isinstance(event, h11.Request):
+                if len(event.headers) > limits.head_lines:
+                    raise _BadHead(refusal(431, "too-large", f"a request may have {limits.head_lines} headers"))
+                return event, behind
+
+    async def _refuse(self, wire: Wire, response: Response, *, head_only: bool = False) -> None:
+        """Answer in HTTP and let the answer arrive."""
+        writer = h11.Connection(h11.SERVER)
+        writer.receive_data(b"GET / HTTP/1.0\r\n\r\n")
+        writer.next_event()
+        headers = [
+            ("Content-Type", response.content_type),
+            ("Content-Length", str(len(response.body))),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Connection", "close"),
+            *response.headers,
+        ]
+        data = writer.send(h11.Response(status_code=response.status, headers=headers, reason=_REASONS[response.status]))
+        await send_last(wire, (data or b"") + (b"" if head_only else response.body))
+
+
+_REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    414: "URI Too Long",
+    426: "Upgrade Required",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+}
+
+
+def _to_request(event: h11.Request, address: str) -> Request:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in event.headers:
+        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    try:
+        target = urlsplit(event.target.decode("ascii"))
+        query = parse_qsl(target.query, keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        raise _BadHead(refusal(400, "bad-request", "the request's target is not valid")) from None
+    return Request(
+        method=event.method.decode("ascii"),
+        path=target.path,
+        query=dict(reversed(query)),
+        headers=headers,
+        address=address,
+        subprotocols=tuple(_tokens(headers.get("sec-websocket-protocol", ""))),
+    )
+
+
+def _peer_address(stream: trio.abc.Stream) -> str:
+    """Return the peer's IP address, taken once at the start: after a reset it cannot be asked for any more."""
+    inner = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    if not isinstance(inner, trio.SocketStream):
+        return ""
+    try:
+        name = inner.socket.getpeername()
+    except OSError:
+        return "unknown"
+    return str(name[0]) if isinstance(name, tuple) else ""

@@ -1,0 +1,77 @@
+"""Limits: every bound there is, with its unit, its default and the reason for it.
+
+Law: whatever a peer can make grow, wait or repeat has a field here. None is no limit.
+"""
+
+from typing import Any
+
+import attrs
+
+
+def _positive(_: object, attribute: "attrs.Attribute[float | None]", value: float | None) -> None:
+    if value is not None and not value > 0:
+        raise ValueError(f"Limits.{attribute.name} is {value!r}: give a number above 0, or None for no limit")
+
+
+def _above_zero(_: object, attribute: "attrs.Attribute[float]", value: float | None) -> None:
+    if value is None or not value > 0:
+        raise ValueError(f"Limits.{attribute.name} is {value!r}: give a number above 0; this bound cannot be lifted")
+
+
+# Any: attrs types a field by its default, and these serve int and float, with None and without.
+def _bound(default: float | None) -> Any:
+    return attrs.field(default=default, validator=_positive)
+
+
+def _required(default: float) -> Any:
+    return attrs.field(default=default, validator=_above_zero)
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """The bounds of a server. Sizes are in bytes, times in seconds, rates per second and client.
+
+    >>> Limits(message_bytes=10_000, ping_seconds=10)
+    """
+
+    # what one client may send
+    message_bytes: int | None = _bound(65_536)  # one message, all its fragments together; beyond: 1009
+    fragments: int | None = _bound(1_024)  # an empty fragment costs no bytes, so they are counted too; beyond: 1009
+    messages_per_second: float | None = _bound(100)  # beyond: `rate-limited`, and far beyond: 3013
+    messages_burst: float = _required(200)  # messages at once, after a pause
+    bytes_per_second: float | None = _bound(None)  # of messages; beyond: `rate-limited`
+    bytes_burst: float = _required(4_194_304)  # bytes at once, after a pause
+    joins_per_second: float | None = _bound(5)  # a join may create a room, the dearest thing a client can ask for
+    joins_burst: float = _required(20)
+    controls_per_second: float | None = _bound(10)  # pings and pongs; every Ping costs a Pong; beyond: 3013
+    controls_burst: float = _required(50)
+    protocol_errors: int | None = _bound(10)  # messages that are none; one a minute is forgiven; beyond: 3501
+    name_length: int | None = _bound(200)  # characters of a room's or a client's name
+
+    # the request head
+    head_bytes: int = _required(16_384)  # what browsers with many cookies send; beyond: 431
+    head_lines: int = _required(64)
+    handshake_seconds: float = _required(5)  # for TLS, the head and the upgrade together; beyond: 408
+
+    # what waits to go to one client
+    outbox_frames: int | None = _bound(1_024)  # beyond either bound the client is too slow: 3008
+    outbox_bytes: int | None = _bound(1_048_576)
+    unsent_bytes: int = _required(131_072)  # in the kernel (TCP_NOTSENT_LOWAT): else it hides 4 MiB from the outbox
+    write_seconds: float = _required(10)  # without any progress of a write, the connection is cut
+
+    # silence and the end
+    ping_seconds: float | None = _bound(25)  # of silence, then a Ping; below the 30-60 s of common proxies
+    silence_seconds: float | None = _bound(60)  # of silence, then 3012
+    close_seconds: float = _required(2)  # for the peer's Close, and for a room's on_close
+    drain_seconds: float = _required(30)  # for a graceful stop on a signal
+
+    # rooms and turns
+    inbox_messages: int | None = _bound(128)  # waiting for one room's turn; beyond: `busy`
+    inbox_per_client: int | None = _bound(16)  # of them from one client, so that one cannot fill it; beyond: `busy`
+    turn_seconds: float = _required(5)  # a handler's wait for another room's turn; beyond: `busy`
+    rooms_per_client: int | None = _bound(100)  # beside the global one; beyond: `too-many`
+    members_per_room: int | None = _bound(None)  # for rooms whose class sets no capacity; beyond: `room-full`
+
+    # the port
+    connections: int | None = _bound(10_000)  # beyond: 503
+    connections_per_address: int | None = _bound(100)  # beyond: 429

@@ -1,0 +1,325 @@
+"""The server: wires everything together, and holds the nurseries it lives in.
+
+Laws: nothing here is on the way of a message. The nurseries, from the outside
+in: the life of rooms; connections; the doors. Each ends before the one around it.
+"""
+
+import logging
+import math
+import os
+import signal
+import ssl
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import attrs
+import trio
+
+from . import codec
+from .actions import Handler, Registry
+from .broker import Broker, MemoryBroker
+from .client import Client
+from .connection import Connection
+from .dispatch import Dispatch
+from .errors import CloseCode, RegistrationError
+from .frontdoor import FrontDoor, Origins, Upgrade
+from .hub import Hub
+from .limits import Limits
+from .listeners import open_tcp, open_unix, remove_unix
+from .metrics import Metrics
+from .room import ROOM, Room
+from .sidedoor import SideDoor
+from .wire import Wire
+
+logger = logging.getLogger("simplysocket.server")
+
+RoomClass = TypeVar("RoomClass", bound=type[Room])
+
+_BATCH = 100  # clients that are told to go at once when the server stops, so that they do not come back all at once
+_BATCHES = 20
+_BATCH_SECONDS = 0.05
+
+
+class Server:
+    """A server of rooms: register actions and room classes, then `run` it, or `serve` it in a nursery of yours.
+
+    `name` is the sender of what the server itself says. `path`: where WebSockets
+    connect, one or several. `origins`: which pages may connect, such as
+    `["https://example.com"]`; None: those of the same host and port. `relay`: a
+    message that no handler takes goes to everyone in its room. `direct`: clients
+    may write to each other if they share a room. `open_rooms`: a join may open a
+    room of a name that no class is registered for.
+    """
+
+    def __init__(
+        self,
+        name: str = "simplysocket",
+        *,
+        limits: Limits | None = None,
+        path: str | Sequence[str] = "/ws",
+        origins: Iterable[str] | None = None,
+        relay: bool = False,
+        direct: bool = False,
+        open_rooms: bool = True,
+        broker: Broker | None = None,
+    ) -> None:
+        paths = (path,) if isinstance(path, str) else tuple(path)
+        for each in paths:
+            if not each.startswith("/"):
+                raise RegistrationError(f"path {each!r} must begin with '/'")
+        self.name = name
+        self.limits = limits or Limits()
+        self.metrics = Metrics()
+        self._registry = Registry(self, relay=relay)
+        self._hub = Hub(self, name, self.limits, self.metrics, broker or MemoryBroker(), open_rooms=open_rooms)
+        self._dispatch = Dispatch(self._hub, self._registry, direct=direct)
+        self._side_door = SideDoor()
+        self._front_door = FrontDoor(
+            limits=self.limits,
+            metrics=self.metrics,
+            paths=paths,
+            origins=Origins.of(origins),
+            respond=self._side_door.respond,
+            enter=self._enter,
+        )
+        self._listeners: list[trio.abc.Listener[Any]] = []  # Any: each listener has its own kind of stream
+        self._is_serving = False
+        self._stop_asked = trio.Event()
+        self._stopped = trio.Event()
+        self._grace = 0.0
+        self._drain_scope: trio.CancelScope | None = None
+
+    def __repr__(self) -> str:
+        return f"<Server {self.name!r} with {len(self.clients)} clients in {len(self.rooms)} rooms>"
+
+    # --- registering
+
+    def action(self, name: str) -> Callable[[Handler], Handler]:
+        """Register a handler for an action, for every room that has none of its own.
+
+        >>> @server.action("ping-all")
+        ... async def ping_all(client: Client, room: Room) -> None: ...
+        """
+
+        def register(handler: Handler) -> Handler:
+            self._registry.add(name, handler)
+            return handler
+
+        return register
+
+    def room(self, pattern: str) -> Callable[[RoomClass], RoomClass]:
+        """Register a Room class for the rooms whose name has this shape; `*` stands for any characters.
+
+        Of several patterns that fit, the one with the longest literal beginning
+        counts. Such a room is created at the first join.
+        """
+
+        def register(room_class: RoomClass) -> RoomClass:
+            if not (isinstance(room_class, type) and issubclass(room_class, Room)):
+                raise RegistrationError(f"@server.room({pattern!r}) is for subclasses of Room, not {room_class!r}")
+            self._registry.add_class(room_class)
+            self._hub.classes.add(pattern, room_class)
+            return room_class
+
+        return register
+
+    def static(self, url: str, directory: str | Path) -> None:
+        """Serve the files below a directory, as they are now, to plain HTTP requests under `url`."""
+        self._side_door.add_directory(url, directory)
+
+    # --- live
+
+    @property
+    def rooms(self) -> Mapping[str, Room]:
+        """The rooms there are, by name; a live view."""
+        return MappingProxyType(self._hub.rooms)
+
+    @property
+    def clients(self) -> Mapping[str, Client]:
+        """The clients that are connected, by id; a live view."""
+        return MappingProxyType(self._hub.clients)
+
+    @property
+    def port(self) -> int:
+        """The TCP port, the same for every address family."""
+        for listener in self._listeners:
+            inner = listener.transport_listener if isinstance(listener, trio.SSLListener) else listener
+            if isinstance(inner, trio.SocketListener):
+                name = inner.socket.getsockname()
+                if isinstance(name, tuple):
+                    return int(name[1])
+        raise RuntimeError("the server listens on no TCP port: serve it first, with a port")
+
+    def statistics(self) -> dict[str, Any]:
+        """Return what was counted since the server was made, and how many there are of what, now."""
+        return {
+            **attrs.asdict(
+                self.metrics, value_serializer=lambda _, __, value: dict(value) if isinstance(value, dict) else value
+            ),
+            "connections": self._front_door.connections,
+            "clients": len(self.clients),
+            "rooms": len(self.rooms),
+        }
+
+    async def broadcast(self, action: str, body: object = codec.EMPTY, *, sender: Client | str | None = None) -> None:
+        """Send a message to everyone who is connected. Never waits."""
+        await self._hub.global_room.broadcast(action, body, sender=sender)
+
+    async def open_room(self, name: str, options: dict[str, Any] | None = None) -> Room:
+        """Return the room of this name, made if there is none; without members it stays until the first has left."""
+        return await self._hub.open_room(name, options or {})
+
+    # --- running
+
+    def run(self, host: str | None = "localhost", port: int = 8080, **options: Any) -> None:  # Any: as for serve
+        """Run until SIGINT or SIGTERM, then stop gracefully; a second signal stops at once."""
+        trio.run(partial(self._run, host, port, **options))
+
+    async def _run(self, host: str | None, port: int, **options: Any) -> None:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(partial(self._watch_signals, nursery))
+            serving = partial(self.serve, host, port, **options)
+            async with trio.open_nursery() as inner:
+                await inner.start(serving)
+                scheme = "https" if options.get("ssl_context") else "http"
+                print(f"{self.name} listens on {scheme}://{host or '*'}:{self.port} (Ctrl+C stops)", file=sys.stderr)
+            nursery.cancel_scope.cancel()
+
+    async def _watch_signals(
+        self, nursery: trio.Nursery, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            is_stopping = False
+            async for _ in signals:
+                if is_stopping:
+                    nursery.cancel_scope.cancel()
+                is_stopping = True
+                nursery.start_soon(self.stop, self.limits.drain_seconds)
+
+    async def serve(
+        self,
+        host: str | None = "localhost",
+        port: int | None = None,
+        *,
+        unix: str | os.PathLike[str] | None = None,
+        listeners: Iterable[trio.abc.Listener[Any]] = (),
+        ssl_context: ssl.SSLContext | None = None,
+        task_status: trio.TaskStatus["Server"] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until stopped or cancelled.
+
+        `port` 0 takes a free one, the same for every address of `host`; host None
+        is every address of the machine. `unix` is a path; `listeners` are trio
+        listeners of your own, taken over. For `nursery.start` it hands back the
+        server once it listens. Cancelling does not drain: `stop` does.
+        """
+        if self._is_serving:
+            raise RuntimeError(f"server {self.name!r} is serving already")
+        self._is_serving = True
+        self._stop_asked, self._stopped = trio.Event(), trio.Event()
+        self._front_door.is_open = True
+        try:
+            self._listeners = list(listeners)
+            if port is not None:
+                tcp = await open_tcp(host, port)
+                self._listeners += (
+                    [trio.SSLListener(each, ssl_context, https_compatible=True) for each in tcp] if ssl_context else tcp
+                )
+            if unix is not None:
+                self._listeners.append(await open_unix(unix))
+            if not self._listeners:
+                raise ValueError("serve on what? give port=, unix= or listeners=")
+            await self._live(task_status)
+        finally:
+            for listener in self._listeners:
+                with trio.CancelScope(shield=True) as scope:
+                    scope.cancel()
+                    await listener.aclose()
+            if unix is not None:
+                remove_unix(unix)
+            self._listeners = []
+            self._is_serving = False
+            self._stopped.set()
+
+    async def _live(self, task_status: trio.TaskStatus["Server"]) -> None:
+        async with trio.open_nursery() as life:
+            self._hub.start_life(life)
+            life.start_soon(self._heartbeat)
+            async with trio.open_nursery() as connections:
+                async with trio.open_nursery() as doors:
+                    doors.start_soon(
+                        partial(
+                            trio.serve_listeners, self._front_door.handle, self._listeners, handler_nursery=connections
+                        )
+                    )
+                    task_status.started(self)
+                    await self._stop_asked.wait()
+                    doors.cancel_scope.cancel()
+                self._drain_scope = connections.cancel_scope
+                connections.cancel_scope.deadline = trio.current_time() + self._grace
+                await self._drain()
+            life.cancel_scope.cancel()
+
+    async def stop(self, grace: float = 30.0) -> None:
+        """Stop gracefully, within `grace` seconds: refuse new connections, close the rooms, then the connections.
+
+        From a handler or a task of a room it only begins, and returns at once.
+        """
+        deadline = trio.current_time() + grace
+        if not self._stop_asked.is_set():
+            self._grace = grace
+            self._stop_asked.set()
+        elif self._drain_scope is not None:
+            self._drain_scope.deadline = min(self._drain_scope.deadline, deadline)
+        if self._is_serving and ROOM.get() is None:
+            await self._stopped.wait()
+
+    async def _drain(self) -> None:
+        """Let everyone go: rooms first, with their hooks, then the clients in batches."""
+        self._front_door.is_open = False
+        await self._hub.close_rooms("shutdown")
+        clients = list(self.clients.values())
+        size = max(_BATCH, math.ceil(len(clients) / _BATCHES))
+        for at in range(0, len(clients), size):
+            for client in clients[at : at + size]:
+                await client.close(CloseCode.SHUTDOWN, "shutdown")
+            if at + size < len(clients):
+                await trio.sleep(_BATCH_SECONDS)
+
+    async def _heartbeat(self) -> None:
+        """One task for all clients. Any byte is life."""
+        bounds = [each for each in (self.limits.ping_seconds, self.limits.silence_seconds) if each is not None]
+        if not bounds:
+            return
+        seconds = min(bounds) / 4
+        while True:
+            await trio.sleep(seconds)
+            # However long this round took to come, it counts as one: a loop that was blocked is nobody's silence.
+            for client in list(self.clients.values()):
+                client.beat(seconds)
+
+    async def _enter(self, wire: Wire, upgrade: Upgrade) -> None:
+        """A client's whole stay, in the task of its connection."""
+        connection = Connection(wire, self.limits, self.metrics)
+        client: Client | None = None
+
+        def opened() -> Callable[[bytes], None]:
+            nonlocal client
+            request = upgrade.request
+            client = self._hub.connect(connection, request.query.get("name", ""), request.address)
+            self.metrics.connections_opened += 1
+            if upgrade.subprotocol:
+                client.say("welcome", codec.encode_body({"client": client.id, "ping": self.limits.ping_seconds}))
+            return partial(self._dispatch.receive, client)
+
+        try:
+            await connection.run(upgrade.head, upgrade.subprotocol, opened)
+        finally:
+            if client is not None:
+                self.metrics.connections_closed[connection.close_code] += 1
+                self._hub.disconnect(client, connection.why_it_ended)

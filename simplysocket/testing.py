@@ -1,0 +1,380 @@
+"""The test kit: a server and its clients in memory, with virtual time and no ports.
+
+>>> async def test_greeting(autojump_clock):
+...     async with open_server(server) as net:
+...         ana = await net.connect("ana")
+...         await ana.request("join-room", {"roomname": "hall"})
+
+Everything but the sockets is the real thing: the front door, the handshake, both
+lanes, the pumps. The pipes are bounded, so that a client that does not read is
+one here, too. Works with trio's own clock as well as with `MockClock`.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+import trio
+import trio.testing
+from trio.abc import HalfCloseableStream, Listener
+
+from .errors import ActionError, CloseCode
+from .frames import CLOSE, FINAL_BIT, PING, PONG, TEXT, client_frame, split_server_frames
+from .message import GLOBAL_ROOM
+from .server import Server
+
+PIPE_BYTES: Final = 65_536  # what one direction of a pipe holds before the writer waits
+_KEY: Final = "c2ltcGx5c29ja2V0IHRlcw=="  # any 16 bytes
+_MASK: Final = b"\x12\x34\x56\x78"
+
+
+class _Direction:
+    """One direction of a pipe."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.is_ended = False  # nothing more comes
+        self.is_broken = False  # nobody reads any more
+        self.changed = trio.lowlevel.ParkingLot()
+
+    def change(self) -> None:
+        self.changed.unpark_all()
+
+
+class Pipe(HalfCloseableStream):
+    """One end of a bounded pipe in memory."""
+
+    def __init__(self, outgoing: _Direction, incoming: _Direction, most: int) -> None:
+        self._outgoing = outgoing
+        self._incoming = incoming
+        self._most = most
+        self._is_closed = False
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        rest = bytes(data)
+        await trio.lowlevel.checkpoint()
+        while rest:
+            self._check_open()
+            if self._outgoing.is_broken:
+                raise trio.BrokenResourceError("the other end is closed")
+            if self._outgoing.is_ended:
+                raise trio.ClosedResourceError("behind send_eof")
+            room = self._most - len(self._outgoing.data)
+            if room <= 0:
+                await self._outgoing.changed.park()
+                continue
+            self._outgoing.data += rest[:room]
+            rest = rest[room:]
+            self._outgoing.change()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    @property
+    def has_data(self) -> bool:
+        """Whether something, or the end, can be read without waiting."""
+        return bool(self._incoming.data) or self._incoming.is_ended
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        while True:
+            self._check_open()
+            data = self._incoming.data
+            if data:
+                received = bytes(data[:max_bytes])
+                del data[: len(received)]
+                self._incoming.change()
+                return received
+            if self._incoming.is_ended:
+                return b""
+            await self._incoming.changed.park()
+
+    async def send_eof(self) -> None:
+        self._outgoing.is_ended = True
+        self._outgoing.change()
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._outgoing.is_ended = self._incoming.is_broken = True
+            self._outgoing.change()
+            self._incoming.change()
+        await trio.lowlevel.checkpoint()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise trio.ClosedResourceError("this end is closed")
+
+
+def open_pipe(most: int = PIPE_BYTES) -> tuple[Pipe, Pipe]:
+    """Return both ends of a pipe whose directions hold `most` bytes each."""
+    there, back = _Direction(), _Direction()
+    return Pipe(there, back, most), Pipe(back, there, most)
+
+
+class MemoryListener(Listener[Pipe]):
+    """A trio listener without a port: `connect` returns a client's end."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Pipe] = deque()
+        self._came = trio.lowlevel.ParkingLot()
+        self._is_closed = False
+
+    async def connect(self, most: int = PIPE_BYTES) -> Pipe:
+        """Open a connection to whoever accepts here; `most`: how many bytes each direction holds."""
+        await trio.lowlevel.checkpoint()
+        if self._is_closed:
+            raise OSError("connection refused: the server has stopped")
+        ours, theirs = open_pipe(most)
+        self._waiting.append(theirs)
+        self._came.unpark()
+        return ours
+
+    async def accept(self) -> Pipe:
+        await trio.lowlevel.checkpoint()
+        while not self._waiting:
+            if self._is_closed:
+                raise trio.ClosedResourceError
+            await self._came.park()
+        return self._waiting.popleft()
+
+    async def aclose(self) -> None:
+        self._is_closed = True
+        self._came.unpark_all()
+        await trio.lowlevel.checkpoint()
+
+
+class ConnectionEnded(Exception):
+    """The server closed the connection: `code` is that of its Close, 1006 if none came."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}".strip())
+        self.code = code
+        self.reason = reason
+
+
+class TestClient:
+    """A client for tests: sends messages or raw bytes, and reads when it is told to, and only then."""
+
+    __test__ = False  # it is no test, whatever pytest thinks of its name
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.stream = stream
+        self.id = ""  # from `welcome`
+        self.name = ""
+        self._ids = itertools.count(1)
+        self._rest = b""
+        self._frames: deque[tuple[int, bytes]] = deque()
+        self._messages: deque[dict[str, Any]] = deque()  # Any: JSON
+        self.pings = 0  # that the server sent; answered as a browser does
+
+    async def shake_hands(self, name: str, *, path: str, greet: bool, headers: dict[str, str]) -> None:
+        """Send the request head and read the answer; `ActionError` with the HTTP status when refused."""
+        lines = [
+            f"GET {path}?name={quote(name)} HTTP/1.1",
+            "Host: testserver",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Key: {_KEY}",
+            "Sec-WebSocket-Version: 13",
+            *(["Sec-WebSocket-Protocol: simplysocket.json"] if greet else []),
+            *(f"{key}: {value}" for key, value in headers.items()),
+        ]
+        await self.stream.send_all("\r\n".join([*lines, "", ""]).encode())
+        head = b""
+        while b"\r\n\r\n" not in head:
+            received = await self.stream.receive_some()
+            if not received:
+                raise ConnectionEnded(CloseCode.ABNORMAL, "no answer to the request head")
+            head += received
+        head, _, self._rest = head.partition(b"\r\n\r\n")
+        status = head.split(b" ", 2)[1].decode()
+        if status != "101":
+            raise ActionError(status, head.decode("latin-1") + "\n" + self._rest.decode())
+        self.name = name
+        if greet:
+            welcome = await self.receive()
+            self.id = welcome["message_body"]["client"]
+
+    # --- messages
+
+    async def send(
+        self, action: str, body: object = None, *, target: str | None = None, id: str | int | None = None, **keys: object
+    ) -> None:
+        """Send one message; `keys` are further keys of the envelope."""
+        message: dict[str, object] = {"action": action, **keys}
+        if body is not None:
+            message["message_body"] = body
+        if target is not None:
+            message["target"] = target
+        if id is not None:
+            message["id"] = id
+        await self.send_bytes(client_frame(msgspec.json.encode(message), key=_MASK))
+
+    async def receive(self) -> dict[str, Any]:
+        """Return the next message, the oldest first; `ConnectionEnded` when there is none any more."""
+        if self._messages:
+            return self._messages.popleft()
+        return await self._read()
+
+    async def request(self, action: str, body: object = None, *, target: str | None = None, **keys: object) -> Any:
+        """Send a request and return its reply's body; `ActionError` when it is refused. What else comes is kept."""
+        id = next(self._ids)
+        await self.send(action, body, target=target, id=id, **keys)
+        while True:
+            message = await self._read()
+            if message.get("id") == id and message["action"] in ("reply", "error"):
+                break
+            self._messages.append(message)
+        answer = message["message_body"]
+        if message["action"] == "error":
+            raise ActionError(
+                answer["code"], answer["message"], retry_after=answer.get("retry_after"), path=answer.get("path")
+            )
+        return answer
+
+    async def join(self, name: str, **options: object) -> dict[str, Any]:
+        """Join a room and return the answer."""
+        answer: dict[str, Any] = await self.request("join-room", {"roomname": name, **options})
+        return answer
+
+    async def settle(self) -> list[dict[str, Any]]:
+        """Let everyone run until all wait, and return the messages that have come by then. In memory only."""
+        await trio.testing.wait_all_tasks_blocked()
+        while self._frames or (isinstance(self.stream, Pipe) and self.stream.has_data):
+            try:
+                self._messages.append(await self._read_one())
+            except ConnectionEnded:
+                break
+            await trio.testing.wait_all_tasks_blocked()
+        received, self._messages = list(self._messages), deque()
+        return [message for message in received if message]
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        """Go through the messages until the connection ends."""
+        while True:
+            try:
+                yield await self.receive()
+            except ConnectionEnded:
+                return
+
+    async def close(self, code: int = 1000) -> None:
+        """Say Close, wait for the server's, and end."""
+        await self.send_bytes(client_frame(code.to_bytes(2, "big"), opcode=CLOSE, key=_MASK))
+        async for _ in self:
+            pass
+        await self.stream.aclose()
+
+    async def wait_ended(self) -> ConnectionEnded:
+        """Read to the end and return how it came."""
+        while True:
+            try:
+                await self.receive()
+            except ConnectionEnded as ended:
+                return ended
+
+    # --- bytes
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        await self.stream.send_all(data)
+
+    async def receive_frame(self) -> tuple[int, bytes]:
+        """Return the next frame as (first byte, payload); `ConnectionEnded` at the end of the stream."""
+        while not self._frames:
+            frames, self._rest = split_server_frames(self._rest)
+            self._frames += frames
+            if not frames:
+                try:
+                    received = await self.stream.receive_some()
+                except (trio.BrokenResourceError, OSError):
+                    received = b""
+                if not received:
+                    raise ConnectionEnded(CloseCode.ABNORMAL, "the stream ended without a Close")
+                self._rest += received
+        return self._frames.popleft()
+
+    async def _read(self) -> dict[str, Any]:
+        while True:
+            message = await self._read_one()
+            if message:
+                return message
+
+    async def _read_one(self) -> dict[str, Any]:
+        """Read one frame; returns {} for a ping, which is answered."""
+        first, payload = await self.receive_frame()
+        if first == FINAL_BIT | PING:
+            self.pings += 1
+            await self.send_bytes(client_frame(payload, opcode=PONG, key=_MASK))
+        if first == FINAL_BIT | CLOSE:
+            raise ConnectionEnded(int.from_bytes(payload[:2], "big"), payload[2:].decode())
+        if first != FINAL_BIT | TEXT:
+            return {}
+        message: dict[str, Any] = msgspec.json.decode(payload)
+        return message
+
+
+class Net:
+    """The net that a test's server and clients are on."""
+
+    def __init__(self, server: Server, listener: MemoryListener) -> None:
+        self.server = server
+        self._listener = listener
+        self._clients: list[TestClient] = []
+
+    async def connect(
+        self,
+        name: str = "",
+        *,
+        path: str = "/ws",
+        greet: bool = True,
+        headers: dict[str, str] | None = None,
+        pipe_bytes: int = PIPE_BYTES,
+    ) -> TestClient:
+        """Connect a client. `greet=False`: as an old page, which gets no `welcome` and does not know its id."""
+        client = TestClient(await self.open_stream(pipe_bytes))
+        self._clients.append(client)
+        await client.shake_hands(name, path=path, greet=greet, headers=headers or {})
+        return client
+
+    async def open_stream(self, pipe_bytes: int = PIPE_BYTES) -> Pipe:
+        """Connect and say nothing: for requests written by hand."""
+        return await self._listener.connect(pipe_bytes)
+
+    async def close(self) -> None:
+        """Let all clients vanish, as a net that breaks."""
+        for client in self._clients:
+            await client.stream.aclose()
+
+
+@asynccontextmanager
+async def open_server(server: Server) -> AsyncIterator[Net]:
+    """Serve in memory for as long as the block lasts; at its end the clients vanish and the server stops."""
+    listener = MemoryListener()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(server.serve, listeners=[listener]))
+        net = Net(server, listener)
+        try:
+            yield net
+        finally:
+            with trio.CancelScope(shield=True):
+                await net.close()
+                await server.stop(server.limits.close_seconds)
+
+
+__all__ = [
+    "GLOBAL_ROOM",
+    "ConnectionEnded",
+    "MemoryListener",
+    "Net",
+    "Pipe",
+    "TestClient",
+    "open_pipe",
+    "open_server",
+]

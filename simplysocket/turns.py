@@ -1,0 +1,236 @@
+"""Turns: an inbox and one worker; one handler at a time, in the order of arrival.
+
+Laws:
+- Whatever stands in the inbox is run or answered; nothing is dropped.
+- Each handler runs in its own copy of the context, so that what one sets no other sees.
+- A worker in which a handler left a cancel scope or a nursery open is replaced
+  before the next handler: a stranger's deadline must not reach it.
+- Nobody waits for himself: who holds the turn is known (`TURN`).
+"""
+
+import contextvars
+import logging
+import math
+import types
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
+from typing import Any, Final
+
+import trio
+
+from .bell import Bell
+from .errors import ActionError, RoomClosed
+from .limits import Limits
+
+logger = logging.getLogger("simplysocket.turns")
+
+_RUN_BEFORE_YIELD: Final = 64  # messages; yields by count, since by the clock virtual time would change what happens
+
+# Any, here and below: what is asked (an envelope or a `Call`) and who asks are the business of those who run it.
+Work = Callable[[Any, Any, Any], Awaitable[object]]
+"""What an entry is about: called with (room, client or None, what is asked)."""
+
+Entry = tuple[Work, Any, Any]
+
+TURN: Final[contextvars.ContextVar["Turns | None"]] = contextvars.ContextVar("simplysocket.turn", default=None)
+
+
+class Call:
+    """A function of the server's own code that waits for a turn: a timer, a join, a kick."""
+
+    id = None  # nobody on the wire waits for it
+
+    def __init__(self, function: Callable[[], Awaitable[object]]) -> None:
+        self.function = function
+        self.is_wanted = True  # False: who asked has gone; it is skipped unless it has begun
+        self.has_begun = False
+        self.result: object = None
+        self.error: BaseException | None = None
+        self.done = trio.Event()
+
+    async def run(self) -> None:
+        """Run it in the turn; what comes of it is for the one who waits."""
+        if self.is_wanted:
+            self.has_begun = True
+            self.error = RoomClosed("the room closed meanwhile")  # stands if it is cancelled
+            try:
+                self.result = await self.function()
+                self.error = None
+            except* Exception as group:
+                self.error = first_of(group)
+            finally:
+                self.done.set()
+
+    def fail(self, error: ActionError) -> None:
+        """Say that its turn never came."""
+        self.error = error
+        self.done.set()
+
+    async def wait(self, turn_seconds: float = math.inf) -> Any:
+        """Return the result, or raise; `busy` when the turn has not come within `turn_seconds`."""
+        try:
+            with trio.move_on_after(turn_seconds):
+                await self.done.wait()
+            if not self.done.is_set():
+                if not self.has_begun:
+                    raise ActionError("busy", f"no turn within {turn_seconds:g} seconds", retry_after=turn_seconds)
+                await self.done.wait()
+        finally:
+            self.is_wanted = False
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+def first_of(group: BaseExceptionGroup[Any]) -> BaseException:
+    """Return the first plain exception inside a group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+@types.coroutine
+def in_context(context: contextvars.Context, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Await `coroutine` with every step run in `context`."""
+    step: Callable[[Any], Any] = coroutine.send
+    value: Any = None
+    while True:
+        try:
+            trap = context.run(step, value)
+        except StopIteration as done:
+            return done.value
+        try:
+            value = yield trap
+            step = coroutine.send
+        except BaseException as exc:
+            value = exc
+            step = coroutine.throw
+
+
+class Turns:
+    """The turns of one room; in the global room, of one client there.
+
+    `run` is given each entry's work and is the boundary: it answers and never raises an Exception.
+    """
+
+    __slots__ = (
+        "_bell",
+        "_clients",
+        "_inbox",
+        "_is_busy",
+        "_is_over",
+        "_most",
+        "_most_each",
+        "_run",
+        "_stop",
+        "is_ending",
+    )
+
+    def __init__(self, limits: Limits, run: Callable[[Work, Any, Any], Coroutine[Any, Any, None]]) -> None:
+        self._most = math.inf if limits.inbox_messages is None else limits.inbox_messages
+        self._most_each = math.inf if limits.inbox_per_client is None else limits.inbox_per_client
+        self._run = run
+        self._inbox: deque[Entry] = deque()
+        self._clients: dict[Hashable, int] = {}  # {client: its entries in the inbox}
+        self._bell = Bell()
+        self._is_busy = False
+        self._is_over = False
+        self._stop: Callable[[], None] | None = None
+        self.is_ending = False  # True: the worker ends once the inbox is empty
+
+    def post(self, work: Work, client: Hashable, ask: object) -> bool:
+        """Take an entry from a client; False when the inbox, or this client's share of it, is full."""
+        clients = self._clients
+        waiting = clients.get(client, 0)
+        if waiting >= self._most_each or len(self._inbox) >= self._most:
+            return False
+        clients[client] = waiting + 1
+        self._inbox.append((work, client, ask))
+        self._bell.ring()
+        return True
+
+    def post_always(self, work: Work, client: Hashable, ask: object) -> None:
+        """Take an entry of the server's own, which no bound refuses."""
+        self._clients[client] = self._clients.get(client, 0) + 1
+        self._inbox.append((work, client, ask))
+        self._bell.ring()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the caller is the handler that holds the turn."""
+        return self._is_busy and TURN.get() is self
+
+    def stop_after_this(self, then: Callable[[], None]) -> None:
+        """Let the running handler end, then run nothing more, and call `then`."""
+        self._stop = then
+
+    def end(self) -> None:
+        """Let the worker run what waits, and end."""
+        self.is_ending = True
+        self._bell.ring()
+
+    def take_out(self, client: Hashable, id: str | int) -> Any:
+        """Take the waiting message of `client` with this `id` out of the inbox and return it, or None."""
+        if self._clients.get(client):
+            for entry in self._inbox:
+                if entry[1] is client and getattr(entry[2], "id", None) == id:
+                    self._inbox.remove(entry)
+                    self._count_out(client)
+                    return entry[2]
+        return None
+
+    def take_all(self) -> list[Entry]:
+        """Empty the inbox: what never got its turn."""
+        entries = list(self._inbox)
+        self._inbox.clear()
+        self._clients.clear()
+        return entries
+
+    async def serve(self) -> None:
+        """Run what comes, until `end` or `stop_after_this`; a worker that a handler has spoilt is replaced."""
+        while not self._is_over:
+            try:
+                # The worker is a task of its own, so that scopes and nurseries which a handler
+                # left open end with it: trio cancels and collects them here, and nowhere else.
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._work)
+            except* Exception:
+                logger.exception("a handler has spoilt the task it ran in; the task was replaced")
+
+    async def _work(self) -> None:
+        TURN.set(self)
+        task = trio.lowlevel.current_task()
+        deadline = trio.current_effective_deadline()
+        inbox, run = self._inbox, self._run
+        done = 0
+        while True:
+            while inbox:
+                work, client, ask = inbox.popleft()
+                self._count_out(client)
+                self._is_busy = True
+                try:
+                    await in_context(contextvars.copy_context(), run(work, client, ask))
+                finally:
+                    self._is_busy = False
+                if self._stop is not None:
+                    self._is_over = True
+                    self._stop()
+                    return
+                if task.child_nurseries or trio.current_effective_deadline() != deadline:
+                    return
+                done += 1
+                if done == _RUN_BEFORE_YIELD:
+                    done = 0
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+            if self.is_ending:
+                self._is_over = True
+                return
+            await self._bell.wait()
+
+    def _count_out(self, client: Hashable) -> None:
+        left = self._clients[client] - 1
+        if left:
+            self._clients[client] = left
+        else:
+            del self._clients[client]

@@ -1,0 +1,130 @@
+"""The wire: the bytes below a connection, be it a socket or any other stream.
+
+Laws: a whole write is taken or refused in one step by `send_now`; only the
+connection (before it, the front door) reads and writes. Knows nothing of WebSockets.
+"""
+
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+_LINGERING_BYTES = 65_536  # what a refused peer may still be sending; beyond it the answer may be lost to a reset
+_LINGERING_SECONDS = 1.0
+
+
+class Wire(Protocol):
+    """What a connection needs of the transport."""
+
+    chunk: int
+    """How many bytes `send_some` is given at most; each must be gone within the write deadline."""
+
+    @property
+    def send_now(self) -> Callable[[bytes], int]:
+        """Take what can go at once, and say how many bytes; BlockingIOError when none, OSError when broken."""
+
+    async def receive(self) -> bytes:
+        """Wait for bytes; b"" is the end. OSError or trio.BrokenResourceError when broken."""
+
+    async def send_some(self, data: bytes) -> int:
+        """Wait until some bytes can go, and say how many went."""
+
+    def send_eof(self) -> None:
+        """Say that nothing more comes, as far as the transport can say so at once."""
+
+    async def aclose(self) -> None:
+        """Close now, whatever the peer does."""
+
+
+class SocketWire:
+    """A TCP or Unix socket, non-blocking and without trio's wrapper: trio's sockets cannot send without waiting."""
+
+    __slots__ = ("_socket", "chunk", "send_now")
+
+    def __init__(self, stream: trio.SocketStream, unsent_bytes: int) -> None:
+        """Take the socket out of `stream`. `unsent_bytes`: how much the kernel may hold that is not yet sent."""
+        family, kind, proto = stream.socket.family, stream.socket.type, stream.socket.proto
+        self._socket = socket.socket(family, kind, proto, fileno=stream.socket.detach())
+        self._socket.setblocking(False)
+        if family != getattr(socket, "AF_UNIX", None):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                # Without it the kernel takes 4 MiB for a client that never reads before the outbox sees anything.
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
+        else:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, unsent_bytes)
+        self.send_now: Callable[[bytes], int] = self._socket.send
+        self.chunk = 65_536
+
+    async def receive(self) -> bytes:
+        while True:
+            await trio.lowlevel.wait_readable(self._socket)
+            try:
+                return self._socket.recv(65_536)
+            except BlockingIOError:
+                continue
+
+    async def send_some(self, data: bytes) -> int:
+        while True:
+            await trio.lowlevel.wait_writable(self._socket)
+            try:
+                return self._socket.send(data)
+            except BlockingIOError:
+                continue
+
+    def send_eof(self) -> None:
+        with contextlib.suppress(OSError):  # the peer may be gone already
+            self._socket.shutdown(socket.SHUT_WR)
+
+    async def aclose(self) -> None:
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+
+class StreamWire:
+    """Any trio stream: TLS, or memory in tests. What is sent always goes through the outbox and the write pump."""
+
+    __slots__ = ("_stream", "chunk", "send_now")
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self.send_now: Callable[[bytes], int] = _would_block
+        self.chunk = 16_384  # one TLS record
+
+    async def receive(self) -> bytes:
+        return bytes(await self._stream.receive_some(65_536))
+
+    async def send_some(self, data: bytes) -> int:
+        await self._stream.send_all(data)
+        return len(data)
+
+    def send_eof(self) -> None:
+        pass  # only a wait could say it; closing says it too
+
+    async def aclose(self) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(self._stream)
+
+
+def _would_block(_: bytes) -> int:
+    raise BlockingIOError
+
+
+async def send_last(wire: Wire, data: bytes) -> None:
+    """Send a last answer so that it arrives: half-close, and drain briefly what the peer is still sending.
+
+    A socket that is closed with unread bytes sends a reset, which may overtake the answer.
+    """
+    while data:
+        data = data[await wire.send_some(data) :]
+    wire.send_eof()
+    drained = 0
+    with trio.move_on_after(_LINGERING_SECONDS):
+        while drained < _LINGERING_BYTES:
+            received = await wire.receive()
+            if not received:
+                return
+            drained += len(received)

@@ -1,0 +1,78 @@
+"""The clients of a load: frames made beforehand, connections opened and joined in waves.
+
+Law: only as much of RFC 6455 as a well-behaved server needs to see. What a server answers is searched, never parsed.
+"""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+MESSAGE_BYTES = 100  # the JSON a client sends, exactly
+FRAME_BYTES = MESSAGE_BYTES + 6  # RFC 6455 5.2: two bytes of header, four of mask key
+DELIVERY = b"~*#%#*~"  # once in every body; of bytes that stand nowhere else, which makes counting fast
+REPLY = b'"reply"'  # the markers and the senders' tags have one length: see the laws of load.py
+ERROR = b'"error"'
+WAVE = 64  # joins outstanding at a time: half of what a room's inbox takes
+SETUP_SECONDS = 10.0  # for any one answer while connecting and joining
+
+
+def room_name(number: int) -> str:
+    """Return the name of a room; every name fits into a message of MESSAGE_BYTES."""
+    return f"r{number}"
+
+
+def text_frame(payload: bytes) -> bytes:
+    """Return a client's text frame of at most 125 bytes; the mask key is zero, so the payload stays as it is."""
+    return bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload
+
+
+def say_frame(action: str, room: str, tag: bytes, message_id: int | None) -> bytes:
+    """Return the frame of one message of exactly MESSAGE_BYTES bytes."""
+    head = b'{"action":"%s","target":"%s","message_body":{"m":"%s%s' % (action.encode(), room.encode(), DELIVERY, tag)
+    foot = b'"}}' if message_id is None else b'"},"id":%d}' % message_id
+    return text_frame(head + b"." * (MESSAGE_BYTES - len(head) - len(foot)) + foot)
+
+
+def join_frame(room: str) -> bytes:
+    """Return the frame that joins `room`; its answer has the id 1."""
+    message = {"action": "join-room", "target": room, "message_body": {"roomname": room}, "id": 1}
+    return text_frame(json.dumps(message, separators=(",", ":")).encode())
+
+
+def read_until(sock: socket.socket, done: Callable[[bytes], bool]) -> None:
+    """Read while connecting; an error message or an end is the server's fault and stops the run."""
+    data = b""
+    while not done(data):
+        more = sock.recv(65_536)
+        data += more
+        if not more or ERROR in data:
+            raise SystemExit(f"the server refused a client: {data[-500:]!r}")
+
+
+def open_clients(port: int, rooms: Iterable[str | None], *, join_answer: bool) -> list[socket.socket]:
+    """Connect one client for each room name, in waves, and let it join (None: stay outside)."""
+    handshake = (
+        f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    ).encode()
+    opened: list[socket.socket] = []
+    upcoming = iter(rooms)
+    while wave := list(islice(upcoming, WAVE)):
+        socks = [socket.create_connection(("127.0.0.1", port), SETUP_SECONDS) for _ in wave]
+        for sock in socks:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.sendall(handshake)
+        for sock in socks:
+            read_until(sock, lambda data: data.startswith(b"HTTP/1.1 101 ") and b"\r\n\r\n" in data)
+        joining = [(sock, room) for sock, room in zip(socks, wave, strict=True) if room is not None]
+        for sock, room in joining:
+            sock.sendall(join_frame(room))
+        if join_answer:
+            for sock, _ in joining:
+                read_until(sock, lambda data: b'"id":1' in data[data.find(REPLY) :] and REPLY in data)
+        elif joining:
+            time.sleep(0.1)  # a server that does not answer joins: long enough for a wave
+        opened += socks
+    return opened

@@ -1,0 +1,100 @@
+"""The comparison: a room server as one writes it with trio-websocket alone, without any artificial slowness.
+
+Same behaviour on the wire as `product_server`: join-room, say, ask, others, wait; the sender is overwritten and the
+envelope is encoded once for each broadcast. Rooms have no turn and no limits: that is less work, not more.
+
+Run: python -m tests.benchmarks.plain_server; the first line on stdout is the port.
+"""
+
+import itertools
+from functools import partial
+
+import msgspec
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
+
+QUEUED_MESSAGES = 1_024  # per client, between its reader and its loop; more than any column has in flight
+WAIT_SECONDS = 0.001  # what the action "wait" sleeps before it broadcasts; the product's sleeps as long
+
+
+class Inbound(msgspec.Struct):
+    """What a client sends; the body stays raw."""
+
+    action: str
+    target: str
+    message_body: msgspec.Raw = msgspec.Raw(b"{}")
+    id: int | None = None
+
+
+class Outbound(msgspec.Struct, omit_defaults=True):
+    """The five keys of a plain message, in their order on the wire; `id` only in a reply."""
+
+    action: str
+    message_body: msgspec.Raw
+    is_target_client: bool = msgspec.field(name="IsTargetClient")
+    target: str
+    sender: str
+    id: int | None = None
+
+
+decode = msgspec.json.Decoder(Inbound).decode
+encode = msgspec.json.Encoder().encode
+client_numbers = itertools.count(1)
+
+# {room name: {client id: connection}}
+Rooms = dict[str, dict[str, WebSocketConnection]]
+
+
+async def serve_client(rooms: Rooms, request: WebSocketRequest) -> None:
+    """Handle one client's messages, one at a time, until it is gone."""
+    websocket = await request.accept()
+    client = f"client-{next(client_numbers)}"
+    try:
+        while True:
+            await handle(rooms, client, websocket, decode(await websocket.get_message()))
+    except ConnectionClosed:
+        pass
+    finally:
+        for members in rooms.values():
+            members.pop(client, None)
+
+
+async def handle(rooms: Rooms, client: str, websocket: WebSocketConnection, message: Inbound) -> None:
+    """Do what one message asks for, then reply if it has an id."""
+    if message.action == "join-room":
+        rooms.setdefault(message.target, {})[client] = websocket
+    elif client in rooms.get(message.target, {}):
+        if message.action == "wait":
+            await trio.sleep(WAIT_SECONDS)
+        exclude = client if message.action == "others" else None
+        await broadcast(rooms[message.target], client, message, exclude=exclude)
+    if message.id is not None:
+        reply = Outbound("reply", msgspec.Raw(b"null"), True, client, "bench", message.id)
+        await websocket.send_message(encode(reply).decode())
+
+
+async def broadcast(
+    members: dict[str, WebSocketConnection], sender: str, message: Inbound, *, exclude: str | None
+) -> None:
+    """Encode once, then send to one member after the other."""
+    text = encode(Outbound("say", message.message_body, False, message.target, sender)).decode()
+    for client, websocket in tuple(members.items()):
+        if client == exclude:
+            continue
+        try:
+            await websocket.send_message(text)
+        except ConnectionClosed:
+            members.pop(client, None)
+
+
+async def main() -> None:
+    """Listen on a free port of 127.0.0.1 and say which."""
+    rooms: Rooms = {}
+    serve = partial(serve_websocket, ssl_context=None, message_queue_size=QUEUED_MESSAGES)
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(serve, partial(serve_client, rooms), "127.0.0.1", 0)
+        print(server.port, flush=True)
+
+
+if __name__ == "__main__":
+    trio.run(main)
