@@ -196,7 +196,7 @@ def _body_decoder(hint: Any, place: str) -> Callable[[codec.Raw], Any]:  # Any: 
 def _unknown_type(info: object) -> type | None:
     """Return a class inside a body's type that msgspec would accept now and fail on at the first message."""
     if isinstance(info, msgspec.inspect.CustomType):
-        return info.cls
+        return None if info.cls is object else info.cls
     for name in getattr(info, "__struct_fields__", ()):
         value = getattr(info, name)
         for each in value if isinstance(value, tuple) else (value,):

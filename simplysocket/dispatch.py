@@ -77,11 +77,11 @@ class Dispatch:
         elif not self._is_within_rate(client, len(payload), envelope.id, envelope.action):
             return
         try:
-            if special is not None:
-                if envelope.action not in _PASS_THE_BUCKET and not self._registry.overrides(envelope.action):
+            if special is not None and not self._registry.overrides(envelope.action):
+                if envelope.action not in _PASS_THE_BUCKET:  # else it came too late to be of use, and has no answer
                     special(client, envelope)
-                    return
-            elif envelope.action in RESERVED_ACTIONS:
+                return
+            if envelope.action in RESERVED_ACTIONS:
                 raise ActionError("forbidden", f"the action {envelope.action!r} is reserved for the protocol")
             if envelope.IsTargetClient:
                 self._send_direct(client, envelope)

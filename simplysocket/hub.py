@@ -62,7 +62,13 @@ class RoomClasses:
         self._patterns = {each: self._patterns[each] for each in order}
 
     def find(self, name: str) -> type[Room] | None:
-        """Return the class for a room of this name; None when no pattern has its shape."""
+        """Return the class for a room of this name; None when no pattern has its shape.
+
+        The global room is like no other: it takes only a class registered for its very name.
+        """
+        if name == GLOBAL_ROOM:
+            exact = self._patterns.get(name)
+            return exact[1] if exact is not None else None
         return next((room_class for shape, room_class in self._patterns.values() if shape.fullmatch(name)), None)
 
 

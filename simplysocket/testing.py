@@ -10,10 +10,10 @@ lanes, the pumps. The pipes are bounded, so that a client that does not read is
 one here, too. Works with trio's own clock as well as with `MockClock`.
 """
 
+import contextlib
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -160,7 +160,7 @@ class ConnectionEnded(Exception):
 
 
 class TestClient:
-    """A client for tests: sends messages or raw bytes, and reads when it is told to, and only then."""
+    """A client for tests. It reads all the time and answers pings, as a browser does, unless `reads` is False."""
 
     __test__ = False  # it is no test, whatever pytest thinks of its name
 
@@ -168,11 +168,14 @@ class TestClient:
         self.stream = stream
         self.id = ""  # from `welcome`
         self.name = ""
+        self.pings = 0  # that the server sent
         self._ids = itertools.count(1)
         self._rest = b""
         self._frames: deque[tuple[int, bytes]] = deque()
         self._messages: deque[dict[str, Any]] = deque()  # Any: JSON
-        self.pings = 0  # that the server sent; answered as a browser does
+        self._ended: ConnectionEnded | None = None
+        self._came = trio.lowlevel.ParkingLot()
+        self._is_reading = False
 
     async def shake_hands(self, name: str, *, path: str, greet: bool, headers: dict[str, str]) -> None:
         """Send the request head and read the answer; `ActionError` with the HTTP status when refused."""
@@ -205,7 +208,13 @@ class TestClient:
     # --- messages
 
     async def send(
-        self, action: str, body: object = None, *, target: str | None = None, id: str | int | None = None, **keys: object
+        self,
+        action: str,
+        body: object = None,
+        *,
+        target: str | None = None,
+        id: str | int | None = None,
+        **keys: object,
     ) -> None:
         """Send one message; `keys` are further keys of the envelope."""
         message: dict[str, object] = {"action": action, **keys}
@@ -219,19 +228,20 @@ class TestClient:
 
     async def receive(self) -> dict[str, Any]:
         """Return the next message, the oldest first; `ConnectionEnded` when there is none any more."""
-        if self._messages:
-            return self._messages.popleft()
-        return await self._read()
+        await self._wait_for(lambda: bool(self._messages))
+        return self._messages.popleft()
 
     async def request(self, action: str, body: object = None, *, target: str | None = None, **keys: object) -> Any:
         """Send a request and return its reply's body; `ActionError` when it is refused. What else comes is kept."""
         id = next(self._ids)
         await self.send(action, body, target=target, id=id, **keys)
-        while True:
-            message = await self._read()
-            if message.get("id") == id and message["action"] in ("reply", "error"):
-                break
-            self._messages.append(message)
+
+        def answers() -> list[dict[str, Any]]:
+            return [each for each in self._messages if each.get("id") == id and each["action"] in ("reply", "error")]
+
+        await self._wait_for(lambda: bool(answers()))
+        message = answers()[0]
+        self._messages.remove(message)
         answer = message["message_body"]
         if message["action"] == "error":
             raise ActionError(
@@ -245,39 +255,31 @@ class TestClient:
         return answer
 
     async def settle(self) -> list[dict[str, Any]]:
-        """Let everyone run until all wait, and return the messages that have come by then. In memory only."""
+        """Let everyone run until all wait, and return the messages that have come by then."""
         await trio.testing.wait_all_tasks_blocked()
-        while self._frames or (isinstance(self.stream, Pipe) and self.stream.has_data):
-            try:
-                self._messages.append(await self._read_one())
-            except ConnectionEnded:
-                break
-            await trio.testing.wait_all_tasks_blocked()
         received, self._messages = list(self._messages), deque()
-        return [message for message in received if message]
+        return received
 
-    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        """Go through the messages until the connection ends."""
-        while True:
-            try:
-                yield await self.receive()
-            except ConnectionEnded:
-                return
-
-    async def close(self, code: int = 1000) -> None:
+    async def close(self, code: int = CloseCode.NORMAL) -> None:
         """Say Close, wait for the server's, and end."""
         await self.send_bytes(client_frame(code.to_bytes(2, "big"), opcode=CLOSE, key=_MASK))
-        async for _ in self:
-            pass
+        await self.wait_ended()
         await self.stream.aclose()
 
     async def wait_ended(self) -> ConnectionEnded:
-        """Read to the end and return how it came."""
-        while True:
-            try:
-                await self.receive()
-            except ConnectionEnded as ended:
-                return ended
+        """Wait until the server has closed the connection, and return how; what came before can still be received."""
+        with contextlib.suppress(ConnectionEnded):
+            await self._wait_for(lambda: False)
+        return self._ended or ConnectionEnded(CloseCode.ABNORMAL, "")
+
+    async def _wait_for(self, has_come: Callable[[], bool]) -> None:
+        while not has_come():
+            if self._ended is not None:
+                raise self._ended
+            if self._is_reading:
+                await self._came.park()
+            else:
+                await self._read_one()
 
     # --- bytes
 
@@ -286,45 +288,52 @@ class TestClient:
         await self.stream.send_all(data)
 
     async def receive_frame(self) -> tuple[int, bytes]:
-        """Return the next frame as (first byte, payload); `ConnectionEnded` at the end of the stream."""
+        """Return the next frame as (first byte, payload), where `reads` is False; `ConnectionEnded` at the end."""
         while not self._frames:
             frames, self._rest = split_server_frames(self._rest)
             self._frames += frames
             if not frames:
                 try:
                     received = await self.stream.receive_some()
-                except (trio.BrokenResourceError, OSError):
+                except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
                     received = b""
                 if not received:
                     raise ConnectionEnded(CloseCode.ABNORMAL, "the stream ended without a Close")
                 self._rest += received
         return self._frames.popleft()
 
-    async def _read(self) -> dict[str, Any]:
-        while True:
-            message = await self._read_one()
-            if message:
-                return message
+    async def read_always(self) -> None:
+        """Read to the end, so that nothing is ever kept waiting; a task of the net."""
+        self._is_reading = True
+        while self._ended is None:
+            await self._read_one()
 
-    async def _read_one(self) -> dict[str, Any]:
-        """Read one frame; returns {} for a ping, which is answered."""
-        first, payload = await self.receive_frame()
-        if first == FINAL_BIT | PING:
-            self.pings += 1
-            await self.send_bytes(client_frame(payload, opcode=PONG, key=_MASK))
-        if first == FINAL_BIT | CLOSE:
-            raise ConnectionEnded(int.from_bytes(payload[:2], "big"), payload[2:].decode())
-        if first != FINAL_BIT | TEXT:
-            return {}
-        message: dict[str, Any] = msgspec.json.decode(payload)
-        return message
+    async def _read_one(self) -> None:
+        """Read one frame: keep a message, answer a ping, note the end."""
+        try:
+            first, payload = await self.receive_frame()
+            if first == FINAL_BIT | TEXT:
+                self._messages.append(msgspec.json.decode(payload))
+            elif first == FINAL_BIT | PING:
+                self.pings += 1
+                await self.send_bytes(client_frame(payload, opcode=PONG, key=_MASK))
+            elif first == FINAL_BIT | CLOSE:
+                raise ConnectionEnded(int.from_bytes(payload[:2], "big"), payload[2:].decode())
+        except ConnectionEnded as ended:
+            self._ended = ended
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self.send_bytes(client_frame(ended.code.to_bytes(2, "big"), opcode=CLOSE, key=_MASK))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._ended = ConnectionEnded(CloseCode.ABNORMAL, "the stream broke")
+        self._came.unpark_all()
 
 
 class Net:
     """The net that a test's server and clients are on."""
 
-    def __init__(self, server: Server, listener: MemoryListener) -> None:
+    def __init__(self, server: Server, listener: MemoryListener, nursery: trio.Nursery) -> None:
         self.server = server
+        self._nursery = nursery
         self._listener = listener
         self._clients: list[TestClient] = []
 
@@ -334,13 +343,21 @@ class Net:
         *,
         path: str = "/ws",
         greet: bool = True,
+        reads: bool = True,
         headers: dict[str, str] | None = None,
         pipe_bytes: int = PIPE_BYTES,
     ) -> TestClient:
-        """Connect a client. `greet=False`: as an old page, which gets no `welcome` and does not know its id."""
+        """Connect a client.
+
+        `greet=False`: as an old page, which gets no `welcome` and does not know its
+        id. `reads=False`: it reads only when it is told to, and answers no pings
+        meanwhile; `pipe_bytes` is then what fits between it and the server.
+        """
         client = TestClient(await self.open_stream(pipe_bytes))
         self._clients.append(client)
         await client.shake_hands(name, path=path, greet=greet, headers=headers or {})
+        if reads:
+            self._nursery.start_soon(client.read_always)
         return client
 
     async def open_stream(self, pipe_bytes: int = PIPE_BYTES) -> Pipe:
@@ -353,19 +370,20 @@ class Net:
             await client.stream.aclose()
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def open_server(server: Server) -> AsyncIterator[Net]:
     """Serve in memory for as long as the block lasts; at its end the clients vanish and the server stops."""
     listener = MemoryListener()
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(server.serve, listeners=[listener]))
-        net = Net(server, listener)
+        net = Net(server, listener, nursery)
         try:
             yield net
         finally:
             with trio.CancelScope(shield=True):
                 await net.close()
                 await server.stop(server.limits.close_seconds)
+        nursery.cancel_scope.cancel()
 
 
 __all__ = [

@@ -1,0 +1,47 @@
+# Everything is installed into .venv, and what the tests need of the system through apt-get.
+PYTHON ?= python3
+BIN := .venv/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: demo test check bench format clean
+
+## demo: install what it needs and run the chat at http://localhost:8080
+demo: .venv/installed
+	$(BIN)/python -m examples.chat.server
+
+## test: install what the tests need (packages, Chromium) and run them all
+test: .venv/developing chromium
+	$(BIN)/python -m pytest
+
+## check: lint, format and types
+check: .venv/developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+## bench: speed and memory beside a plain trio-websocket server; about ten minutes
+bench: .venv/developing
+	$(BIN)/python -m tests.benchmarks
+
+## format: mend what can be mended by itself
+format: .venv/developing
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv || ($(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv && $(PYTHON) -m venv --clear .venv)
+
+.venv/installed: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/developing: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ .venv/installed
+
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || ($(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends chromium)

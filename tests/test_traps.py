@@ -1,0 +1,259 @@
+"""What has ended, hung or filled other servers: each is tried on a live one, beside a bystander who must not notice."""
+
+import contextvars
+import json
+import tracemalloc
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+
+from simplysocket import ActionError, Client, Room, Server, action
+
+from .attack import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    FINAL,
+    NO_CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    Field,
+    Hall,
+    Peer,
+    close,
+    frame,
+    head,
+    make_server,
+    message,
+    siege,
+)
+
+UPGRADE_TO_COME_IN = head()
+BIG = 70_000  # bytes, over the limit of one message
+HELLO = message("echo", "hello", id=7)
+
+
+def header(size: int, *, first: int = FINAL | TEXT, form: int | None = None) -> bytes:
+    """Return the header of a masked frame, its length in the given form: 126 or 127, or the longest."""
+    form = form or 127
+    return bytes((first, FINAL | form)) + size.to_bytes(2 if form == 126 else 8, "big") + b"\0\0\0\0"
+
+
+# --- request heads
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        pytest.param(head(connection="Upgrade, \xff"), id="a byte beyond ASCII in Connection"),
+        pytest.param(head(sec_websocket_protocol="\xe9"), id="a byte beyond ASCII in Sec-WebSocket-Protocol"),
+        pytest.param(head(sec_websocket_extensions="\xff"), id="a byte beyond ASCII in Sec-WebSocket-Extensions"),
+        pytest.param(head(host="xn--a--"), id="a Host that is no IDNA"),
+        pytest.param(head(sec_websocket_extensions="permessage-deflate"), id="an extension"),
+        pytest.param(head(sec_websocket_protocol="chat"), id="an unknown subprotocol"),
+        pytest.param(head(origin="http://127.0.0.1"), id="the same Origin"),
+        pytest.param(head(origin="HTTP://A.example:80", host="a.example"), id="the same Origin, written otherwise"),
+        pytest.param(head(origin="https://a.example", host="a.example:443"), id="the same Origin behind TLS"),
+        pytest.param(head(connection="keep-alive, UPGRADE", upgrade="WebSocket"), id="other letters"),
+        pytest.param(head("GET /ws?name=%ff%00%ed%a0%80&name=b&&=& HTTP/1.1"), id="a name that is no text"),
+    ],
+)
+async def test_a_head_that_may_come_in(request_head: bytes) -> None:
+    async with siege() as field:
+        peer = await field.dial()
+        answer = await peer.ask(request_head)
+        assert answer.status == 101
+        assert not {"sec-websocket-extensions", "sec-websocket-protocol"} & set(answer.headers)
+        assert (await peer.request("echo", "hello"))["message_body"] == "hello"
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        pytest.param(head(host="caf\xe9.example"), 400, id="a byte beyond ASCII in Host"),
+        pytest.param(head(host=None), 400, id="no Host"),
+        pytest.param(head("GET /ws HTTP/1.1", "Host: b"), 400, id="two Hosts"),
+        pytest.param(head(host="a b"), 400, id="a Host with a space"),
+        pytest.param(head(host="evil.example/@"), 400, id="a Host with a path"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, id="TLS on a plain port"),
+        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, id="HTTP/2"),
+        pytest.param(b"nonsense\r\n\r\n", 400, id="nonsense"),
+        pytest.param(head("GET //[/ws HTTP/1.1"), 400, id="a target that is no URL"),
+        pytest.param(head("GET /ws?" + "a&" * 200 + " HTTP/1.1"), 400, id="many fields in the query"),
+        pytest.param(head("GET /ws HTTP/1.0"), 400, id="HTTP/1.0"),
+        pytest.param(head("POST /ws HTTP/1.1"), 405, id="POST"),
+        pytest.param(head("GET /elsewhere HTTP/1.1"), 404, id="another path"),
+        pytest.param(head(upgrade=None), 426, id="no Upgrade"),
+        pytest.param(head(connection="close"), 426, id="Connection without the token"),
+        pytest.param(head(sec_websocket_version="8"), 426, id="another version"),
+        pytest.param(head(sec_websocket_key="a"), 400, id="a key of one character"),
+        pytest.param(head(sec_websocket_key="A" * 22 + "==, x"), 400, id="a key with something behind it"),
+        pytest.param(head("GET /ws HTTP/1.1", "Sec-WebSocket-Key: " + "A" * 22 + "=="), 400, id="two keys"),
+        pytest.param(head(origin="http://evil.example"), 403, id="a foreign Origin"),
+        pytest.param(head(origin="http://127.0.0.1:1"), 403, id="an Origin with another port"),
+        pytest.param(head(origin="null"), 403, id="Origin null"),
+        pytest.param(head(origin="http://["), 403, id="an Origin that is no URL"),
+        pytest.param(head(origin="\xff"), 403, id="an Origin beyond ASCII"),
+        pytest.param(head(content_length="5"), 400, id="an upgrade with a body"),
+        pytest.param(head(content_length="-1"), 400, id="a Content-Length below zero"),
+        pytest.param(head(transfer_encoding="chunked"), 400, id="an upgrade in chunks"),
+        pytest.param(head(transfer_encoding="gzip"), 501, id="a Transfer-Encoding that nobody knows"),
+        pytest.param(head(content_length="5", transfer_encoding="chunked"), 400, id="two kinds of length"),
+        pytest.param(
+            head("POST /health HTTP/1.1", content_length="5", transfer_encoding="chunked", upgrade=None),
+            400,
+            id="two kinds of length over plain HTTP",
+        ),
+        pytest.param(head() + HELLO, 400, id="bytes behind the head"),
+        pytest.param(head(cookie="a" * 20_000), 431, id="a head too large, whole"),
+        pytest.param(head(cookie="a" * 20_000)[:-4], 431, id="a head too large, unfinished"),
+        pytest.param(head(cookie="a" * 4_000_000), 431, id="a head of 4 MB"),
+        pytest.param(head("GET /ws HTTP/1.1", *["A: b"] * 70), 431, id="too many headers"),
+        pytest.param(head()[:-4], 408, id="a request half sent"),
+        pytest.param(b"", 408, id="a request never sent"),
+    ],
+)
+async def test_a_head_that_is_refused_in_http(request_head: bytes, status: int, caplog: Any) -> None:
+    async with siege() as field:
+        answer = await field.ask(request_head)
+        assert answer.status == status, answer
+        assert answer.headers["connection"] == "close"
+        assert int(answer.headers["content-length"]) == len(answer.body)
+        assert set(json.loads(answer.body)) == {"code", "message"}
+        assert field.server.statistics()["upgrades_refused"] == {status: 1} or status == 408
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_the_wrong_version_is_told_the_right_one() -> None:
+    async with siege() as field:
+        assert (await field.ask(head(sec_websocket_version="8"))).headers["sec-websocket-version"] == "13"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+async def test_health_is_answered_over_plain_http(method: str) -> None:
+    async with siege() as field:
+        answer = await field.ask(f"{method} /health HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
+        assert answer.status == (405 if method == "POST" else 200)
+        assert method != "GET" or answer.body == b'{"status":"ok"}'
+        assert method != "HEAD" or (answer.body, answer.headers["content-length"]) == (b"", "15")
+
+
+@pytest.mark.parametrize(("limits", "status"), [({"connections": 3}, 503), ({"connections_per_address": 3}, 429)])
+async def test_beyond_the_limit_of_connections_the_next_is_refused_and_a_place_that_is_free_is_given_again(
+    limits: dict[str, int], status: int
+) -> None:
+    async with siege(**limits) as field:
+        first = await field.connect()
+        await field.connect()
+        answer = await field.ask(head())
+        assert answer.status == status
+        assert "retry-after" in answer.headers
+        assert (await field.ask(head("GET /health HTTP/1.1", upgrade=None))).status == 200
+        await first.send(close())
+        assert await first.end() == 1000
+        await field.connect()
+
+
+@pytest.mark.parametrize(
+    "request_head", [b"", head()[:20], b"nonsense\r\n\r\n", head(), head() + HELLO, head(host="\xff")]
+)
+@pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "closed"])
+async def test_a_head_and_then_the_end_at_once(request_head: bytes, is_reset: bool, caplog: Any) -> None:
+    async with siege() as field:
+        for _ in range(20):
+            peer = await field.dial()
+            await peer.send(request_head)
+            await (peer.reset() if is_reset else peer.close())
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_head_that_comes_byte_by_byte_is_cut_at_the_one_deadline() -> None:
+    async with siege() as field:
+        peer = await field.dial()
+        async with trio.open_nursery() as nursery:
+
+            async def drip() -> None:
+                for byte in head(cookie="a" * 10_000):
+                    await peer.send(bytes((byte,)))
+                    await trio.sleep(0.01)
+
+            nursery.start_soon(drip)
+            assert (await peer.ask(b"")).status == 408
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_silent_peer_that_was_refused_is_not_held() -> None:
+    async with siege() as field:
+        base = field.server.statistics()["connections"]
+        peers = [await field.dial() for _ in range(20)]
+        for peer in peers:
+            await peer.send(head(origin="null"))  # and neither reads nor closes
+        while field.server.statistics()["upgrades_refused"].get(403) != len(peers):
+            await trio.sleep(0.005)
+        while field.server.statistics()["connections"] != base:
+            await trio.sleep(0.005)
+
+
+# --- frames
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        pytest.param(b"\x81\x05hello", 1002, id="an unmasked frame"),
+        pytest.param(b"\xc1" + HELLO[1:], 1002, id="reserved bit 1"),
+        pytest.param(b"\x91" + HELLO[1:], 1002, id="reserved bit 3"),
+        pytest.param(frame(b"a", 0x3), 1002, id="a reserved opcode"),
+        pytest.param(frame(b"a", 0xB), 1002, id="a reserved control opcode"),
+        pytest.param(header(5, form=126) + b"hello", 1002, id="a length not in the shortest form"),
+        pytest.param(header(1_000) + b"a" * 1_000, 1002, id="a length of 64 bits where 16 would do"),
+        pytest.param(header(2**63), 1002, id="a length beyond 63 bits"),
+        pytest.param(frame(b"a" * 126, PING), 1002, id="a Ping too long"),
+        pytest.param(frame(b"a", PING, final=False), 1002, id="a Ping in fragments"),
+        pytest.param(frame(b"a", CONTINUATION), 1002, id="a continuation of nothing"),
+        pytest.param(frame(b"a", final=False) + HELLO, 1002, id="a message inside a fragmented one"),
+        pytest.param(frame(b"\xc3\x28"), 1007, id="a text that is not UTF-8"),
+        pytest.param(frame(b"\xed\xa0\x80"), 1007, id="a text with a surrogate"),
+        pytest.param(frame(b'"\xc3', final=False) + frame(b'\x28"', CONTINUATION), 1007, id="fragments not UTF-8"),
+        pytest.param(frame(b'"\xc3', final=False) + frame(b"", CONTINUATION), 1007, id="a character half sent"),
+        pytest.param(frame(b"a" * BIG), 1009, id="a message too large"),
+        pytest.param(frame(b"a" * BIG, BINARY) * 2, 1009, id="two of them in one read"),
+        pytest.param(header(BIG), 1009, id="a message too large, announced"),
+        pytest.param(header(2**62), 1009, id="4 EiB, announced"),
+        pytest.param(frame("€" * 1_400_000), 1009, id="fewer characters than bytes"),
+        pytest.param(frame(b"a" * 40_000, final=False) + frame(b"a" * 40_000, CONTINUATION), 1009, id="two halves"),
+        pytest.param(frame(b"", final=False) + frame(b"", CONTINUATION, final=False) * 600_000, 1009, id="empty parts"),
+        pytest.param(close(999), 1002, id="a close code below 1000"),
+        pytest.param(close(1004), 1002, id="the close code 1004"),
+        pytest.param(close(1005), 1002, id="the close code 1005"),
+        pytest.param(close(1006), 1002, id="the close code 1006"),
+        pytest.param(close(1015), 1002, id="the close code 1015"),
+        pytest.param(close(2999), 1002, id="the close code 2999"),
+        pytest.param(close(5000), 1002, id="a close code beyond 4999"),
+        pytest.param(frame(b"\x03", CLOSE), 1002, id="half a close code"),
+        pytest.param(close(1000, b"\xff"), 1007, id="a close reason that is not UTF-8"),
+        pytest.param(frame(b"a" * 126, CLOSE), 1002, id="a Close too long"),
+        pytest.param(frame(b"a" * 5_000, PING) * 26_000, 1002, id="Pings of 130 MB"),
+    ],
+)
+async def test_a_bad_frame_is_told_why_and_nothing_behind_it_is_handled(data: bytes, code: int) -> None:
+    async with siege() as field:
+        peer = await field.connect()
+        assert (await peer.request("echo", "before"))["message_body"] == "before"
+        await peer.send(data + frame(b"ping", PING) + HELLO)
+        await peer.send(HELLO + frame(b"ping", PING))
+        assert await peer.end() == code
+        assert peer.heard == [], "what stands behind it was handled, or a Ping there answered"
+        assert field.server.statistics()["connections_closed"] == {code: 1}
+
+
+@pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "closed"])
+@pytest.mark.parametrize("data", [HELLO[:1], HELLO[:-1], header(60_000) + b"a" * 100, frame(b"a", final=False)])
+async def test_half_a_frame_and_then_the_end(data: bytes, is_reset: bool) -> None:
+    async with siege() as field:
+        peer = await field.connect()
+        await peer.send(data)
+        await (peer.reset() if is_reset else peer.close())
