@@ -50,10 +50,11 @@ class Fanout:
 
     def add(self, frame: bytes, exclude: Iterable[Member] = ()) -> None:
         """Add a frame for everyone but those of `exclude`."""
+        frames = self.frames
         for member in exclude:
             self.catch_up(member)
-            self._cursors[member] = len(self.frames) + 1
-        self.frames.append(frame)
+            self._cursors[member] = len(frames) + 1
+        frames.append(frame)
 
     def joined(self, member: Member) -> None:
         """Let a new member see only what comes from now on."""

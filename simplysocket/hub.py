@@ -88,7 +88,7 @@ class Hub:
         self.classes = RoomClasses()
         self.is_stopping = False
         self._open_rooms = open_rooms
-        self._broker = broker
+        self.broker = broker
         self._node = secrets.token_hex(3)
         self._nursery: trio.Nursery | None = None
         self._spoken: list[Room] = []  # rooms with frames for the next tick
@@ -235,23 +235,18 @@ class Hub:
 
     # --- the way of a broadcast
 
-    def publish(self, room: str, frame: bytes, exclude: Sequence[str]) -> None:
-        """Hand a broadcast to the broker."""
-        self.metrics.broadcasts += 1
-        self._broker.publish(room, frame, exclude)
-
     def deliver(self, room_name: str, frame: bytes, exclude: Sequence[str]) -> None:
         """Take a broadcast back from the broker: it goes out with the next tick."""
         room = self.rooms.get(room_name)
-        if room is not None:
-            if not room.fanout.is_pending:
-                self._mark(room)
-            room.deliver(frame, exclude)
-
-    def _mark(self, room: Room) -> None:
-        if not self._spoken:
-            self._tick_bell.ring()
-        self._spoken.append(room)
+        if room is None:
+            return
+        self.metrics.broadcasts += 1
+        fanout = room.fanout
+        if not fanout.frames and not fanout.is_pending:
+            if not self._spoken:
+                self._tick_bell.ring()
+            self._spoken.append(room)
+        fanout.add(frame, room.members_of(exclude) if exclude else ())
 
     def flush(self, room: Room) -> None:
         """Send the members of a room now what they lack, however many they are."""

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Final, Protocol
 import trio
 
 from . import codec
+from .broker import Broker
 from .client import Client
 from .codec import Envelope, Raw
 from .errors import ActionError, Gone, RoomClosed
@@ -43,13 +44,11 @@ class Home(Protocol):
     metrics: Metrics
     server_name: str
     server: Any  # the Server, which no module up here knows
+    broker: Broker
     is_stopping: bool
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task that ends with the server."""
-
-    def publish(self, room: str, frame: bytes, exclude: Sequence[str]) -> None:
-        """Hand a broadcast to the broker."""
 
     def flush(self, room: "Room") -> None:
         """Send the members of a room now what they lack."""
@@ -192,6 +191,7 @@ class Room:
         self.fanout = Fanout()
         self.successor: Room | None = None  # who takes the joins that come while this room closes
         self._home = home
+        self._publish = home.broker.publish
         self._members: dict[str, Client] = {}  # {client id: client}
         self._turns = Turns(home.limits, self._run)
         self._nursery: trio.Nursery | None = None
@@ -509,14 +509,13 @@ class Room:
             frame = CoalescedFrame.of(frame, (self.name, coalesce))
         if exclude:
             left_out = (exclude.id,) if isinstance(exclude, Client) else [client.id for client in exclude]
-            self._home.publish(self.name, frame, left_out)
+            self._publish(self.name, frame, left_out)
         else:
-            self._home.publish(self.name, frame, ())
+            self._publish(self.name, frame, ())
 
-    def deliver(self, frame: bytes, exclude: Sequence[str]) -> None:
-        """Take a frame that came back from the broker into this tick's."""
-        members = self._members
-        self.fanout.add(frame, [members[id] for id in exclude if id in members] if exclude else ())
+    def members_of(self, ids: Sequence[str]) -> list[Client]:
+        """Return those of these clients who are here."""
+        return [self._members[id] for id in ids if id in self._members]
 
     def flush(self) -> bool:
         """Send every member what it lacks; True when more must follow."""
@@ -528,7 +527,7 @@ class Room:
         self.publish(envelope.action, envelope.message_body, client)
 
     def _tell(self, action: str, body: dict[str, Any]) -> None:
-        self._home.publish(
+        self._publish(
             self.name, text_frame(codec.encode(action, codec.encode_body(body), self.name, self._home.server_name)), ()
         )
 

@@ -90,6 +90,17 @@ def first_of(group: BaseExceptionGroup[Any]) -> BaseException:
     return error
 
 
+def _scope_of(task: trio.lowlevel.Task) -> object:
+    """Return what tells whether a cancel scope is open in `task` that was not before.
+
+    trio has no public name for the innermost scope of a task. Its effective deadline,
+    which is public, takes 1 us behind seven scopes, a fifth of a message, and misses
+    scopes without one; so it is only the answer where trio has changed inside.
+    """
+    status: object = getattr(task, "_cancel_status", None)
+    return trio.current_effective_deadline() if status is None else status
+
+
 @types.coroutine
 def in_context(context: contextvars.Context, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
     """Await `coroutine` with every step run in `context`."""
@@ -201,7 +212,7 @@ class Turns:
     async def _work(self) -> None:
         TURN.set(self)
         task = trio.lowlevel.current_task()
-        deadline = trio.current_effective_deadline()
+        scope = _scope_of(task)
         inbox, run = self._inbox, self._run
         done = 0
         while True:
@@ -217,7 +228,7 @@ class Turns:
                     self._is_over = True
                     self._stop()
                     return
-                if task.child_nurseries or trio.current_effective_deadline() != deadline:
+                if task.child_nurseries or _scope_of(task) != scope:
                     return
                 done += 1
                 if done == _RUN_BEFORE_YIELD:

@@ -298,7 +298,6 @@ class Field:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.port = server.port
         self.bystander: Bystander | None = None
         self._peers: list[Peer] = []
 
@@ -307,7 +306,7 @@ class Field:
         sock = trio.socket.socket()
         if receive_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        await sock.connect(("127.0.0.1", self.port))
+        await sock.connect(("127.0.0.1", self.server.port))
         peer = Peer(trio.SocketStream(sock))
         self._peers.append(peer)
         return peer
@@ -340,6 +339,13 @@ class Field:
                 await trio.sleep(0.002)
         assert Base.of(self.server) == base
 
+    async def until_closed(self, *codes: int) -> None:
+        """Wait until as many connections have been closed, with these codes and no others."""
+        closed = self.server.metrics.connections_closed
+        while closed.total() < len(codes):
+            await trio.sleep(0.002)
+        assert sorted(closed.elements()) == sorted(codes)
+
     async def leave(self) -> None:
         """Close what the attack has opened."""
         for peer in self._peers:
@@ -351,19 +357,20 @@ class Field:
 async def siege(server: Server | None = None, *, seconds: float = TEST_SECONDS, **limits: Any) -> AsyncIterator[Field]:
     """Serve for the block, with a bystander; behind it see that he missed nothing and that nothing was left behind."""
     server = server or make_server(limits=limits)
-    with trio.fail_after(seconds):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(partial(server.serve, "127.0.0.1", 0))
-            field = Field(server)
-            stay = Field(server)  # the bystander's peer is no part of the attack
-            field.bystander = bystander = Bystander(await stay.join("watch"))
-            nursery.start_soon(bystander.watch)
-            await bystander.hear()
-            base = Base.of(server)
-            yield field
-            await field.leave()
-            await bystander.hear()
-            await field.until(base)
-            bystander.is_leaving = True
-            await server.stop(1)
-            await stay.leave()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(trio.fail_after(seconds))
+        field, stay = Field(server), Field(server)  # the bystander's peer is no part of the attack
+        stack.push_async_callback(stay.leave)
+        stack.push_async_callback(field.leave)
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        await nursery.start(partial(server.serve, "127.0.0.1", 0))
+        field.bystander = bystander = Bystander(await stay.join("watch"))
+        nursery.start_soon(bystander.watch)
+        await bystander.hear()
+        base = Base.of(server)
+        yield field
+        await field.leave()
+        await bystander.hear()
+        await field.until(base)
+        bystander.is_leaving = True
+        await server.stop(1)

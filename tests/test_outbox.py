@@ -179,7 +179,7 @@ def test_a_cleared_outbox_is_empty() -> None:
 def test_size_is_what_goes_out_whatever_was_put() -> None:
     rng = random.Random(9)
     for _ in range(300):
-        outbox, expected, lost, written = Outbox(None, None), [], 0, b""
+        outbox, begun, waiting, lost = Outbox(None, None), b"", [], 0
         for at in range(rng.randrange(60)):
             data = b"<%d>" % at
             chance = rng.random()
@@ -188,20 +188,19 @@ def test_size_is_what_goes_out_whatever_was_put() -> None:
                 lost += 1
             elif chance < 0.6:
                 key = rng.choice("ab")
-                replaced = [old for old in expected if old[0] == key]
-                lost += len(replaced)
-                expected = [old for old in expected if old not in replaced] + [(key, data)]
+                kept = [each for each in waiting if each[0] != key]
+                lost += len(waiting) - len(kept)
+                waiting = [*kept, (key, data)]
                 outbox.put([score(data, key)])
             elif chance < 0.9:
-                expected.append((None, data))
+                waiting.append((None, data))
                 outbox.put([data])
-            else:  # a write: what it takes out cannot be replaced any more
-                chunk = outbox.next_bytes()
-                assert written + chunk == b"".join(data for _, data in expected)
-                expected = [(None, written + chunk)] if written + chunk else []
-                taken = rng.randrange(len(chunk) + 1)
+            else:  # a write takes all that waits, unless a piece of the last one is still there
+                begun, waiting = (begun, waiting) if begun else (b"".join(data for _, data in waiting), [])
+                assert outbox.next_bytes() == begun
+                taken = rng.randrange(len(begun) + 1)
                 outbox.sent(taken)
-                written += chunk[:taken]
-            assert outbox.size == sum(len(data) for _, data in expected) - len(written)
-        assert written + drain(outbox) == b"".join(data for _, data in expected)
+                begun = begun[taken:]
+            assert outbox.size == len(begun) + sum(len(data) for _, data in waiting)
+        assert drain(outbox) == begun + b"".join(data for _, data in waiting)
         assert outbox.dropped == lost
