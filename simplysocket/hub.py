@@ -25,7 +25,7 @@ from .limits import Limits
 from .message import GLOBAL_ROOM, clean_name, is_room_name
 from .metrics import Metrics
 from .room import Room, call_work
-from .turns import Call, Entry
+from .turns import Call, Entry, Voice
 
 _ID_BYTES: Final = 9  # of randomness in a client's id: it is no secret, but must not be met twice
 
@@ -93,6 +93,7 @@ class Hub:
         self._nursery: trio.Nursery | None = None
         self._spoken: list[Room] = []  # rooms with frames for the next tick
         self._tick_bell = Bell()
+        self.speaking: Room | None = None  # whose turn runs in this very step: what it says goes out at the step's end
         broker.subscribe(self.deliver)
 
     @property
@@ -242,11 +243,19 @@ class Hub:
             return
         self.metrics.broadcasts += 1
         fanout = room.fanout
-        if not fanout.frames and not fanout.is_pending:
-            if not self._spoken:
-                self._tick_bell.ring()
-            self._spoken.append(room)
+        if room is not self.speaking and not fanout.is_pending:
+            self.mark(room)
         fanout.add(frame, room.members_of(exclude) if exclude else ())
+
+    def mark(self, room: Room) -> None:
+        """Let a room's frames out with the next tick."""
+        if not self._spoken:
+            self._tick_bell.ring()
+        self._spoken.append(room)
+
+    def voice_of(self, room: Room) -> Voice:
+        """Return what holds back and lets out what is said in a turn of a room."""
+        return _RoomVoice(self, room)
 
     def flush(self, room: Room) -> None:
         """Send the members of a room now what they lack, however many they are."""
@@ -264,6 +273,34 @@ class Hub:
             for room in spoken:
                 if room.flush():
                     self._spoken.append(room)  # a very large room: its next slice, behind everyone else's
+
+
+class _RoomVoice:
+    """A room's own worker lets out what the room said, so that no tick need be woken for it.
+
+    Saves the echo column one switch of tasks in three. What others say into the room, and
+    what it says into other rooms, goes out with the tick, where all of a pass comes together.
+    """
+
+    __slots__ = ("_fanout", "_hub", "_room")
+
+    def __init__(self, hub: Hub, room: Room) -> None:
+        self._hub = hub
+        self._room = room
+        self._fanout = room.fanout
+
+    def begin(self) -> None:
+        self._hub.speaking = self._room
+
+    def pause(self) -> None:
+        self._hub.speaking = None
+        if self._fanout.is_pending:
+            self._hub.mark(self._room)
+
+    def end(self) -> None:
+        self._hub.speaking = None
+        if self._fanout.frames and self._room.flush():
+            self._hub.mark(self._room)
 
 
 _NAME_RULE: Final = "a room's name has 1 to {} characters and no control characters"

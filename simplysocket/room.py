@@ -30,7 +30,7 @@ from .limits import Limits
 from .message import GLOBAL_ROOM
 from .metrics import Metrics
 from .outbox import CoalescedFrame, VolatileFrame
-from .turns import TURN, Call, Entry, Turns, Work, first_of
+from .turns import TURN, Call, Entry, Turns, Voice, Work, first_of
 
 logger = logging.getLogger("simplysocket.room")
 
@@ -49,6 +49,9 @@ class Home(Protocol):
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task that ends with the server."""
+
+    def voice_of(self, room: "Room") -> Voice:
+        """Return what holds back and lets out what is said in a turn of a room."""
 
     def flush(self, room: "Room") -> None:
         """Send the members of a room now what they lack."""
@@ -193,7 +196,7 @@ class Room:
         self._home = home
         self._publish = home.broker.publish
         self._members: dict[str, Client] = {}  # {client id: client}
-        self._turns = Turns(home.limits, self._run)
+        self._turns = Turns(home.limits, self._run, home.voice_of(self))
         self._nursery: trio.Nursery | None = None
         self._ending = trio.Event()
         self._closed = trio.Event()

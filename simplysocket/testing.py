@@ -302,9 +302,12 @@ class TestClient:
                 self._rest += received
         return self._frames.popleft()
 
-    async def read_always(self) -> None:
-        """Read to the end, so that nothing is ever kept waiting; a task of the net."""
+    def start_reading(self, nursery: trio.Nursery) -> None:
+        """Read to the end from now on, so that nothing is ever kept waiting."""
         self._is_reading = True
+        nursery.start_soon(self._read_always)
+
+    async def _read_always(self) -> None:
         while self._ended is None:
             await self._read_one()
 
@@ -357,7 +360,7 @@ class Net:
         self._clients.append(client)
         await client.shake_hands(name, path=path, greet=greet, headers=headers or {})
         if reads:
-            self._nursery.start_soon(client.read_always)
+            client.start_reading(self._nursery)
         return client
 
     async def open_stream(self, pipe_bytes: int = PIPE_BYTES) -> Pipe:

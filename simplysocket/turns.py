@@ -14,7 +14,7 @@ import math
 import types
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -101,9 +101,37 @@ def _scope_of(task: trio.lowlevel.Task) -> object:
     return trio.current_effective_deadline() if status is None else status
 
 
+class Voice(Protocol):
+    """What a room says in a turn. It goes out when the worker has run all that waits, or as soon as a handler waits."""
+
+    def begin(self) -> None:
+        """Hold back what is said from now on: more may follow in this step."""
+
+    def pause(self) -> None:
+        """Let out in the next pass of the scheduler what was said, since the handler waits."""
+
+    def end(self) -> None:
+        """Let out now what was said."""
+
+
+class _Silence:
+    """The voice of turns in which nothing is held back: those of one client among many in the global room."""
+
+    def begin(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def end(self) -> None: ...
+
+
+SILENCE: Final = _Silence()
+
+
 @types.coroutine
-def in_context(context: contextvars.Context, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """Await `coroutine` with every step run in `context`."""
+def in_context(
+    context: contextvars.Context, voice: Voice, coroutine: Coroutine[Any, Any, Any]
+) -> Generator[Any, Any, Any]:
+    """Await `coroutine` with every step run in `context`; what it has said goes out whenever it waits."""
     step: Callable[[Any], Any] = coroutine.send
     value: Any = None
     while True:
@@ -111,12 +139,14 @@ def in_context(context: contextvars.Context, coroutine: Coroutine[Any, Any, Any]
             trap = context.run(step, value)
         except StopIteration as done:
             return done.value
+        voice.pause()
         try:
             value = yield trap
             step = coroutine.send
         except BaseException as exc:
             value = exc
             step = coroutine.throw
+        voice.begin()
 
 
 class Turns:
@@ -135,13 +165,17 @@ class Turns:
         "_most_each",
         "_run",
         "_stop",
+        "_voice",
         "is_ending",
     )
 
-    def __init__(self, limits: Limits, run: Callable[[Work, Any, Any], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self, limits: Limits, run: Callable[[Work, Any, Any], Coroutine[Any, Any, None]], voice: Voice = SILENCE
+    ) -> None:
         self._most = math.inf if limits.inbox_messages is None else limits.inbox_messages
         self._most_each = math.inf if limits.inbox_per_client is None else limits.inbox_per_client
         self._run = run
+        self._voice = voice
         self._inbox: deque[Entry] = deque()
         self._clients: dict[Hashable, int] = {}  # {client: its entries in the inbox}
         self._bell = Bell()
@@ -213,31 +247,36 @@ class Turns:
         TURN.set(self)
         task = trio.lowlevel.current_task()
         scope = _scope_of(task)
-        inbox, run = self._inbox, self._run
+        inbox, run, voice = self._inbox, self._run, self._voice
         done = 0
         while True:
-            while inbox:
-                work, client, ask = inbox.popleft()
-                self._count_out(client)
-                self._is_busy = True
-                try:
-                    await in_context(contextvars.copy_context(), run(work, client, ask))
-                finally:
-                    self._is_busy = False
-                if self._stop is not None:
-                    self._is_over = True
-                    self._stop()
-                    return
-                if task.child_nurseries or _scope_of(task) != scope:
-                    return
-                done += 1
-                if done == _RUN_BEFORE_YIELD:
-                    done = 0
-                    await trio.lowlevel.cancel_shielded_checkpoint()
-            if self.is_ending:
+            voice.begin()
+            try:
+                while inbox:
+                    work, client, ask = inbox.popleft()
+                    self._count_out(client)
+                    self._is_busy = True
+                    await in_context(contextvars.copy_context(), voice, run(work, client, ask))
+                    if self._stop is not None:
+                        self._is_over = True
+                        self._stop()
+                        return
+                    if task.child_nurseries or _scope_of(task) != scope:
+                        return
+                    done += 1
+                    if done == _RUN_BEFORE_YIELD:
+                        break
+            finally:
+                self._is_busy = False
+                voice.end()
+            if done == _RUN_BEFORE_YIELD:
+                done = 0
+                await trio.lowlevel.cancel_shielded_checkpoint()
+            elif self.is_ending:
                 self._is_over = True
                 return
-            await self._bell.wait()
+            else:
+                await self._bell.wait()
 
     def _count_out(self, client: Hashable) -> None:
         left = self._clients[client] - 1
