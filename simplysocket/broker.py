@@ -18,19 +18,25 @@ class Broker(Protocol):
     def subscribe(self, deliver: Deliver) -> None:
         """Hand every publication to `deliver`; called once, before the first."""
 
-    def publish(self, room: str, frame: bytes, exclude: Sequence[str] = ()) -> None:
-        """Take a frame for everyone in a room but the clients of `exclude`, or raise; never waits."""
+    @property
+    def publish(self) -> Deliver:
+        """The plain function that takes a frame for everyone in a room but the clients left out, or raises."""
 
 
 class MemoryBroker:
     """The broker of a server that is alone: every publication comes back at once."""
 
     def __init__(self) -> None:
-        self._deliver: Deliver | None = None
+        self._deliver: Deliver = _lose
 
     def subscribe(self, deliver: Deliver) -> None:
         self._deliver = deliver
 
-    def publish(self, room: str, frame: bytes, exclude: Sequence[str] = ()) -> None:
-        if self._deliver is not None:
-            self._deliver(room, frame, exclude)
+    @property
+    def publish(self) -> Deliver:
+        """What is published is delivered: the same function, so that nothing stands between."""
+        return self._deliver
+
+
+def _lose(room: str, frame: bytes, exclude: Sequence[str]) -> None:
+    raise RuntimeError("nobody has subscribed to this broker: it belongs to no server yet")

@@ -9,30 +9,32 @@ import math
 
 
 class Bucket:
-    """A token bucket. It refills only when it runs dry, so that a take costs no look at the clock.
+    """A token bucket; `rate=None` is one that never runs dry.
 
-    `tokens` may be read and lowered by the hot path: while it holds what is
-    asked for, taking needs no time. `rate=None` is a bucket that never runs dry.
+    The hot path may itself lower `tokens` as far as they go while the time is still `since`.
     """
 
-    __slots__ = ("_burst", "_rate", "_since", "tokens")
+    __slots__ = ("_burst", "_rate", "since", "tokens")
 
     def __init__(self, rate: float | None, burst: float, now: float) -> None:
-        self._rate = math.inf if rate is None else rate
+        self._rate = 0.0 if rate is None else rate
         self._burst = math.inf if rate is None else burst
-        self._since = now  # when the tokens were last filled up
+        self.since = now  # when `tokens` was true
         self.tokens = self._burst
 
     def take(self, amount: float, now: float) -> bool:
         """Take `amount` tokens; False, and nothing taken, when there are not so many at `now`."""
-        if self.tokens < amount:
-            self.tokens = min(self._burst, self.tokens + (now - self._since) * self._rate)
-            self._since = now
-            if self.tokens < amount:
-                return False
-        self.tokens -= amount
+        tokens = self.tokens + (now - self.since) * self._rate
+        if tokens > self._burst:
+            tokens = self._burst
+        self.since = now
+        if tokens < amount:
+            self.tokens = tokens
+            return False
+        self.tokens = tokens - amount
         return True
 
     def seconds_until(self, amount: float) -> float:
-        """Return how long after the last failed take `amount` tokens will be there, in seconds."""
-        return max(0.0, (min(amount, self._burst) - self.tokens) / self._rate)
+        """Return how long after `since` there will be `amount` tokens, in seconds."""
+        lacking = min(amount, self._burst) - self.tokens
+        return max(0.0, lacking / self._rate) if self._rate else 0.0

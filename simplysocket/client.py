@@ -231,10 +231,8 @@ class Client:
         if not self._errors.take(1, trio.current_time()):
             self._connection.close(CloseCode.BAD_REQUESTS, "too many messages that are none")
 
-    def may_send(self, size: int) -> float | None:
+    def may_send(self, size: int, now: float) -> float | None:
         """Take one message of `size` bytes from the buckets: None, or in how many seconds one may come."""
-        # Called only when the hot path's look at the buckets was not enough.
-        now = trio.current_time()
         if self.messages.take(1, now):
             if self.volume.take(size, now):
                 return None

@@ -5,6 +5,7 @@ encoded once, inside its sender's own error boundary. Knows nothing of sockets.
 The keys and their order are those of docs/protocol.md, "The envelope".
 """
 
+import enum
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -19,19 +20,6 @@ from .message import ACTION_LENGTH, GLOBAL_ROOM, Message
 _Action = Annotated[str, Meta(min_length=1, max_length=ACTION_LENGTH)]
 # Beyond 2^53 JavaScript reads another integer than was written.
 _Id = Annotated[str, Meta(min_length=1, max_length=ACTION_LENGTH)] | Annotated[int, Meta(ge=-(2**53), le=2**53)]
-
-__all__ = [
-    "EMPTY",
-    "Envelope",
-    "Raw",
-    "Struct",
-    "body_decoder",
-    "decode",
-    "decode_body",
-    "encode",
-    "encode_body",
-    "to_message",
-]
 
 __all__ = [
     "EMPTY",
@@ -133,6 +121,8 @@ decode_body: Final = body_decoder(Any)
 def encode_body(body: object) -> Raw:
     """Write a body as JSON, once; `EncodeError` when it cannot be (an unknown type, NaN, a lone surrogate)."""
     if isinstance(body, Raw):
+        if not bytes(body):
+            raise EncodeError("an empty Raw is no JSON: leave the body out, or send {}")
         return body
     try:
         encoded = _encode(body)
@@ -177,15 +167,23 @@ def _explain(exc: Exception) -> tuple[str, str | None]:
     return (found[1], found[2]) if found else (str(exc), None)
 
 
-def _has_non_finite(value: object) -> bool:
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    if isinstance(value, Mapping):
-        return any(_has_non_finite(each) for pair in value.items() for each in pair)
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return any(map(_has_non_finite, value))
-    if isinstance(value, Struct):
-        return any(_has_non_finite(getattr(value, name)) for name in value.__struct_fields__)
-    # attrs classes and dataclasses
-    fields = getattr(value, "__attrs_attrs__", None) or getattr(value, "__dataclass_fields__", {}).values()
-    return any(_has_non_finite(getattr(value, field.name, None)) for field in fields)
+def _has_non_finite(body: object) -> bool:
+    """Look for NaN and Infinity, without recursion: a body may be deeper than Python goes."""
+    waiting: list[object] = [body]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                return True
+        elif isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            waiting += value
+        elif isinstance(value, enum.Enum):
+            waiting.append(value.value)
+        elif isinstance(value, Struct):
+            waiting += [getattr(value, name) for name in value.__struct_fields__]
+        else:  # an attrs class or a dataclass, if it has any fields
+            fields = getattr(value, "__attrs_attrs__", None) or getattr(value, "__dataclass_fields__", {}).values()
+            waiting += [getattr(value, field.name, None) for field in fields]
+    return False

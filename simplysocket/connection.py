@@ -33,6 +33,10 @@ _CLOSE_BYTE = 0x88  # the first byte of a Close frame
 _PING_FRAME = control_frame(PING)
 
 
+Receive = Callable[[bytes, float], None]
+"""What takes each message: its payload and when it was read. It never waits and never raises."""
+
+
 class Connection:
     """One WebSocket. `run` is its life; `deliver` and `close` may be called from any task and never wait."""
 
@@ -76,12 +80,11 @@ class Connection:
         self._quiet_seconds = 0.0
         self._pinged = False
 
-    async def run(self, head: bytes, subprotocol: str | None, opened: Callable[[], Callable[[bytes], None]]) -> None:
+    async def run(self, head: bytes, subprotocol: str | None, opened: Callable[[], Receive]) -> None:
         """Shake hands, pump until the end, and leave the wire closed.
 
         `head` is the request as the front door wrote it anew; `opened` is called
-        once the handshake is done and returns what takes each message, as the
-        bytes of its payload; it never waits and never raises.
+        once the handshake is done and returns what takes the messages.
         """
         self._library.head = head
         try:
@@ -243,7 +246,7 @@ class Connection:
 
     # --- receiving
 
-    async def _read_pump(self, websocket: WebSocketConnection, receive: Callable[[bytes], None]) -> None:
+    async def _read_pump(self, websocket: WebSocketConnection, receive: Receive) -> None:
         wire_receive = self._wire.receive
         splitter = Splitter(self._limits.message_bytes, self._limits.fragments)
         while True:
@@ -254,14 +257,15 @@ class Connection:
             self._heard = True
             if splitter.is_done:
                 continue  # discarded until the peer closes or the deadline ends it
+            now = trio.current_time()
             for item in splitter.feed(data):
                 if item.__class__ is bytes:
                     if self.is_open:
-                        receive(item)
+                        receive(item, now)
                 else:
                     await self._odd(item, websocket, receive)  # type: ignore[arg-type]  # the class is checked above
 
-    async def _odd(self, odd: Odd, websocket: WebSocketConnection, receive: Callable[[bytes], None]) -> None:
+    async def _odd(self, odd: Odd, websocket: WebSocketConnection, receive: Receive) -> None:
         """Hand a frame of the odd lane to the library, or end the connection for it."""
         kind = odd.kind
         if kind is Kind.CLOSE:
@@ -285,7 +289,7 @@ class Connection:
                     message = await websocket.get_message()
                 except ConnectionClosed:
                     return  # not UTF-8: the library has given up and the Close is on its way
-                receive(message.encode() if isinstance(message, str) else message)
+                receive(message.encode() if isinstance(message, str) else message, trio.current_time())
 
     # --- what the library asks for
 

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-import trio
-
 from . import codec
 from .actions import Registry
 from .client import Client
@@ -44,6 +42,7 @@ class Dispatch:
         self._hub = hub
         self._registry = registry
         self._direct = direct
+        self._has_no_volume = hub.limits.bytes_per_second is None
         # Actions that mean something to the server itself; all but the reserved ones may be overridden.
         self._special: dict[str, Callable[[Client, Envelope], bool | None]] = {
             "join-room": self._join,
@@ -55,34 +54,32 @@ class Dispatch:
             "reply": partial(self._answer, is_error=False),
             "error": partial(self._answer, is_error=True),
         }
+        for name in RESERVED_ACTIONS - self._special.keys():
+            self._special[name] = _forbid
 
-    def receive(self, client: Client, payload: bytes) -> None:
-        """Take one message from a client's connection: the hot path of everything that comes in."""
+    def receive(self, client: Client, payload: bytes, now: float) -> None:
+        """Take one message that a client's connection read at `now`: the hot path of everything that comes in."""
         hub = self._hub
         hub.metrics.messages_received += 1
         try:
             envelope = codec.decode(payload)
         except BadMessage as exc:
-            if self._is_within_rate(client, len(payload), exc.id, ""):
+            if self._is_within_rate(client, len(payload), now, exc.id, ""):
                 client.refuse_bad(exc)
             return
         special = self._special.get(envelope.action)
         if special is not None and envelope.action in _PASS_THE_BUCKET and special(client, envelope):
             return
-        messages, volume = client.messages, client.volume
-        if messages.tokens >= 1.0 and volume.tokens >= len(payload):
-            # Enough is there: no look at the clock. Refilled when it runs dry.
-            messages.tokens -= 1.0
-            volume.tokens -= len(payload)
-        elif not self._is_within_rate(client, len(payload), envelope.id, envelope.action):
+        bucket = client.messages
+        if bucket.since == now and bucket.tokens >= 1.0 and self._has_no_volume:
+            bucket.tokens -= 1.0  # of several messages in one read, only the first fills the bucket up
+        elif not self._is_within_rate(client, len(payload), now, envelope.id, envelope.action):
             return
         try:
             if special is not None and not self._registry.overrides(envelope.action):
                 if envelope.action not in _PASS_THE_BUCKET:  # else it came too late to be of use, and has no answer
                     special(client, envelope)
                 return
-            if envelope.action in RESERVED_ACTIONS:
-                raise ActionError("forbidden", f"the action {envelope.action!r} is reserved for the protocol")
             if envelope.IsTargetClient:
                 self._send_direct(client, envelope)
                 return
@@ -91,14 +88,14 @@ class Dispatch:
             if room is None or not room.is_open:
                 room = self._room(name)
             if envelope.timeout is not None:
-                envelope.timeout += trio.current_time()
+                envelope.timeout += now
             if not room.post(self._registry.find, client, envelope):
                 raise _busy(room)
         except ActionError as exc:
             client.refuse(envelope.id, envelope.action, exc)
 
-    def _is_within_rate(self, client: Client, size: int, id: str | int | None, action: str) -> bool:
-        wait = client.may_send(size)
+    def _is_within_rate(self, client: Client, size: int, now: float, id: str | int | None, action: str) -> bool:
+        wait = client.may_send(size, now)
         if wait is None:
             return True
         client.refuse(id, action, ActionError("rate-limited", "too many messages", retry_after=wait))
@@ -194,6 +191,10 @@ class Dispatch:
 
 
 _PASS_THE_BUCKET: Final = frozenset({"reply", "error", "cancel"})
+
+
+def _forbid(_: Client, envelope: Envelope) -> None:
+    raise ActionError("forbidden", f"the action {envelope.action!r} is reserved for the protocol")
 
 
 def _named(envelope: Envelope) -> str:

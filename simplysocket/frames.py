@@ -22,6 +22,7 @@ FINAL_BIT: Final = 0x80
 MASK_BIT: Final = 0x80
 CONTROL_BYTES: Final = 125  # RFC 6455, 5.5: the longest payload of a control frame
 
+_LONGEST: Final = 2**63 - 1  # RFC 6455, 5.2: the highest bit of a length is 0
 _DATA: Final = (CONTINUATION, TEXT, BINARY)
 _CONTROLS: Final = (CLOSE, PING, PONG)
 
@@ -69,7 +70,7 @@ class Splitter:
     __slots__ = ("_fragment_bytes", "_fragments", "_kept", "_max_bytes", "_max_fragments", "_need", "is_done")
 
     def __init__(self, max_bytes: int | None, max_fragments: int | None) -> None:
-        self._max_bytes = max_bytes
+        self._max_bytes = _LONGEST if max_bytes is None else max_bytes
         self._max_fragments = max_fragments
         self._kept: bytearray | None = None  # the beginning of a frame
         self._need = 0  # its full size, as far as known
@@ -79,6 +80,8 @@ class Splitter:
 
     def feed(self, data: bytes) -> list[bytes | Odd]:
         """Take what was received; return payloads (bytes) and odd frames that are whole now."""
+        if self.is_done:
+            return []
         if self._kept is not None:
             self._kept += data  # amortised: a frame that comes byte by byte is not copied at each byte
             if len(self._kept) < self._need:
@@ -116,12 +119,13 @@ class Splitter:
                 and second >= 128
                 and shortest
                 and not self._fragments
-                and (limit is None or size <= limit)
+                and size <= limit
             ):
                 if stop > end:
                     self._need = stop - at
                     break
-                payload = unmask(data[start:stop], data[start - 4 : start])
+                mask = int.from_bytes((data[start - 4 : start] * ((size + 3) >> 2))[:size], "little")  # as in unmask
+                payload = (int.from_bytes(data[start:stop], "little") ^ mask).to_bytes(size, "little")
                 if first == 0x81 and not payload.isascii() and not _is_utf8(payload):
                     out.append(Odd(Kind.BAD_TEXT))
                     self.is_done = True
@@ -160,7 +164,7 @@ class Splitter:
             return Odd(Kind.CLOSE if opcode == CLOSE else Kind.CONTROL)
         if opcode not in _DATA or (opcode == CONTINUATION) != bool(self._fragments):
             return Odd(Kind.BROKEN, header)
-        if self._max_bytes is not None and self._fragment_bytes + size > self._max_bytes:
+        if self._fragment_bytes + size > self._max_bytes:
             return Odd(Kind.TOO_BIG, b"a message may have %d bytes" % self._max_bytes)
         if self._max_fragments is not None and self._fragments >= self._max_fragments:
             return Odd(Kind.TOO_BIG, b"a message may have %d fragments" % self._max_fragments)
@@ -188,8 +192,8 @@ def text_frame(payload: bytes) -> bytes:
     if size < 126:
         return b"\x81%c%b" % (size, payload)
     if size < 65_536:
-        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), payload)
-    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)
+        return (0x81_7E_0000 | size).to_bytes(4, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
 
 
 def control_frame(opcode: int, payload: bytes = b"") -> bytes:

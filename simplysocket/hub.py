@@ -241,7 +241,9 @@ class Hub:
         room = self.rooms.get(room_name)
         if room is None:
             return
-        self.metrics.broadcasts += 1
+        metrics = self.metrics
+        metrics.broadcasts += 1
+        metrics.deliveries += room.count - len(exclude)
         fanout = room.fanout
         if room is not self.speaking and not fanout.is_pending:
             self.mark(room)

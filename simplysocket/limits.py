@@ -9,13 +9,17 @@ import attrs
 
 
 def _positive(_: object, attribute: "attrs.Attribute[float | None]", value: float | None) -> None:
-    if value is not None and not value > 0:
+    if value is not None and not _is_positive(value):
         raise ValueError(f"Limits.{attribute.name} is {value!r}: give a number above 0, or None for no limit")
 
 
 def _above_zero(_: object, attribute: "attrs.Attribute[float]", value: float | None) -> None:
-    if value is None or not value > 0:
+    if not _is_positive(value):
         raise ValueError(f"Limits.{attribute.name} is {value!r}: give a number above 0; this bound cannot be lifted")
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
 # Any: attrs types a field by its default, and these serve int and float, with None and without.

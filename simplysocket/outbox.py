@@ -63,21 +63,22 @@ class Outbox:
             if frame.__class__ is VolatileFrame:
                 self.dropped += 1
                 continue
-            if isinstance(frame, CoalescedFrame):
-                older = self._newest.get(frame.key)
-                self._newest[frame.key] = frame
-                if older is not None:
-                    self._count -= 1
-                    self.size -= len(older)
-                    self.dropped += 1
-            if self.size and (
-                (self._max_frames is not None and self._count >= self._max_frames)
-                or (self._max_bytes is not None and self.size + len(frame) > self._max_bytes)
+            older = self._newest.get(frame.key) if isinstance(frame, CoalescedFrame) else None
+            count, size = self._count, self.size
+            if older is not None:
+                count -= 1
+                size -= len(older)
+            if size and (
+                (self._max_frames is not None and count >= self._max_frames)
+                or (self._max_bytes is not None and size + len(frame) > self._max_bytes)
             ):
                 return False
             self._frames.append(frame)
-            self._count += 1
-            self.size += len(frame)
+            self._count = count + 1
+            self.size = size + len(frame)
+            if isinstance(frame, CoalescedFrame):
+                self._newest[frame.key] = frame
+                self.dropped += older is not None
         if len(self._frames) > 2 * self._count + 64:
             self._frames = deque(frame for frame in self._frames if self._is_live(frame))
         return True

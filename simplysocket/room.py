@@ -395,6 +395,11 @@ class Room:
         return client.id in self._members
 
     @property
+    def count(self) -> int:
+        """How many members there are."""
+        return len(self._members)
+
+    @property
     def places(self) -> int | None:
         """How many members it takes at most; None: any number."""
         return self._home.limits.members_per_room if self.capacity is None else self.capacity
@@ -522,7 +527,6 @@ class Room:
 
     def flush(self) -> bool:
         """Send every member what it lacks; True when more must follow."""
-        self._home.metrics.deliveries += len(self.fanout.frames) * len(self._members)
         return self.fanout.flush(self._members.values())
 
     async def relay_message(self, client: Client, envelope: Envelope) -> None:

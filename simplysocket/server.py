@@ -23,7 +23,7 @@ from . import codec
 from .actions import Handler, Registry
 from .broker import Broker, MemoryBroker
 from .client import Client
-from .connection import Connection
+from .connection import Connection, Receive
 from .dispatch import Dispatch
 from .errors import CloseCode, RegistrationError
 from .frontdoor import FrontDoor, Origins, Upgrade
@@ -308,7 +308,7 @@ class Server:
         connection = Connection(wire, self.limits, self.metrics)
         client: Client | None = None
 
-        def opened() -> Callable[[bytes], None]:
+        def opened() -> Receive:
             nonlocal client
             request = upgrade.request
             client = self._hub.connect(connection, request.query.get("name", ""), request.address)

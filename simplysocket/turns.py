@@ -128,17 +128,16 @@ SILENCE: Final = _Silence()
 
 
 @types.coroutine
-def in_context(
-    context: contextvars.Context, voice: Voice, coroutine: Coroutine[Any, Any, Any]
-) -> Generator[Any, Any, Any]:
-    """Await `coroutine` with every step run in `context`; what it has said goes out whenever it waits."""
-    step: Callable[[Any], Any] = coroutine.send
-    value: Any = None
+def _go_on(
+    context: contextvars.Context, voice: Voice, coroutine: Coroutine[Any, Any, None], trap: Any
+) -> Generator[Any, Any, None]:
+    """Await the rest of `coroutine`, which has yielded `trap` at its first step.
+
+    Every step is run in `context`; what was said goes out whenever it waits.
+    """
+    step: Callable[[Any], Any]
+    value: Any
     while True:
-        try:
-            trap = context.run(step, value)
-        except StopIteration as done:
-            return done.value
         voice.pause()
         try:
             value = yield trap
@@ -147,6 +146,10 @@ def in_context(
             value = exc
             step = coroutine.throw
         voice.begin()
+        try:
+            trap = context.run(step, value)
+        except StopIteration:
+            return
 
 
 class Turns:
@@ -256,7 +259,14 @@ class Turns:
                     work, client, ask = inbox.popleft()
                     self._count_out(client)
                     self._is_busy = True
-                    await in_context(contextvars.copy_context(), voice, run(work, client, ask))
+                    # The first step by hand: most handlers never wait, and for them there is no generator then.
+                    context, coroutine = contextvars.copy_context(), run(work, client, ask)
+                    try:
+                        trap = context.run(coroutine.send, None)
+                    except StopIteration:
+                        pass
+                    else:
+                        await _go_on(context, voice, coroutine, trap)
                     if self._stop is not None:
                         self._is_over = True
                         self._stop()

@@ -10,13 +10,14 @@ from typing import Any
 import attrs
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simplysocket.codec import EMPTY, Raw, body_decoder, decode, decode_body, encode, encode_body, to_message
 from simplysocket.errors import BadBody, BadMessage, EncodeError
 from simplysocket.message import GLOBAL_ROOM, Message
 
+STEADY = settings(derandomize=True, deadline=None)  # the same examples in every run
 DEEP = b"[" * 100_000 + b"]" * 100_000
 FIVE = b'{"action":"a","message_body":{},"IsTargetClient":false,"target":"r","sender":"s"'
 
@@ -56,6 +57,7 @@ def test_nothing_is_escaped_for_html() -> None:
     )
 
 
+@STEADY
 @given(json_values)
 def test_a_raw_body_goes_out_unchanged(value: Any) -> None:
     body = Raw(json.dumps(value, indent=1).encode())  # with spaces and escapes that the codec itself never writes
@@ -156,6 +158,7 @@ def test_what_is_no_message_is_refused(payload: bytes, path: str | None, id: str
     assert caught.value.message
 
 
+@STEADY
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_are_a_message_or_refused(payload: bytes) -> None:
     try:
@@ -168,6 +171,7 @@ def test_any_bytes_are_a_message_or_refused(payload: bytes) -> None:
 # --- bodies
 
 
+@STEADY
 @given(json_values)
 def test_a_body_comes_back_as_it_was(value: Any) -> None:
     assert decode_body(encode_body(value)) == value

@@ -12,6 +12,7 @@ def drain(outbox: Outbox, most: int = 65_536, step: int | None = None) -> bytes:
     written = b""
     while outbox.size:
         taken = outbox.next_bytes(most)[:step]
+        assert taken, "what counts as waiting can be written"
         written += taken
         outbox.sent(len(taken))
     return written

@@ -142,9 +142,9 @@ def test_the_close_codes_are_those_of_the_protocol() -> None:
 
 
 def test_the_error_codes_are_those_of_the_protocol() -> None:
-    assert ERROR_CODES == set(
-        "bad-message bad-body unknown-action unknown-target not-a-member forbidden room-full room-closed too-many busy "
-        "rate-limited too-large timeout cancelled expired gone internal".split()
+    assert " ".join(sorted(ERROR_CODES)) == (
+        "bad-body bad-message busy cancelled expired forbidden gone internal not-a-member rate-limited room-closed "
+        "room-full timeout too-large too-many unknown-action unknown-target"
     )
 
 
@@ -181,7 +181,7 @@ def test_a_message_never_changes() -> None:
         Message("a").action = "b"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("name", ["a", "game 1", "Zürich", "🎲", "a" * 200, "мяч", "👩‍👩‍👧", "a/b?c#d"])  # noqa: RUF001
+@pytest.mark.parametrize("name", ["a", "game 1", "Zürich", "🎲", "a" * 200, "мяч", "👩‍👩‍👧", "a/b?c#d"])
 def test_a_room_may_have_this_name(name: str) -> None:
     assert is_room_name(name, 200)
 

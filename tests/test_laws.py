@@ -1,0 +1,195 @@
+"""The laws of the house, read from the source."""
+
+import ast
+import graphlib
+from pathlib import Path
+
+import pytest
+
+import simplysocket
+from simplysocket.errors import ERROR_CODES
+
+PACKAGE = Path(simplysocket.__file__).parent
+
+# From the words up to the edges; a module imports from its own floor and from those above it in this list.
+FLOORS = (
+    ("errors", "message", "codec", "limits", "frames", "outbox", "buckets", "fanout", "metrics"),
+    ("bell", "wire", "connection", "frontdoor"),
+    ("broker",),
+    ("turns", "client", "room", "hub"),
+    ("actions",),
+    ("dispatch",),
+    ("sidedoor", "listeners", "server"),
+    ("testing",),
+)
+MACHINES = FLOORS[0]
+NAMES = ("__init__", "__main__")  # on no floor: they import what they like, and nothing imports them
+BOUNDARIES = {"connection", "frontdoor", "sidedoor", "turns", "room"}  # may catch `except* Exception`
+HOLDERS_OF_CONNECTIONS = {"client", "hub", "server"}  # the hub makes a client out of one, the server accepts it
+# What hands an exception on other than by `raise`: _go_on throws it into the coroutine that it steps.
+HANDED_ON = {("turns", "_go_on")}
+
+MODULES = {path.stem: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.glob("*.py"))}
+FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+
+
+def imports(tree: ast.AST) -> set[str]:
+    """Return what is imported anywhere in a module: "trio", "os.path", and ".codec" for one of the package's own."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level <= 1, "the package is flat"
+            if node.level == 0:
+                found.add(node.module or "")
+            elif node.module:
+                found.add(f".{node.module}")
+            else:
+                found |= {f".{alias.name}" for alias in node.names}
+    return found
+
+
+def own_imports(name: str) -> set[str]:
+    found = imports(MODULES[name])
+    return {each.lstrip(".").removeprefix("simplysocket.") for each in found if each.startswith((".", "simplysocket"))}
+
+
+def handlers(tree: ast.AST) -> list[tuple[str, ast.ExceptHandler, bool]]:
+    """Return (the function around it, the handler, whether it is `except*`) of every handler."""
+    found = []
+
+    def visit(node: ast.AST, function: str) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            function = node.name
+        if isinstance(node, ast.Try | ast.TryStar):
+            found.extend((function, handler, isinstance(node, ast.TryStar)) for handler in node.handlers)
+        for child in ast.iter_child_nodes(node):
+            visit(child, function)
+
+    visit(tree, "")
+    return found
+
+
+def caught(handler: ast.ExceptHandler) -> set[str]:
+    if handler.type is None:
+        return {"BaseException"}
+    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return {ast.unparse(each).split(".")[-1] for each in types}
+
+
+# --- the floors
+
+
+@pytest.mark.parametrize("name", sorted(MODULES.keys() - set(NAMES)))
+def test_every_module_has_a_floor(name: str) -> None:
+    assert name in FLOOR_OF, f"{name}.py is on no floor: put it into FLOORS in {Path(__file__).name}"
+
+
+@pytest.mark.parametrize("name", sorted(FLOOR_OF))
+def test_every_name_on_a_floor_is_a_module(name: str) -> None:
+    assert name in MODULES, f"{name}.py is gone: take it out of FLOORS in {Path(__file__).name}"
+
+
+@pytest.mark.parametrize("name", sorted(MODULES.keys() & FLOOR_OF.keys()))
+def test_a_module_imports_nothing_from_a_later_floor(name: str) -> None:
+    later = {each for each in own_imports(name) if FLOOR_OF.get(each, len(FLOORS)) > FLOOR_OF[name]}
+    assert not later, f"{name}.py may import only from its own floor and those before it"
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    graph = {name: own_imports(name) for name in MODULES}  # with those under TYPE_CHECKING and inside functions
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError with the circle
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_words_and_machines_know_neither_trio_nor_sockets(name: str) -> None:
+    known = {each.split(".")[0] for each in imports(MODULES[name])}
+    assert not known & {"trio", "trio_websocket", "wsproto", "h11", "socket", "ssl", "select", "asyncio", "time"}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_machine_never_waits(name: str) -> None:
+    waiting = ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith
+    assert not [node for node in ast.walk(MODULES[name]) if isinstance(node, waiting)]
+
+
+def test_only_the_connection_knows_trio_websocket() -> None:
+    assert [name for name in MODULES if "trio_websocket" in imports(MODULES[name])] == ["connection"]
+
+
+def test_only_the_client_and_who_makes_it_know_connections() -> None:
+    assert {name for name in MODULES if "connection" in own_imports(name)} <= HOLDERS_OF_CONNECTIONS
+
+
+def test_publishing_is_a_plain_function() -> None:
+    found = [node for node in ast.walk(MODULES["broker"]) if getattr(node, "name", "") == "publish"]
+    assert found
+    assert all(isinstance(node, ast.FunctionDef) for node in found)
+
+
+@pytest.mark.parametrize(("module", "owner"), [("room", "Room"), ("client", "Client")])
+@pytest.mark.parametrize("method", ["broadcast", "send"])
+def test_broadcast_and_send_are_no_cancellation_points(module: str, owner: str, method: str) -> None:
+    (found,) = [node for node in MODULES[module].body if isinstance(node, ast.ClassDef) and node.name == owner]
+    for function in found.body:
+        if isinstance(function, ast.AsyncFunctionDef) and function.name == method:
+            for node in ast.walk(function):
+                assert not isinstance(node, ast.AsyncFor | ast.AsyncWith)
+                if isinstance(node, ast.Await):  # one that waits may await only another of them
+                    assert isinstance(node.value, ast.Call)
+                    assert ast.unparse(node.value.func).split(".")[-1] in ("broadcast", "send")
+
+
+# --- what is caught, and what is said
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_nothing_catches_broadly_without_raising_again(name: str) -> None:
+    for function, handler, is_star in handlers(MODULES[name]):
+        broad = caught(handler) & ({"BaseException"} if is_star else {"BaseException", "Exception"})
+        if broad and (name, function) not in HANDED_ON:
+            assert isinstance(handler.body[-1], ast.Raise), f"{name}.py:{handler.lineno} catches {broad}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_only_a_boundary_catches_every_exception_of_a_group(name: str) -> None:
+    found = [
+        handler.lineno for _, handler, is_star in handlers(MODULES[name]) if is_star and "Exception" in caught(handler)
+    ]
+    assert not found or name in BOUNDARIES
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_cancellation_is_never_swallowed(name: str) -> None:
+    for _, handler, _ in handlers(MODULES[name]):
+        if "Cancelled" in caught(handler):
+            assert isinstance(handler.body[-1], ast.Raise), f"{name}.py:{handler.lineno}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_refusal_has_a_code_of_the_protocol(name: str) -> None:
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "ActionError" and node.args:
+            code = node.args[0]
+            if isinstance(code, ast.Constant):
+                assert code.value in ERROR_CODES, f"{name}.py:{node.lineno}"
+
+
+# --- the public names
+
+
+@pytest.mark.parametrize("name", simplysocket.__all__)
+def test_a_public_name_is_there(name: str) -> None:
+    assert hasattr(simplysocket, name)
+
+
+def test_public_names_are_said_once_and_every_import_is_public() -> None:
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(MODULES["__init__"])
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert len(simplysocket.__all__) == len(set(simplysocket.__all__))
+    assert imported == set(simplysocket.__all__)
