@@ -18,6 +18,7 @@ from . import codec
 from .client import Client
 from .codec import Envelope
 from .errors import ActionError, RegistrationError
+from .life import Life
 from .message import ACTION_LENGTH, RESERVED_ACTIONS, Message
 from .room import Room
 
@@ -92,23 +93,24 @@ class Registry:
             table[name] = _compile(name, handler, type(self._server), room_class)
         self._tables[room_class] = table
 
-    def overrides(self, name: str, room: Room | None = None) -> bool:
+    def overrides(self, name: str, life: Life | None = None) -> bool:
         """Tell whether a built-in action has been replaced, for all rooms or for this one."""
-        return name in self._actions or (room is not None and name in self._tables.get(type(room), ()))
+        return name in self._actions or (life is not None and name in self._tables.get(type(life.room), ()))
 
-    def find(self, room: Room, client: Client, envelope: Envelope) -> Awaitable[object]:
+    def find(self, life: Life, client: Client, envelope: Envelope) -> Awaitable[object]:
         """Return the handler's call for a message whose turn it is; `ActionError` when there is none."""
         # The hot path of every message: a plain def, so that the handler's is the only coroutine.
-        if not room.has(client):
-            raise ActionError("not-a-member", f"you are not in room {room.name!r}: join it first")
+        if client.id not in life.members:
+            raise ActionError("not-a-member", f"you are not in room {life.name!r}: join it first")
         if envelope.timeout is not None and trio.current_time() > envelope.timeout:
             raise ActionError("timeout", "its turn came too late")
+        room: Room = life.room
         table = self._tables.get(type(room))
         found = (table.get(envelope.action) if table else None) or self._actions.get(envelope.action)
         if found is not None and isinstance(room, found.room_class):
             return found.call(self._server, room, client, envelope)
         if (self._relay if room.relay is None else room.relay) and envelope.action not in RESERVED_ACTIONS:
-            return room.relay_message(client, envelope)
+            return life.relay(client, envelope)
         raise ActionError("unknown-action", f"room {room.name!r} has no action {envelope.action!r}")
 
 

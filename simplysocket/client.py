@@ -6,8 +6,7 @@ Nothing here waits for the peer to read.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import trio
@@ -30,13 +29,8 @@ _OVERRUN: Final = 5.0  # times the burst: how much of what is too much is answer
 class Place(Protocol):
     """What a client knows of a room it is in."""
 
-    @property
-    def name(self) -> str:
-        """The room's name."""
-
-    @property
-    def fanout(self) -> Fanout:
-        """What the room is about to say."""
+    fanout: Fanout  # what the room is about to say
+    room: Any  # the Room, of which no module up here knows more
 
 
 class Rooms(Protocol):
@@ -104,9 +98,9 @@ class Client:
         return f"<Client {self.id} {self.name!r}>"
 
     @property
-    def rooms(self) -> Mapping[str, Place]:
-        """The rooms it is in, by name; a live view."""
-        return MappingProxyType(self.rooms_by_name)
+    def rooms(self) -> dict[str, Any]:
+        """The rooms it is in at this moment, {name: Room}."""
+        return {name: place.room for name, place in self.rooms_by_name.items()}
 
     async def send(self, action: str, body: object = codec.EMPTY, *, sender: str | None = None) -> bool:
         """Send a message to this client alone; False when it is gone. Never waits.

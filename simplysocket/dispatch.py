@@ -15,8 +15,8 @@ from .client import Client
 from .codec import Envelope
 from .errors import ActionError, BadBody, BadMessage, RoomClosed
 from .hub import Hub, Joining
+from .life import Life
 from .message import GLOBAL_ROOM, RESERVED_ACTIONS
-from .room import Room
 
 _LIST_MOST: Final = 100  # rooms in one answer of list-rooms
 _RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then
@@ -84,13 +84,13 @@ class Dispatch:
                 self._send_direct(client, envelope)
                 return
             name = envelope.target or GLOBAL_ROOM
-            room = hub.rooms.get(name)
-            if room is None or not room.is_open:
-                room = self._room(name)
+            life = hub.lives.get(name)
+            if life is None or not life.is_open:
+                life = self._life(name)
             if envelope.timeout is not None:
                 envelope.timeout += now
-            if not room.post(self._registry.find, client, envelope):
-                raise _busy(room)
+            if not life.post(self._registry.find, client, envelope):
+                raise _busy(life)
         except ActionError as exc:
             client.refuse(envelope.id, envelope.action, exc)
 
@@ -101,14 +101,14 @@ class Dispatch:
         client.refuse(id, action, ActionError("rate-limited", "too many messages", retry_after=wait))
         return False
 
-    def _room(self, name: str) -> Room:
-        """Return the room that takes messages to this name, or raise what the sender is told."""
-        room = self._hub.room_for(name)
-        if room is None:
-            if name in self._hub.rooms:
+    def _life(self, name: str) -> Life:
+        """Return what takes messages to the room of this name, or raise what the sender is told."""
+        life = self._hub.life_for(name)
+        if life is None:
+            if name in self._hub.lives:
                 raise RoomClosed(f"room {name!r} is closed")
             raise ActionError("unknown-target", f"there is no room {name!r}")
-        return room
+        return life
 
     # --- built-in actions: each answers, or posts what will
 
@@ -119,14 +119,11 @@ class Dispatch:
             raise ActionError("rate-limited", "too many joins", retry_after=wait)
         options = _read_options(envelope.message_body)
         options.pop("roomname", None)
-        room = self._hub.room_to_join(name, client, options)
-        if room.is_global:
-            result = {"roomname": name, "created": False, "members": room.list_members()}
-            client.tell_without_id(envelope, result)
-            if envelope.id is not None:
-                client.reply(envelope.id, result)
-        elif not room.post(Joining(options), client, envelope):
-            raise _busy(room)
+        life = self._hub.life_to_join(name, client, options)
+        if life.is_global:
+            _answer_at_once(client, envelope, {"roomname": name, "created": False, "members": life.list_members()})
+        elif not life.post(Joining(options), client, envelope):
+            raise _busy(life)
 
     def _leave(self, client: Client, envelope: Envelope) -> None:
         self._post_to_named(client, envelope, _leave_work)
@@ -135,28 +132,23 @@ class Dispatch:
         self._post_to_named(client, envelope, _who_work)
 
     def _post_to_named(self, client: Client, envelope: Envelope, work: Any) -> None:
-        room = self._room(_named(envelope))
-        if self._registry.overrides(envelope.action, room):
+        life = self._life(_named(envelope))
+        if self._registry.overrides(envelope.action, life):
             work = self._registry.find
-        if not room.post(work, client, envelope):
-            raise _busy(room)
+        if not life.post(work, client, envelope):
+            raise _busy(life)
 
     def _list_rooms(self, client: Client, envelope: Envelope) -> None:
         after = _read_list_rooms(envelope.message_body).after
-        rooms = self._hub.rooms
-        names = heapq.nsmallest(_LIST_MOST, (name for name in rooms if name > after and name != GLOBAL_ROOM))
+        lives = self._hub.lives
+        names = heapq.nsmallest(_LIST_MOST, (name for name in lives if name > after and name != GLOBAL_ROOM))
         listed = [
-            {"roomname": name, "members": len(rooms[name].members), "capacity": rooms[name].places} for name in names
+            {"roomname": name, "members": len(lives[name].members), "capacity": lives[name].places} for name in names
         ]
-        result = {"rooms": listed, "total": len(rooms) - (GLOBAL_ROOM in rooms)}
-        client.tell_without_id(envelope, result)
-        if envelope.id is not None:
-            client.reply(envelope.id, result)
+        _answer_at_once(client, envelope, {"rooms": listed, "total": len(lives) - 1})  # without the global one
 
     def _ping(self, client: Client, envelope: Envelope) -> None:
-        client.tell_without_id(envelope, codec.EMPTY)
-        if envelope.id is not None:
-            client.reply(envelope.id, codec.EMPTY)
+        _answer_at_once(client, envelope, codec.EMPTY)
 
     # --- what belongs to requests; True when it was of use, and so costs nothing
 
@@ -165,8 +157,7 @@ class Dispatch:
         if envelope.id is None:
             return False
         for name in client.rooms_by_name:
-            room = self._hub.rooms.get(name)
-            found = room.take_out(client, envelope.id) if room is not None else None
+            found = self._hub.lives[name].take_out(client, envelope.id)
             if found is not None:
                 client.refuse(found.id, found.action, ActionError("cancelled", "cancelled by its caller"))
                 return True
@@ -193,6 +184,12 @@ class Dispatch:
 _PASS_THE_BUCKET: Final = frozenset({"reply", "error", "cancel"})
 
 
+def _answer_at_once(client: Client, envelope: Envelope, result: object) -> None:
+    client.tell_without_id(envelope, result)
+    if envelope.id is not None:
+        client.reply(envelope.id, result)
+
+
 def _forbid(_: Client, envelope: Envelope) -> None:
     raise ActionError("forbidden", f"the action {envelope.action!r} is reserved for the protocol")
 
@@ -206,23 +203,23 @@ def _named(envelope: Envelope) -> str:
     return str(name)
 
 
-def _busy(room: Room) -> ActionError:
-    return ActionError("busy", f"too much waits in room {room.name!r}", retry_after=_RETRY_BUSY)
+def _busy(life: Life) -> ActionError:
+    return ActionError("busy", f"too much waits in room {life.name!r}", retry_after=_RETRY_BUSY)
 
 
-async def _leave_work(room: Room, client: Client, envelope: Envelope) -> dict[str, str]:
-    if room.is_global:
+async def _leave_work(life: Life, client: Client, envelope: Envelope) -> dict[str, str]:
+    if life.is_global:
         raise ActionError("forbidden", f"nobody leaves {GLOBAL_ROOM!r} but by disconnecting")
-    if not await room.remove(client, "left"):
-        raise ActionError("not-a-member", f"you are not in room {room.name!r}")
-    result = {"roomname": room.name}
+    if not await life.remove(client, "left"):
+        raise ActionError("not-a-member", f"you are not in room {life.name!r}")
+    result = {"roomname": life.name}
     client.tell_without_id(envelope, result)
     return result
 
 
-async def _who_work(room: Room, client: Client, envelope: Envelope) -> dict[str, list[dict[str, str]]]:
-    if not room.has(client):
-        raise ActionError("not-a-member", f"you are not in room {room.name!r}")
-    result = {"members": room.list_members()}
+async def _who_work(life: Life, client: Client, envelope: Envelope) -> dict[str, list[dict[str, str]]]:
+    if client.id not in life.members:
+        raise ActionError("not-a-member", f"you are not in room {life.name!r}")
+    result = {"members": life.list_members()}
     client.tell_without_id(envelope, result)
     return result

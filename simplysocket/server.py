@@ -28,10 +28,11 @@ from .dispatch import Dispatch
 from .errors import CloseCode, RegistrationError
 from .frontdoor import FrontDoor, Origins, Upgrade
 from .hub import Hub
+from .life import LIFE
 from .limits import Limits
 from .listeners import open_tcp, open_unix, remove_unix
 from .metrics import Metrics
-from .room import ROOM, Room
+from .room import Room
 from .sidedoor import SideDoor
 from .wire import Wire
 
@@ -135,8 +136,8 @@ class Server:
 
     @property
     def rooms(self) -> Mapping[str, Room]:
-        """The rooms there are, by name; a live view."""
-        return MappingProxyType(self._hub.rooms)
+        """The rooms there are, by name, at this moment."""
+        return {name: life.room for name, life in self._hub.lives.items()}
 
     @property
     def clients(self) -> Mapping[str, Client]:
@@ -162,12 +163,12 @@ class Server:
             ),
             "connections": self._front_door.connections,
             "clients": len(self.clients),
-            "rooms": len(self.rooms),
+            "rooms": len(self._hub.lives),
         }
 
     async def broadcast(self, action: str, body: object = codec.EMPTY, *, sender: Client | str | None = None) -> None:
         """Send a message to everyone who is connected. Never waits."""
-        await self._hub.global_room.broadcast(action, body, sender=sender)
+        self._hub.lobby.publish(action, codec.encode_body(body), sender)
 
     async def open_room(self, name: str, options: dict[str, Any] | None = None) -> Room:
         """Return the room of this name, made if there is none; without members it stays until the first has left."""
@@ -248,7 +249,7 @@ class Server:
 
     async def _live(self, task_status: trio.TaskStatus["Server"]) -> None:
         async with trio.open_nursery() as life:
-            self._hub.start_life(life)
+            self._hub.begin(life)
             life.start_soon(self._heartbeat)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as doors:
@@ -276,7 +277,7 @@ class Server:
             self._stop_asked.set()
         elif self._drain_scope is not None:
             self._drain_scope.deadline = min(self._drain_scope.deadline, deadline)
-        if self._is_serving and ROOM.get() is None:
+        if self._is_serving and LIFE.get() is None:
             await self._stopped.wait()
 
     async def _drain(self) -> None:
