@@ -10,7 +10,6 @@ trio-websocket speaks the handshake and the odd lane (pings, fragments, Close);
 it is given a stream of ours and never sees the socket. Knows nothing of rooms.
 """
 
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
@@ -102,15 +101,13 @@ class Connection:
             pass  # the peer is gone without a Close
         except* Exception:
             logger.exception("a connection failed and is closed with %d", CloseCode.INTERNAL)
-            self._send_close_at_once(CloseCode.INTERNAL)
+            self.close_code = CloseCode.INTERNAL
         finally:
-            if self.is_open and not self.close_code:
-                # Cancelled from outside, without a drain: what can be said is said in one write.
-                self._send_close_at_once(CloseCode.SHUTDOWN)
+            farewell = self._farewell()
             self.is_open = False
             self._blocked = True
             self._outbox.clear()
-            await self._wire.aclose()
+            await self._wire.aclose(farewell)
 
     # --- sending
 
@@ -125,6 +122,9 @@ class Connection:
         try:
             sent = self._send(data)
         except BlockingIOError:
+            if not self._wire.sends_now:
+                self._begin(data)  # with nothing before it in the outbox, the write pump takes it at once
+                return
             sent = 0
         except OSError:
             self._cut(CloseCode.ABNORMAL)
@@ -171,6 +171,11 @@ class Connection:
         if not fits:
             self.close(CloseCode.SLOW, "too slow: the outbox is full")
 
+    def _begin(self, data: bytes) -> None:
+        self._outbox.begin(data)
+        self._blocked = True
+        self._bell.ring()
+
     def _keep_rest(self, frames: Sequence[bytes], start: int, sent: int) -> None:
         """Keep what the wire did not take: the frame it has begun must be finished, the others may still be dropped."""
         for at in range(start, len(frames)):
@@ -200,8 +205,7 @@ class Connection:
                 self._cut(code)
                 return
             if sent < len(frame):
-                self._outbox.begin(frame[sent:])
-                self._bell.ring()
+                self._begin(frame[sent:])
         self.is_open = False
         self._blocked = True
         if self._scope is not None:
@@ -223,12 +227,15 @@ class Connection:
         if self._scope is not None:
             self._scope.cancel()
 
-    def _send_close_at_once(self, code: int) -> None:
-        """One non-blocking write of all that waits and a Close, whatever becomes of it."""
-        self.close_code = self.close_code or code
-        self._outbox.append(close_frame(code))
-        with contextlib.suppress(OSError):
-            self._send(self._outbox.next_bytes(2**63))
+    def _farewell(self) -> bytes:
+        """Return all that waits and a Close, for one write: cancelled from outside, there is no time for more."""
+        if not self.is_open or self.close_code == CloseCode.ABNORMAL:
+            return b""  # it was said, or the peer is gone
+        self.close_code = self.close_code or CloseCode.SHUTDOWN
+        if self._outbox.size and not self._wire.sends_now:
+            return b""  # a write was cut short, who knows where
+        self._outbox.append(close_frame(self.close_code))
+        return self._outbox.next_bytes(2**63)
 
     async def _write_pump(self) -> None:
         outbox, limits = self._outbox, self._limits

@@ -34,6 +34,7 @@ from .listeners import open_tcp, open_unix, remove_unix
 from .metrics import Metrics
 from .room import Room
 from .sidedoor import SideDoor
+from .turns import first_of
 from .wire import Wire
 
 logger = logging.getLogger("simplysocket.server")
@@ -178,7 +179,13 @@ class Server:
 
     def run(self, host: str | None = "localhost", port: int = 8080, **options: Any) -> None:  # Any: as for serve
         """Run until SIGINT or SIGTERM, then stop gracefully; a second signal stops at once."""
-        trio.run(partial(self._run, host, port, **options))
+        try:
+            trio.run(partial(self._run, host, port, **options))
+        except BaseExceptionGroup as group:
+            failed, others = group.split(OSError)
+            if failed is None or others is not None:
+                raise
+            raise first_of(failed) from None  # a port in use, say: the one line that matters, without its wrapping
 
     async def _run(self, host: str | None, port: int, **options: Any) -> None:
         async with trio.open_nursery() as nursery:
@@ -187,7 +194,8 @@ class Server:
             async with trio.open_nursery() as inner:
                 await inner.start(serving)
                 scheme = "https" if options.get("ssl_context") else "http"
-                print(f"{self.name} listens on {scheme}://{host or '*'}:{self.port} (Ctrl+C stops)", file=sys.stderr)
+                where = f"[{host}]" if host and ":" in host else host or "0.0.0.0"
+                print(f"{self.name} listens on {scheme}://{where}:{self.port} (Ctrl+C stops)", file=sys.stderr)
             nursery.cancel_scope.cancel()
 
     async def _watch_signals(

@@ -336,7 +336,7 @@ class Net:
 
     def __init__(self, server: Server, listener: MemoryListener, nursery: trio.Nursery) -> None:
         self.server = server
-        self._nursery = nursery
+        self.nursery = nursery
         self._listener = listener
         self._clients: list[TestClient] = []
 
@@ -360,7 +360,7 @@ class Net:
         self._clients.append(client)
         await client.shake_hands(name, path=path, greet=greet, headers=headers or {})
         if reads:
-            client.start_reading(self._nursery)
+            client.start_reading(self.nursery)
         return client
 
     async def open_stream(self, pipe_bytes: int = PIPE_BYTES) -> Pipe:

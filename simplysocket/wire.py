@@ -13,13 +13,14 @@ import trio
 
 _LINGERING_BYTES = 65_536  # what a refused peer may still be sending; beyond it the answer may be lost to a reset
 _LINGERING_SECONDS = 1.0
+_FAREWELL_SECONDS = 0.1
 
 
 class Wire(Protocol):
     """What a connection needs of the transport."""
 
     chunk: int
-    """How many bytes `send_some` is given at most; each must be gone within the write deadline."""
+    """How many bytes `send_some` is best given at once; some of them must go within the write deadline."""
 
     @property
     def send_now(self) -> Callable[[bytes], int]:
@@ -34,14 +35,17 @@ class Wire(Protocol):
     def send_eof(self) -> None:
         """Say that nothing more comes, as far as the transport can say so at once."""
 
-    async def aclose(self) -> None:
-        """Close now, whatever the peer does."""
+    sends_now: bool
+    """Whether `send_now` ever takes anything; else all goes through `send_some`."""
+
+    async def aclose(self, farewell: bytes = b"") -> None:
+        """Close now, whatever the peer does; `farewell` goes out before if it can go at once."""
 
 
 class SocketWire:
     """A TCP or Unix socket, non-blocking and without trio's wrapper: trio's sockets cannot send without waiting."""
 
-    __slots__ = ("_socket", "chunk", "send_now")
+    __slots__ = ("_socket", "chunk", "send_now", "sends_now")
 
     def __init__(self, stream: trio.SocketStream, unsent_bytes: int) -> None:
         """Take the socket out of `stream`. `unsent_bytes`: how much the kernel may hold that is not yet sent."""
@@ -57,6 +61,7 @@ class SocketWire:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, unsent_bytes)
         self.send_now: Callable[[bytes], int] = self._socket.send
         self.chunk = 65_536
+        self.sends_now = True
 
     async def receive(self) -> bytes:
         while True:
@@ -78,8 +83,11 @@ class SocketWire:
         with contextlib.suppress(OSError):  # the peer may be gone already
             self._socket.shutdown(socket.SHUT_WR)
 
-    async def aclose(self) -> None:
+    async def aclose(self, farewell: bytes = b"") -> None:
         if self._socket.fileno() >= 0:
+            if farewell:
+                with contextlib.suppress(OSError):
+                    self._socket.send(farewell)
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
@@ -87,25 +95,31 @@ class SocketWire:
 class StreamWire:
     """Any trio stream: TLS, or memory in tests. What is sent always goes through the outbox and the write pump."""
 
-    __slots__ = ("_stream", "chunk", "send_now")
+    __slots__ = ("_stream", "chunk", "send_now", "sends_now")
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self.send_now: Callable[[bytes], int] = _would_block
         self.chunk = 16_384  # one TLS record
+        self.sends_now = False
 
     async def receive(self) -> bytes:
         return bytes(await self._stream.receive_some(65_536))
 
     async def send_some(self, data: bytes) -> int:
-        await self._stream.send_all(data)
-        return len(data)
+        chunk = data[: self.chunk]
+        await self._stream.send_all(chunk)
+        return len(chunk)
 
     def send_eof(self) -> None:
         pass  # only a wait could say it; closing says it too
 
-    async def aclose(self) -> None:
+    async def aclose(self, farewell: bytes = b"") -> None:
         with trio.CancelScope(shield=True):
+            if farewell:
+                # No stream says what it takes at once; a moment is enough for whoever reads.
+                with trio.move_on_after(_FAREWELL_SECONDS), contextlib.suppress(OSError, trio.BrokenResourceError):
+                    await self._stream.send_all(farewell)
             await trio.aclose_forcefully(self._stream)
 
 

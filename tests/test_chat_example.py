@@ -75,20 +75,6 @@ async def test_a_text_that_is_empty_or_too_long_is_refused(autojump_clock: trio.
         assert len(await ben.settle()) == 1
 
 
-async def test_the_others_see_who_is_typing(autojump_clock: trio.abc.Clock) -> None:
-    async with open_server(server) as net:
-        ana, ben = [await net.connect(name) for name in ("Ana", "Ben")]
-        await ana.join("garden")
-        await ben.join("garden")
-        await ana.settle()
-
-        await ben.send("typing", target="garden")
-
-        (seen,) = await ana.settle()
-        assert (seen["action"], seen["message_body"], seen["sender"]) == ("typing", {"name": "Ben"}, ben.id)
-        assert await ben.settle() == []
-
-
 async def test_a_full_room_of_the_chat_refuses_the_next_client(autojump_clock: trio.abc.Clock) -> None:
     async with open_server(server) as net:
         for number in range(Chat.capacity or 0):
@@ -217,10 +203,11 @@ def members(page: Page) -> Locator:
 
 
 def test_two_pages_talk_in_a_room(enter: Enter) -> None:
-    ana, ben = enter("Ana"), enter("Ben")
+    ana = enter("Ana")
     join(ana, "garden")
     expect(members(ana)).to_have_text(["Ana"])
 
+    ben = enter("Ben")
     ben.get_by_role("button", name="garden 1 of 50").click()  # from the list of rooms
     expect(members(ben)).to_have_text(["Ben", "Ana"])
     expect(members(ana)).to_have_text(["Ana", "Ben"])
@@ -238,8 +225,16 @@ def test_two_pages_talk_in_a_room(enter: Enter) -> None:
     expect(members(ana)).to_have_text(["Ana"])
     expect(ben.get_by_role("heading", name="Pick a room")).to_be_visible()
 
-    ben.close()  # whose going nobody in a room is told of
-    expect(members(ana)).to_have_text(["Ana"])
+
+def test_the_others_see_who_is_typing(enter: Enter) -> None:
+    ana, ben = enter("Ana"), enter("Ben")
+    join(ana, "garden")
+    join(ben, "garden")
+    ben.get_by_label("Message", exact=True).press_sequentially("Hel")
+    expect(ana.get_by_text("Ben is typing…")).to_be_visible()
+    ben.keyboard.press("Enter")
+    expect(log(ana).get_by_text("Hel")).to_be_visible()
+    expect(ana.get_by_text("is typing")).to_have_count(0)
 
 
 def test_a_page_that_is_closed_leaves_its_room(enter: Enter) -> None:
@@ -260,6 +255,7 @@ def test_a_page_shows_what_comes_over_the_wire_as_text(enter: Enter) -> None:
     join(eve, HTML)  # a room's name is somebody's text, too
     expect(ana.get_by_role("button", name=f"{HTML} 1 of 50")).to_be_visible()
     expect(log(ana).get_by_text("left")).to_be_visible()
+    expect(members(ana)).to_have_text(["Ana"])
     for page in (ana, eve):
         assert page.locator("img").count() == 0
     assert ana.title() == "garden · Chat"
@@ -275,6 +271,23 @@ def test_switching_takes_a_page_from_one_room_to_another(enter: Enter) -> None:
     expect(members(ana)).to_have_text(["Ana"])
     expect(members(ben)).to_have_text(["Ben"])
     expect(log(ben).get_by_text("only for the garden")).to_have_count(0)
+
+
+def test_the_newest_message_is_in_view_unless_one_reads_older_ones(enter: Enter) -> None:
+    ana, ben = enter("Ana"), enter("Ben")
+    join(ana, "garden")
+    join(ben, "garden")
+    for number in range(30):
+        write(ben, f"number {number}")
+    expect(log(ana).get_by_text("number 29")).to_be_in_viewport()
+
+    log(ana).get_by_text("number 0", exact=True).scroll_into_view_if_needed()
+    write(ben, "the newest")
+    ana.get_by_role("button", name="New messages").click()
+    expect(log(ana).get_by_text("the newest")).to_be_in_viewport()
+    write(ben, "newer still")
+    expect(log(ana).get_by_text("newer still")).to_be_in_viewport()
+    expect(ana.get_by_role("button", name="New messages")).to_be_hidden()
 
 
 def test_a_page_shows_why_it_was_refused_and_keeps_the_text(enter: Enter) -> None:

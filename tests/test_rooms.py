@@ -13,7 +13,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from simplysocket import ActionError, Client, Limits, Message, Room, RoomClosed, Server, action
-from simplysocket.testing import ConnectionEnded, TestClient, open_server
+from simplysocket.testing import TestClient, open_server
 
 
 def actions_of(messages: list[dict[str, Any]]) -> list[str]:
@@ -467,13 +467,10 @@ async def test_a_handler_that_waits_while_the_server_stops_is_cancelled_and_ever
         await trio.testing.wait_all_tasks_blocked()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.stop, 5)
-            messages = []
-            with pytest.raises(ConnectionEnded) as ended:
-                while True:
-                    messages.append(await ana.receive())
-            await ana.stream.aclose()
+            ended = await ana.wait_ended()
+            messages = await ana.settle()
         assert actions_of(messages) == ["error", "room-closed"]
-        assert ended.value.code == 3001
+        assert ended.code == 3001
         assert room.ended == ["cancelled"]  # type: ignore[attr-defined]
 
 
@@ -1007,3 +1004,41 @@ async def test_a_task_started_by_a_handler_does_not_share_its_turn(autojump_cloc
         await ana.send("start", target="one")
         await trio.sleep(10)
         assert room.seen == ["handler done", "kicked"]  # type: ignore[attr-defined]
+
+
+async def test_a_volatile_message_reaches_who_can_take_it_and_waits_for_nobody(autojump_clock: MockClock) -> None:
+    class Moving(Room):
+        @action("move")
+        async def move(self, body: dict[str, Any]) -> None:
+            await self.broadcast("moved", body, volatile=True)
+
+        @action("score")
+        async def score(self, body: dict[str, Any]) -> None:
+            await self.broadcast("scored", body, coalesce="score")
+
+        @action("fill")
+        async def fill(self) -> None:
+            await self.broadcast("filled", {"x": "x" * 50_000})
+
+    server = make(("*", Moving))
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        slow = await net.connect("slow", reads=False, pipe_bytes=100)
+        await ana.join("one")
+        await slow.send("join-room", {"roomname": "one"})
+        await ana.send("move", {"n": 0}, target="one")
+        assert bodies_of(await ana.settle(), "moved") == [{"n": 0}]
+        await ana.send("fill", target="one")
+        await trio.testing.wait_all_tasks_blocked()
+        for n in range(1, 4):
+            await ana.send("move", {"n": n}, target="one")
+            await ana.send("score", {"n": n}, target="one")
+            await trio.testing.wait_all_tasks_blocked()
+        heard = await ana.settle()
+        assert [body["n"] for body in bodies_of(heard, "moved")] == [1, 2, 3]
+        assert [body["n"] for body in bodies_of(heard, "scored")] == [1, 2, 3]
+        slow.start_reading(net.nursery)
+        heard = await slow.settle()
+        assert bodies_of(heard, "moved") in ([], [{"n": 0}])
+        assert bodies_of(heard, "scored") == [{"n": 3}]
+        assert server.statistics()["frames_dropped"] >= 5
