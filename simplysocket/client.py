@@ -107,7 +107,7 @@ class Client:
 
         It stands behind everything its rooms have said to it before. `EncodeError` for a body that is no JSON.
         """
-        return self.say(action, codec.encode_body(body), sender=sender)
+        return self.say(action, body, sender=sender)
 
     async def request(self, action: str, body: object = codec.EMPTY, *, timeout: float = 10.0) -> Any:
         """Ask the client, and return the body of its reply.
@@ -118,7 +118,7 @@ class Client:
         id = self._last_id
         pending = self._requests[id] = _Pending()
         try:
-            if not self.say(action, codec.encode_body(body), id=id, timeout=timeout):
+            if not self.say(action, body, id=id, timeout=timeout):
                 raise Gone(f"client {self.id} is not connected")
             with trio.move_on_after(timeout):
                 await pending.done.wait()
@@ -152,7 +152,7 @@ class Client:
     def say(
         self,
         action: str,
-        body: codec.Raw,
+        body: object,
         *,
         sender: str | None = None,
         id: str | int | None = None,
@@ -189,12 +189,12 @@ class Client:
 
     def reply(self, id: str | int, result: object) -> None:
         """Answer a request with what its handler returned."""
-        self.say("reply", codec.encode_body(result), id=id)
+        self.say("reply", result, id=id)
 
     def tell_without_id(self, envelope: codec.Envelope, result: object) -> None:
         """Answer a built-in action that was sent without an id, by a message of the same action."""
         if envelope.id is None:
-            self.say(envelope.action, codec.encode_body(result))
+            self.say(envelope.action, result)
 
     def refuse(self, id: str | int | None, action: str, error: ActionError) -> None:
         """Answer a message with an error; without an id, `busy` and `rate-limited` at most once a second."""
@@ -211,9 +211,9 @@ class Client:
         if error.retry_after is not None:
             body["retry_after"] = round(error.retry_after, 3)
         try:
-            self.say("error", codec.encode_body(body), id=id)
+            self.say("error", body, id=id)
         except SimplySocketError:  # the application's own words do not fit into JSON
-            self.say("error", codec.encode_body({"code": "internal", "message": "", "action": ""}), id=id)
+            self.say("error", {"code": "internal", "message": "", "action": ""}, id=id)
 
     def refuse_bad(self, error: BadMessage) -> None:
         """Answer what is no message; too many of them end the connection."""
@@ -221,7 +221,7 @@ class Client:
         body = {"code": "bad-message", "message": error.message, "action": ""}
         if error.path is not None:
             body["path"] = error.path
-        self.say("error", codec.encode_body(body), id=error.id)
+        self.say("error", body, id=error.id)
         if not self._errors.take(1, trio.current_time()):
             self._connection.close(CloseCode.BAD_REQUESTS, "too many messages that are none")
 

@@ -52,7 +52,7 @@ class _Outgoing(Struct, omit_defaults=True, gc=False):
     """A message as sent. The first five have no defaults, so they are always written, in this order."""
 
     action: str
-    message_body: Raw
+    message_body: Any  # a Raw, or whatever msgspec writes
     IsTargetClient: bool
     target: str
     sender: str
@@ -68,7 +68,7 @@ class _OnlyId(Struct):
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_id = msgspec.json.Decoder(_OnlyId).decode
 _decode_any = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
+_write = msgspec.json.Encoder().encode
 
 # What msgspec raises on bad input: DecodeError is not all of it.
 _DECODE_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -119,26 +119,13 @@ decode_body: Final = body_decoder(Any)
 
 
 def encode_body(body: object) -> Raw:
-    """Write a body as JSON, once; `EncodeError` when it cannot be (an unknown type, NaN, a lone surrogate)."""
-    if isinstance(body, Raw):
-        if not bytes(body):
-            raise EncodeError("an empty Raw is no JSON: leave the body out, or send {}")
-        return body
-    try:
-        encoded = _encode(body)
-        # msgspec writes NaN and Infinity as null without a word; a null is rare enough to look at the body again.
-        if b"null" in encoded and _has_non_finite(body):
-            raise EncodeError("a body holds NaN or Infinity, which JSON has not: send None or a string instead")
-    except (TypeError, ValueError, RecursionError, OverflowError) as exc:
-        if isinstance(exc, EncodeError):
-            raise
-        raise EncodeError(f"a body of type {type(body).__name__} cannot be written as JSON: {exc}") from exc
-    return Raw(encoded)
+    """Write a body as JSON, for several messages; `EncodeError` when it cannot be."""
+    return Raw(_checked(body, body))
 
 
 def encode(
     action: str,
-    body: Raw,
+    body: object,
     target: str,
     sender: str,
     *,
@@ -147,11 +134,26 @@ def encode(
     timeout: float | None = None,
     room: str | None = None,
 ) -> bytes:
-    """Write one message; `EncodeError` when a name holds a lone surrogate."""
+    """Write one message; `EncodeError` for a body that is no JSON: an unknown type, NaN, a lone surrogate."""
+    return _checked(_Outgoing(action, body, target_client, target, sender, id, timeout, room), body)
+
+
+def _checked(value: object, body: object) -> bytes:
     try:
-        return _encode(_Outgoing(action, body, target_client, target, sender, id, timeout, room))
-    except UnicodeEncodeError as exc:
-        raise EncodeError(f"the message {action!r} to {target!r} cannot be written as UTF-8: {exc}") from exc
+        encoded = _write(value)
+        # msgspec writes NaN and Infinity as null without a word; a null is rare enough to look at the body again.
+        if b"null" in encoded and _has_non_finite(body):
+            raise EncodeError("a body holds NaN or Infinity, which JSON has not: send None or a string instead")
+        if body.__class__ is Raw and not memoryview(body).nbytes:
+            raise EncodeError("an empty Raw is no JSON: leave the body out, or send {}")
+    except (TypeError, ValueError, RecursionError, OverflowError) as exc:
+        if isinstance(exc, EncodeError):
+            raise
+        what = f"a body of type {type(body).__name__}"
+        if isinstance(value, _Outgoing):
+            what = f"the message {value.action!r} to {value.target!r}, with {what},"
+        raise EncodeError(f"{what} cannot be written as JSON: {exc}") from exc
+    return encoded
 
 
 _PLACE: Final = re.compile(r"^(.*) - at `(.*)`$", re.DOTALL)
@@ -181,6 +183,8 @@ def _has_non_finite(body: object) -> bool:
             waiting += value
         elif isinstance(value, enum.Enum):
             waiting.append(value.value)
+        elif isinstance(value, Raw):
+            pass  # JSON already
         elif isinstance(value, Struct):
             waiting += [getattr(value, name) for name in value.__struct_fields__]
         else:  # an attrs class or a dataclass, if it has any fields

@@ -22,7 +22,7 @@ import trio
 from . import codec
 from .broker import Broker
 from .client import Client
-from .codec import Envelope, Raw
+from .codec import Envelope
 from .errors import ActionError, Gone, RoomClosed
 from .fanout import Fanout
 from .frames import text_frame
@@ -182,7 +182,7 @@ class Life:
         self.home.closed(self)
 
     def _say_goodbye(self) -> None:
-        body = codec.encode_body({"roomname": self.name, "reason": self._reason})
+        body = {"roomname": self.name, "reason": self._reason}
         self._publish(self.name, text_frame(codec.encode("room-closed", body, self.name, self.home.server_name)), ())
 
     async def _create(self) -> None:
@@ -286,8 +286,7 @@ class Life:
                 raise ActionError("forbidden", f"room {self.name!r} did not keep you")
             self._was_joined = True
             if self.room.announce:
-                body = codec.encode_body({"client": client.id, "name": client.name})
-                self.publish("client-joined-room", body, exclude=client)
+                self.publish("client-joined-room", {"client": client.id, "name": client.name}, exclude=client)
         return {"roomname": self.name, "created": created, "members": self.list_members()}
 
     def _check_places(self, client: Client) -> None:
@@ -316,7 +315,7 @@ class Life:
             return False
         self._forget(client)
         await self._guarded("on_leave", client, reason)
-        body = codec.encode_body({"client": client.id, "name": client.name, "reason": reason})
+        body = {"client": client.id, "name": client.name, "reason": reason}
         if self.room.announce:
             self.publish("client-left-room", body)
         if tell:
@@ -356,7 +355,7 @@ class Life:
     def publish(
         self,
         action: str,
-        body: Raw,
+        body: object,
         sender: Client | str | None = None,
         exclude: Client | Iterable[Client] = (),
         volatile: bool = False,

@@ -105,11 +105,11 @@ class Room:
         gets it. `coalesce`: of what waits under the same key only the newest goes
         out. Raises `EncodeError` for a body that is no JSON, `RoomClosed` behind the end.
         """
-        self._life.publish(action, codec.encode_body(body), sender, exclude, volatile, coalesce)
+        self._life.publish(action, body, sender, exclude, volatile, coalesce)
 
     async def send(self, client: Client, action: str, body: object = codec.EMPTY) -> bool:
         """Send a message to one client, in its place among the room's; False when it is gone. Never waits."""
-        return client.say(action, codec.encode_body(body), room=self.name)
+        return client.say(action, body, room=self.name)
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task that ends with the room; it runs beside the turns, and if it raises, the room closes."""

@@ -169,7 +169,7 @@ class Server:
 
     async def broadcast(self, action: str, body: object = codec.EMPTY, *, sender: Client | str | None = None) -> None:
         """Send a message to everyone who is connected. Never waits."""
-        self._hub.lobby.publish(action, codec.encode_body(body), sender)
+        self._hub.lobby.publish(action, body, sender)
 
     async def open_room(self, name: str, options: dict[str, Any] | None = None) -> Room:
         """Return the room of this name, made if there is none; without members it stays until the first has left."""
@@ -323,7 +323,7 @@ class Server:
             client = self._hub.connect(connection, request.query.get("name", ""), request.address)
             self.metrics.connections_opened += 1
             if upgrade.subprotocol:
-                client.say("welcome", codec.encode_body({"client": client.id, "ping": self.limits.ping_seconds}))
+                client.say("welcome", {"client": client.id, "ping": self.limits.ping_seconds})
             return partial(self._dispatch.receive, client)
 
         try:

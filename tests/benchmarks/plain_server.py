@@ -1,12 +1,16 @@
 """The comparison: a room server as one writes it with trio-websocket alone, without any artificial slowness.
 
 Same behaviour on the wire as `product_server`: join-room, say, ask, others, wait; the sender is overwritten and the
-envelope is encoded once for each broadcast. Rooms have no turn and no limits: that is less work, not more.
+envelope is encoded once for each broadcast. As in the product, messages to a room are handled one at a time, so that
+every member sees them in the same order: a lock for each room. With `--unordered` there is none, and two senders'
+broadcasts interleave. No limits, no checks, nothing for slow clients: that is less work, not more.
 
-Run: python -m tests.benchmarks.plain_server; the first line on stdout is the port.
+Run: python -m tests.benchmarks.plain_server [--unordered]; the first line on stdout is the port.
 """
 
+import contextlib
 import itertools
+import sys
 from functools import partial
 
 import msgspec
@@ -41,8 +45,20 @@ decode = msgspec.json.Decoder(Inbound).decode
 encode = msgspec.json.Encoder().encode
 client_numbers = itertools.count(1)
 
-# {room name: {client id: connection}}
-Rooms = dict[str, dict[str, WebSocketConnection]]
+IS_ORDERED = "--unordered" not in sys.argv
+
+
+class PlainRoom:
+    """Who is in a room, and whose turn it is."""
+
+    def __init__(self) -> None:
+        self.members: dict[str, WebSocketConnection] = {}  # {client id: connection}
+        self.turn: contextlib.AbstractAsyncContextManager[object] = (
+            trio.Lock() if IS_ORDERED else contextlib.nullcontext()
+        )
+
+
+Rooms = dict[str, PlainRoom]  # by name
 
 
 async def serve_client(rooms: Rooms, request: WebSocketRequest) -> None:
@@ -55,22 +71,26 @@ async def serve_client(rooms: Rooms, request: WebSocketRequest) -> None:
     except ConnectionClosed:
         pass
     finally:
-        for members in rooms.values():
-            members.pop(client, None)
+        for room in rooms.values():
+            room.members.pop(client, None)
 
 
 async def handle(rooms: Rooms, client: str, websocket: WebSocketConnection, message: Inbound) -> None:
     """Do what one message asks for, then reply if it has an id."""
     if message.action == "join-room":
-        rooms.setdefault(message.target, {})[client] = websocket
-    elif client in rooms.get(message.target, {}):
-        if message.action == "wait":
-            await trio.sleep(WAIT_SECONDS)
-        exclude = client if message.action == "others" else None
-        await broadcast(rooms[message.target], client, message, exclude=exclude)
-    if message.id is not None:
-        reply = Outbound("reply", msgspec.Raw(b"null"), True, client, "bench", message.id)
-        await websocket.send_message(encode(reply).decode())
+        rooms.setdefault(message.target, PlainRoom()).members[client] = websocket
+    room = rooms.get(message.target)
+    if room is None or client not in room.members:
+        return
+    async with room.turn:
+        if message.action != "join-room":
+            if message.action == "wait":
+                await trio.sleep(WAIT_SECONDS)
+            exclude = client if message.action == "others" else None
+            await broadcast(room.members, client, message, exclude=exclude)
+        if message.id is not None:
+            reply = Outbound("reply", msgspec.Raw(b"null"), True, client, "bench", message.id)
+            await websocket.send_message(encode(reply).decode())
 
 
 async def broadcast(
