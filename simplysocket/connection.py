@@ -296,7 +296,8 @@ class Connection:
                     message = await websocket.get_message()
                 except ConnectionClosed:
                     return  # not UTF-8: the library has given up and the Close is on its way
-                receive(message.encode() if isinstance(message, str) else message, trio.current_time())
+                if self.is_open:
+                    receive(message.encode() if isinstance(message, str) else message, trio.current_time())
 
     # --- what the library asks for
 

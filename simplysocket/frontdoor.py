@@ -292,7 +292,9 @@ class FrontDoor:
             ("Connection", "close"),
             *response.headers,
         ]
-        data = writer.send(h11.Response(status_code=response.status, headers=headers, reason=_REASONS[response.status]))
+        data = writer.send(
+            h11.Response(status_code=response.status, headers=headers, reason=_REASONS.get(response.status, ""))
+        )
         await send_last(wire, (data or b"") + (b"" if head_only else response.body))
 
 
@@ -309,6 +311,7 @@ _REASONS: Final = {
     431: "Request Header Fields Too Large",
     501: "Not Implemented",
     503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
 }
 
 

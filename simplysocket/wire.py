@@ -52,13 +52,11 @@ class SocketWire:
         family, kind, proto = stream.socket.family, stream.socket.type, stream.socket.proto
         self._socket = socket.socket(family, kind, proto, fileno=stream.socket.detach())
         self._socket.setblocking(False)
-        if family != getattr(socket, "AF_UNIX", None):
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-                # Without it the kernel takes 4 MiB for a client that never reads before the outbox sees anything.
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
-        else:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, unsent_bytes)
+        try:
+            _bound_unsent(self._socket, unsent_bytes)
+        except OSError:  # the peer is gone already
+            self._socket.close()
+            raise
         self.send_now: Callable[[bytes], int] = self._socket.send
         self.chunk = 65_536
         self.sends_now = True
@@ -90,6 +88,17 @@ class SocketWire:
                     self._socket.send(farewell)
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
+
+
+def _bound_unsent(sock: socket.socket, unsent_bytes: int) -> None:
+    """Let the kernel hold little that is not yet sent, and send it without delay."""
+    if sock.family == getattr(socket, "AF_UNIX", None):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, unsent_bytes)
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        # Without it the kernel takes 4 MiB for a client that never reads before the outbox sees anything.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
 
 
 class StreamWire:

@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ KEY = "c2ltcGx5c29ja2V0IHRlcw=="
 MASK = b"\x12\x34\x56\x78"
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FINAL = 0x80
+NO_CODE = 1005  # what a side notes when a Close had no code
 NO_CLOSE = 1006  # what a side notes when the stream ended without a Close
 TICK_SECONDS = 0.015
 TEST_SECONDS = 20.0  # no test may take longer, whatever goes wrong
@@ -85,9 +86,15 @@ class Peer:
     # --- speaking
 
     async def send(self, data: bytes) -> None:
-        """Send bytes as they are; that the server has closed meanwhile is no error."""
-        with contextlib.suppress(trio.BrokenResourceError):
+        """Send bytes as they are; that the server has closed meanwhile, or this side has, is no error."""
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self.stream.send_all(data)
+
+    async def send_eof(self) -> None:
+        """Say that nothing more comes, and go on reading."""
+        assert isinstance(self.stream, trio.SocketStream)
+        with contextlib.suppress(trio.BrokenResourceError, OSError):
+            await self.stream.send_eof()
 
     async def say(self, action: str, body: object = None, **keys: object) -> None:
         """Send one message."""
@@ -104,6 +111,10 @@ class Peer:
     async def ask(self, request_head: bytes) -> Answer:
         """Send a request head and read the answer, all of it unless it is a 101; status 0 when none came."""
         await self.send(request_head)
+        return await self.read_answer()
+
+    async def read_answer(self) -> Answer:
+        """Read what is answered to a request head."""
         while b"\r\n\r\n" not in self._data:
             if not await self._read():
                 return Answer(0, {}, self._data)
@@ -163,7 +174,7 @@ class Peer:
         self._data = data[at:]
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next message; pings are answered."""
+        """Return the next message; pings are answered, pongs are kept in `heard`."""
         while True:
             found = await self.next_frame()
             assert found is not None, "the stream ended"
@@ -174,6 +185,8 @@ class Peer:
             elif first == FINAL | TEXT:
                 received: dict[str, Any] = json.loads(payload)
                 return received
+            else:
+                self.heard.append(found)
 
     async def end(self, *, answer: bool = True) -> int:
         """Read to the end and return the code of the server's Close, behind which nothing may come."""
@@ -181,7 +194,7 @@ class Peer:
         while (found := await self.next_frame()) is not None:
             assert code == NO_CLOSE, f"{found} came behind the Close"
             if found[0] == FINAL | CLOSE:
-                code = int.from_bytes(found[1][:2], "big")
+                code = int.from_bytes(found[1][:2], "big") or NO_CODE
                 if answer:
                     await self.send(close(code))
             else:
@@ -293,21 +306,35 @@ class Base:
         )
 
 
-class Field:
-    """A live server on 127.0.0.1, and the peers that attack it."""
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so; the test's deadline is the bound."""
+    while not is_so():  # noqa: ASYNC110 - the server rings no event for tests
+        await trio.sleep(0.002)
 
-    def __init__(self, server: Server) -> None:
+
+class Field:
+    """A live server, by default on 127.0.0.1, and the peers that attack it."""
+
+    def __init__(self, server: Server, reach: Callable[[], Awaitable[trio.abc.Stream]] | None = None) -> None:
+        """`reach` opens a stream to the server where it is not by TCP."""
         self.server = server
+        self._reach = reach
         self.bystander: Bystander | None = None
         self._peers: list[Peer] = []
 
     async def dial(self, *, receive_bytes: int | None = None) -> Peer:
-        """Connect by TCP and say nothing. `receive_bytes`: how much the peer's kernel may take in for it."""
+        """Connect and say nothing. `receive_bytes`: how much the peer's kernel may take in for it."""
+        if self._reach is not None:
+            return self.add(await self._reach())
         sock = trio.socket.socket()
         if receive_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         await sock.connect(("127.0.0.1", self.server.port))
-        peer = Peer(trio.SocketStream(sock))
+        return self.add(trio.SocketStream(sock))
+
+    def add(self, stream: trio.abc.Stream) -> Peer:
+        """Return a peer on this stream, which is closed with the others."""
+        peer = Peer(stream)
         self._peers.append(peer)
         return peer
 
@@ -331,7 +358,7 @@ class Field:
         await peer.close()
         return answer
 
-    async def until(self, base: Base) -> None:
+    async def until_base(self, base: Base) -> None:
         """Wait until there are as many of everything as `base` says."""
         with trio.move_on_after(5):
             while Base.of(self.server) != base:
@@ -342,8 +369,7 @@ class Field:
     async def until_closed(self, *codes: int) -> None:
         """Wait until as many connections have been closed, with these codes and no others."""
         closed = self.server.metrics.connections_closed
-        while closed.total() < len(codes):
-            await trio.sleep(0.002)
+        await until(lambda: closed.total() >= len(codes))
         assert sorted(closed.elements()) == sorted(codes)
 
     async def leave(self) -> None:
@@ -354,16 +380,23 @@ class Field:
 
 
 @contextlib.asynccontextmanager
-async def siege(server: Server | None = None, *, seconds: float = TEST_SECONDS, **limits: Any) -> AsyncIterator[Field]:
+async def siege(
+    server: Server | None = None,
+    *,
+    serve: Callable[..., Awaitable[None]] | None = None,
+    reach: Callable[[], Awaitable[trio.abc.Stream]] | None = None,
+    seconds: float = TEST_SECONDS,
+    **limits: Any,
+) -> AsyncIterator[Field]:
     """Serve for the block, with a bystander; behind it see that he missed nothing and that nothing was left behind."""
     server = server or make_server(limits=limits)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(trio.fail_after(seconds))
-        field, stay = Field(server), Field(server)  # the bystander's peer is no part of the attack
+        field, stay = Field(server, reach), Field(server, reach)  # the bystander's peer is no part of the attack
         stack.push_async_callback(stay.leave)
         stack.push_async_callback(field.leave)
         nursery = await stack.enter_async_context(trio.open_nursery())
-        await nursery.start(partial(server.serve, "127.0.0.1", 0))
+        await nursery.start(serve or partial(server.serve, "127.0.0.1", 0))
         field.bystander = bystander = Bystander(await stay.join("watch"))
         nursery.start_soon(bystander.watch)
         await bystander.hear()
@@ -371,6 +404,6 @@ async def siege(server: Server | None = None, *, seconds: float = TEST_SECONDS, 
         yield field
         await field.leave()
         await bystander.hear()
-        await field.until(base)
+        await field.until_base(base)
         bystander.is_leaving = True
         await server.stop(1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from simplysocket import ActionError, Client, Room, Server, action
+from simplysocket import Room, Server, action
 
 from .attack import (
     BINARY,
@@ -17,21 +17,20 @@ from .attack import (
     CONTINUATION,
     FINAL,
     NO_CLOSE,
+    NO_CODE,
     PING,
     PONG,
     TEXT,
     Field,
-    Hall,
     Peer,
     close,
     frame,
-    head,
     make_server,
     message,
     siege,
+    until,
 )
 
-UPGRADE_TO_COME_IN = head()
 BIG = 70_000  # bytes, over the limit of one message
 HELLO = message("echo", "hello", id=7)
 
@@ -40,157 +39,6 @@ def header(size: int, *, first: int = FINAL | TEXT, form: int | None = None) -> 
     """Return the header of a masked frame, its length in the given form: 126 or 127, or the longest."""
     form = form or 127
     return bytes((first, FINAL | form)) + size.to_bytes(2 if form == 126 else 8, "big") + b"\0\0\0\0"
-
-
-# --- request heads
-
-
-@pytest.mark.parametrize(
-    "request_head",
-    [
-        pytest.param(head(connection="Upgrade, \xff"), id="a byte beyond ASCII in Connection"),
-        pytest.param(head(sec_websocket_protocol="\xe9"), id="a byte beyond ASCII in Sec-WebSocket-Protocol"),
-        pytest.param(head(sec_websocket_extensions="\xff"), id="a byte beyond ASCII in Sec-WebSocket-Extensions"),
-        pytest.param(head(host="xn--a--"), id="a Host that is no IDNA"),
-        pytest.param(head(sec_websocket_extensions="permessage-deflate"), id="an extension"),
-        pytest.param(head(sec_websocket_protocol="chat"), id="an unknown subprotocol"),
-        pytest.param(head(origin="http://127.0.0.1"), id="the same Origin"),
-        pytest.param(head(origin="HTTP://A.example:80", host="a.example"), id="the same Origin, written otherwise"),
-        pytest.param(head(origin="https://a.example", host="a.example:443"), id="the same Origin behind TLS"),
-        pytest.param(head(connection="keep-alive, UPGRADE", upgrade="WebSocket"), id="other letters"),
-        pytest.param(head("GET /ws?name=%ff%00%ed%a0%80&name=b&&=& HTTP/1.1"), id="a name that is no text"),
-    ],
-)
-async def test_a_head_that_may_come_in(request_head: bytes) -> None:
-    async with siege() as field:
-        peer = await field.dial()
-        answer = await peer.ask(request_head)
-        assert answer.status == 101
-        assert not {"sec-websocket-extensions", "sec-websocket-protocol"} & set(answer.headers)
-        assert (await peer.request("echo", "hello"))["message_body"] == "hello"
-
-
-@pytest.mark.parametrize(
-    ("request_head", "status"),
-    [
-        pytest.param(head(host="caf\xe9.example"), 400, id="a byte beyond ASCII in Host"),
-        pytest.param(head(host=None), 400, id="no Host"),
-        pytest.param(head("GET /ws HTTP/1.1", "Host: b"), 400, id="two Hosts"),
-        pytest.param(head(host="a b"), 400, id="a Host with a space"),
-        pytest.param(head(host="evil.example/@"), 400, id="a Host with a path"),
-        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, id="TLS on a plain port"),
-        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, id="HTTP/2"),
-        pytest.param(b"nonsense\r\n\r\n", 400, id="nonsense"),
-        pytest.param(head("GET //[/ws HTTP/1.1"), 400, id="a target that is no URL"),
-        pytest.param(head("GET /ws?" + "a&" * 200 + " HTTP/1.1"), 400, id="many fields in the query"),
-        pytest.param(head("GET /ws HTTP/1.0"), 400, id="HTTP/1.0"),
-        pytest.param(head("POST /ws HTTP/1.1"), 405, id="POST"),
-        pytest.param(head("GET /elsewhere HTTP/1.1"), 404, id="another path"),
-        pytest.param(head(upgrade=None), 426, id="no Upgrade"),
-        pytest.param(head(connection="close"), 426, id="Connection without the token"),
-        pytest.param(head(sec_websocket_version="8"), 426, id="another version"),
-        pytest.param(head(sec_websocket_key="a"), 400, id="a key of one character"),
-        pytest.param(head(sec_websocket_key="A" * 22 + "==, x"), 400, id="a key with something behind it"),
-        pytest.param(head("GET /ws HTTP/1.1", "Sec-WebSocket-Key: " + "A" * 22 + "=="), 400, id="two keys"),
-        pytest.param(head(origin="http://evil.example"), 403, id="a foreign Origin"),
-        pytest.param(head(origin="http://127.0.0.1:1"), 403, id="an Origin with another port"),
-        pytest.param(head(origin="null"), 403, id="Origin null"),
-        pytest.param(head(origin="http://["), 403, id="an Origin that is no URL"),
-        pytest.param(head(origin="\xff"), 403, id="an Origin beyond ASCII"),
-        pytest.param(head(content_length="5"), 400, id="an upgrade with a body"),
-        pytest.param(head(content_length="-1"), 400, id="a Content-Length below zero"),
-        pytest.param(head(transfer_encoding="chunked"), 400, id="an upgrade in chunks"),
-        pytest.param(head(transfer_encoding="gzip"), 501, id="a Transfer-Encoding that nobody knows"),
-        pytest.param(head(content_length="5", transfer_encoding="chunked"), 400, id="two kinds of length"),
-        pytest.param(
-            head("POST /health HTTP/1.1", content_length="5", transfer_encoding="chunked", upgrade=None),
-            400,
-            id="two kinds of length over plain HTTP",
-        ),
-        pytest.param(head() + HELLO, 400, id="bytes behind the head"),
-        pytest.param(head(cookie="a" * 20_000), 431, id="a head too large, whole"),
-        pytest.param(head(cookie="a" * 20_000)[:-4], 431, id="a head too large, unfinished"),
-        pytest.param(head(cookie="a" * 4_000_000), 431, id="a head of 4 MB"),
-        pytest.param(head("GET /ws HTTP/1.1", *["A: b"] * 70), 431, id="too many headers"),
-        pytest.param(head()[:-4], 408, id="a request half sent"),
-        pytest.param(b"", 408, id="a request never sent"),
-    ],
-)
-async def test_a_head_that_is_refused_in_http(request_head: bytes, status: int, caplog: Any) -> None:
-    async with siege() as field:
-        answer = await field.ask(request_head)
-        assert answer.status == status, answer
-        assert answer.headers["connection"] == "close"
-        assert int(answer.headers["content-length"]) == len(answer.body)
-        assert set(json.loads(answer.body)) == {"code", "message"}
-        assert field.server.statistics()["upgrades_refused"] == {status: 1} or status == 408
-    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
-
-
-async def test_the_wrong_version_is_told_the_right_one() -> None:
-    async with siege() as field:
-        assert (await field.ask(head(sec_websocket_version="8"))).headers["sec-websocket-version"] == "13"
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-async def test_health_is_answered_over_plain_http(method: str) -> None:
-    async with siege() as field:
-        answer = await field.ask(f"{method} /health HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
-        assert answer.status == (405 if method == "POST" else 200)
-        assert method != "GET" or answer.body == b'{"status":"ok"}'
-        assert method != "HEAD" or (answer.body, answer.headers["content-length"]) == (b"", "15")
-
-
-@pytest.mark.parametrize(("limits", "status"), [({"connections": 3}, 503), ({"connections_per_address": 3}, 429)])
-async def test_beyond_the_limit_of_connections_the_next_is_refused_and_a_place_that_is_free_is_given_again(
-    limits: dict[str, int], status: int
-) -> None:
-    async with siege(**limits) as field:
-        first = await field.connect()
-        await field.connect()
-        answer = await field.ask(head())
-        assert answer.status == status
-        assert "retry-after" in answer.headers
-        assert (await field.ask(head("GET /health HTTP/1.1", upgrade=None))).status == 200
-        await first.send(close())
-        assert await first.end() == 1000
-        await field.connect()
-
-
-@pytest.mark.parametrize(
-    "request_head", [b"", head()[:20], b"nonsense\r\n\r\n", head(), head() + HELLO, head(host="\xff")]
-)
-@pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "closed"])
-async def test_a_head_and_then_the_end_at_once(request_head: bytes, is_reset: bool, caplog: Any) -> None:
-    async with siege() as field:
-        for _ in range(20):
-            peer = await field.dial()
-            await peer.send(request_head)
-            await (peer.reset() if is_reset else peer.close())
-    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
-
-
-async def test_a_head_that_comes_byte_by_byte_is_cut_at_the_one_deadline() -> None:
-    async with siege() as field:
-        peer = await field.dial()
-        for at in range(10_000):
-            if field.server.statistics()["connections"] == 1:
-                break
-            await peer.send(head(cookie="a" * 10_000)[at : at + 1])
-            await trio.sleep(0.01)
-        assert at < 100, "the deadline moves with every byte"
-
-
-async def test_a_silent_peer_that_was_refused_is_not_held() -> None:
-    async with siege() as field:
-        base = field.server.statistics()["connections"]
-        peers = [await field.dial() for _ in range(20)]
-        for peer in peers:
-            await peer.send(head(origin="null"))  # and neither reads nor closes
-        while field.server.statistics()["upgrades_refused"].get(403) != len(peers):
-            await trio.sleep(0.005)
-        while field.server.statistics()["connections"] != base:
-            await trio.sleep(0.005)
 
 
 # --- frames
@@ -253,3 +101,372 @@ async def test_half_a_frame_and_then_the_end(data: bytes, is_reset: bool) -> Non
         peer = await field.connect()
         await peer.send(data)
         await (peer.reset() if is_reset else peer.close())
+
+
+async def test_fragments_pings_and_plain_messages_keep_their_order() -> None:
+    async with siege() as field:
+        peer = await field.join("hall")
+        plain = [message("say", number, target="hall") for number in range(3)]
+        text = json.dumps({"action": "say", "message_body": "€", "target": "hall"}, ensure_ascii=False).encode()
+        at = text.index(b"\xe2") + 1  # inside the character
+        await peer.send(plain[0] + frame(text[:at], final=False) + frame(b"one", PING) + frame(b"", PONG))
+        await peer.send(frame(text[at:-1], CONTINUATION, final=False) + frame(b"", CONTINUATION, final=False))
+        await peer.send(frame(b"two", PING) + frame(text[-1:], CONTINUATION) + plain[1])
+        await peer.send(frame(text, BINARY) + plain[2])
+        assert [(await peer.receive())["message_body"] for _ in range(5)] == [0, "€", 1, "€", 2]
+        assert peer.heard == [(FINAL | PONG, b"one"), (FINAL | PONG, b"two")]
+
+
+async def test_a_message_at_the_limit_of_bytes_and_of_fragments_passes() -> None:
+    async with siege(message_bytes=1_000, fragments=5) as field:
+        peer = await field.connect()
+        whole = message("echo", "a" * 1_000, id=1)[8:]
+        text = json.dumps({"action": "echo", "message_body": "a" * (1_000 - 50), "id": 1}).ljust(1_000).encode()
+        assert len(whole) > len(text) == 1_000
+        await peer.send(frame(text))
+        assert len((await peer.receive())["message_body"]) == 950
+        await peer.send(frame(text[:500], final=False) + frame(b"", CONTINUATION, final=False) * 4)
+        await peer.send(frame(text[500:], CONTINUATION))
+        assert await peer.end() == 1009
+
+
+# --- closing
+
+
+@pytest.mark.parametrize(
+    ("code", "answer"), [(1000, 1000), (3000, 3000), (3266, 3266), (3503, 3503), (4999, 4999), (None, NO_CODE)]
+)
+async def test_a_close_is_answered_and_nothing_behind_it_is_handled(code: int | None, answer: int) -> None:
+    async with siege() as field:
+        witness, peer = await field.join("hall"), await field.join("hall")
+        await peer.send(close(code) + message("say", 1, target="hall") + frame(b"a", PING) + close() + b"\xff" * 9)
+        await peer.send(message("say", 2, target="hall"))
+        assert await peer.end() == answer
+        assert peer.heard == []
+        await witness.say("say", 3, target="hall")
+        assert (await witness.receive())["message_body"] == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        pytest.param(close(4000), 4000, id="a Close"),
+        pytest.param(frame(b"\x81", TEXT), 1007, id="a text that is not UTF-8"),
+        pytest.param(frame(b"\x81", final=False) + frame(b"", CONTINUATION), 1007, id="fragments that are not UTF-8"),
+        pytest.param(close(999), 1002, id="a Close with a bad code"),
+    ],
+)
+async def test_an_end_right_behind_a_last_frame_does_not_swallow_our_close(data: bytes, code: int) -> None:
+    async with siege() as field:
+        peer = await field.connect()
+        await peer.send(data)
+        await peer.send_eof()
+        assert await peer.end() == code
+        await field.until_closed(code)
+
+
+async def test_behind_our_close_no_ping_is_answered_and_a_peer_that_never_closes_is_cut() -> None:
+    async with siege(protocol_errors=1) as field:
+        base = field.server.statistics()["connections"]
+        peers = [await field.connect() for _ in range(10)]
+        for peer in peers:
+            await peer.send(frame(b"[") * 2)
+        for peer in peers:
+            while (await peer.next_frame() or (0, b""))[0] != FINAL | CLOSE:
+                pass
+            await peer.send(frame(b"ping", PING) * 3 + HELLO)
+            assert await peer.next_frame() is None
+        await until(lambda: field.server.statistics()["connections"] == base)  # the peers are still there
+        await field.until_closed(*[3501] * 10)
+
+
+async def test_a_peer_that_answers_our_close_is_let_go_at_once() -> None:
+    async with siege(protocol_errors=1, close_seconds=60) as field:
+        peer = await field.connect()
+        await peer.send(frame(b"[") * 2)
+        assert await peer.end() == 3501
+
+
+# --- too slow, too fast, too silent
+
+
+async def say(speaker: Peer, numbers: range, size: int = 20_000) -> None:
+    """Say numbered things in the hall, each heard before the next is said."""
+    for number in numbers:
+        await speaker.say("say", {"n": number, "fill": chr(97 + number % 26) * size}, target="hall")
+        assert (await speaker.receive())["message_body"]["n"] == number
+
+
+async def test_peers_that_never_read_are_closed_as_slow_and_cost_no_memory_and_nobody_waits() -> None:
+    async with siege(outbox_bytes=100_000, messages_per_second=None) as field:
+        speaker = await field.join("hall")
+        deaf = [await field.join("hall", receive_bytes=16_384) for _ in range(10)]
+        tracemalloc.start()
+        await say(speaker, range(100))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 3_000_000  # of 20 MB
+        await field.until_closed(*[3008] * len(deaf))
+
+
+async def test_a_slow_peer_gets_whole_frames_in_order_and_then_3008() -> None:
+    async with siege(outbox_bytes=100_000, messages_per_second=None, close_seconds=10, write_seconds=10) as field:
+        speaker, slow = await field.join("hall"), await field.join("hall", receive_bytes=16_384)
+        await say(speaker, range(100))
+        assert await slow.end() == 3008
+        said = [each["message_body"] for each in slow.messages()]
+        assert [each["n"] for each in said] == list(range(len(said)))
+        assert all(set(each["fill"]) == {chr(97 + each["n"] % 26)} for each in said)
+
+
+async def test_a_write_without_progress_is_cut() -> None:
+    async with siege(outbox_bytes=10_000_000, messages_per_second=None, write_seconds=0.2, close_seconds=60) as field:
+        speaker, deaf = await field.join("hall"), await field.join("hall", receive_bytes=16_384)
+        await say(speaker, range(50))
+        await field.until_closed(3008)
+        assert await deaf.end() == NO_CLOSE
+
+
+@pytest.mark.parametrize("opcode", [PING, PONG])
+async def test_26_000_pings_or_pongs_are_over_the_rate(opcode: int) -> None:
+    async with siege() as field:
+        peer = await field.connect()
+        await peer.send(frame(b"a", opcode) * 26_000)
+        assert await peer.end() == 3013
+        assert len(peer.heard) < 60  # those of the burst
+
+
+async def test_pings_within_the_rate_are_all_answered() -> None:
+    async with siege() as field:
+        peer = await field.connect()
+        await peer.send(b"".join(frame(bytes((number,)) * number, PING) for number in range(50)))
+        assert [await peer.next_frame() for _ in range(50)] == [(FINAL | PONG, bytes((n,)) * n) for n in range(50)]
+
+
+async def test_messages_far_over_the_rate_end_in_3013_and_each_before_is_answered() -> None:
+    async with siege() as field:
+        peer = await field.connect()
+        await peer.send(b"".join(message("nothing", id=number) for number in range(3_000)))
+        assert await peer.end() == 3013
+        answers = {each["id"]: each["message_body"]["code"] for each in peer.messages()}
+        assert set(answers.values()) <= {"rate-limited", "busy", "unknown-action"}
+        assert len(answers) >= 1_000
+
+
+async def test_a_silent_peer_is_pinged_and_then_closed_with_3012() -> None:
+    async with siege(ping_seconds=0.08, silence_seconds=0.24) as field:
+        silent = await field.connect()
+        assert await silent.end() == 3012
+        assert silent.heard == [(FINAL | PING, b"")]
+        await field.until_closed(3012)
+
+
+async def test_while_a_handler_waits_pings_are_answered_and_an_end_is_seen() -> None:
+    async with siege() as field:
+        peer, other = await field.join("hall"), await field.join("hall")
+        await other.say("wait", 0.2, target="hall")
+        await peer.send(message("wait", 0, target="hall", id=5) + frame(b"now", PING))
+        assert await peer.next_frame() == (FINAL | PONG, b"now")
+        await other.reset()
+        await until(lambda: len(field.server.clients) == 2)
+        assert (await peer.receive())["id"] == 5
+
+
+# --- trio, and what handlers do
+
+
+class Messy(Room):
+    """A room whose handlers do what they should not."""
+
+    word: contextvars.ContextVar[str] = contextvars.ContextVar("word", default="clean")
+
+    @action("leave-scope-open")
+    async def leave_scope_open(self) -> None:
+        Messy.word.set("leaked")
+        trio.CancelScope(deadline=trio.current_time() + 0.02).__enter__()
+
+    @action("look")
+    async def look(self) -> str:
+        await trio.sleep(0.05)
+        return Messy.word.get()
+
+    @action("fail")
+    async def fail(self) -> None:
+        raise KeyError("a bug")
+
+    @action("fail-late")
+    async def fail_late(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError("a bug in a finally")
+
+    @action("return-nan")
+    async def return_nan(self) -> float:
+        return float("nan")
+
+
+def make_messy(**options: Any) -> Server:
+    server = make_server(**options)
+    server.room("messy*")(Messy)
+    return server
+
+
+async def test_a_scope_and_a_context_that_a_handler_leaves_reach_no_other() -> None:
+    async with siege(make_messy()) as field:
+        peer = await field.join("messy")
+        await peer.request("leave-scope-open", target="messy")
+        assert (await peer.request("look", target="messy", id=2))["message_body"] == "clean"
+
+
+@pytest.mark.parametrize("action_name", ["fail", "return-nan"])
+async def test_a_handler_that_raises_costs_its_message_only(action_name: str) -> None:
+    async with siege(make_messy()) as field:
+        peer = await field.join("messy")
+        assert (await peer.request(action_name, target="messy"))["message_body"]["code"] == "internal"
+        assert (await peer.request("look", target="messy", id=2))["message_body"] == "clean"
+
+
+async def test_a_bug_in_a_finally_while_its_room_closes_ends_nothing_else() -> None:
+    async with siege(make_messy()) as field:
+        peer = await field.join("messy")
+        await peer.say("fail-late", target="messy")
+        assert (await peer.request("echo", 1))["message_body"] == 1  # so the handler has begun
+        await field.server.rooms["messy"].close("enough")
+        assert (await peer.receive())["action"] in ("error", "room-closed")
+        await peer.request("join-room", {"roomname": "messy"}, id=2)
+        assert (await peer.request("look", target="messy", id=3))["message_body"] == "clean"
+
+
+async def test_everyone_hears_one_order_however_tasks_are_scheduled() -> None:
+    async with siege() as field:
+        peers = [await field.join("hall") for _ in range(8)]
+        async with trio.open_nursery() as nursery:
+            for at, peer in enumerate(peers):
+                nursery.start_soon(
+                    peer.send, b"".join(message("say", [at, number], target="hall") for number in range(15))
+                )
+        heard = [[(await peer.receive())["message_body"] for _ in range(8 * 15)] for peer in peers]
+        assert all(each == heard[0] for each in heard)
+        for at in range(8):
+            assert [number for who, number in heard[0] if who == at] == list(range(15))
+
+
+# --- what the Go library died of
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"{", b"null", b"[]", b"\x00", b"{}", b'{"action":5}', b'{"action":"a","target":5}', b"\xff", b"[" * 60_000],
+)
+async def test_invalid_json_is_answered(payload: bytes) -> None:
+    async with siege() as field:
+        peer = await field.connect()
+        await peer.send(frame(payload, BINARY) + HELLO)
+        answers = [await peer.receive(), await peer.receive()]
+        assert sorted(each["action"] for each in answers) == ["error", "reply"]
+        assert [each["message_body"]["code"] for each in answers if each["action"] == "error"] == ["bad-message"]
+
+
+async def test_the_eleventh_message_that_is_none_ends_the_connection_with_3501() -> None:
+    async with siege() as field:
+        peer = await field.connect()
+        await peer.send(frame("nonsense") * 11 + HELLO)
+        assert await peer.end() == 3501
+        assert [each["message_body"]["code"] for each in peer.messages()] == ["bad-message"] * 11
+
+
+async def test_an_unknown_target_is_answered() -> None:
+    async with siege() as field:
+        peer = await field.connect()
+        answer = await peer.request("say", 1, target="nowhere")
+        assert (answer["action"], answer["message_body"]["code"]) == ("error", "unknown-target")
+
+
+async def test_who_is_no_member_cannot_speak_in_a_room() -> None:
+    async with siege() as field:
+        member, stranger = await field.join("hall"), await field.connect()
+        for number, name in enumerate(("say", "who", "leave-room")):
+            answer = await stranger.request(name, {"roomname": "hall"}, target="hall", id=number)
+            assert answer["message_body"]["code"] == "not-a-member"
+        await member.say("say", "mine", target="hall")
+        assert (await member.receive())["message_body"] == "mine"
+
+
+@pytest.mark.parametrize("direct", [False, True])
+async def test_a_client_that_addresses_another_needs_leave_and_a_common_room(direct: bool) -> None:
+    async with siege(make_server(direct=direct)) as field:
+        ana, bob = await field.connect(), await field.connect()
+        to_bob = list(field.server.clients)[-1]
+        for target in (to_bob, "nobody", "hall", ""):
+            answer = await ana.request("boo", 1, target=target, IsTargetClient=True)
+            assert answer["message_body"]["code"] == ("unknown-target" if direct else "forbidden")
+        for peer in (ana, bob):
+            await peer.request("join-room", {"roomname": "hall"})
+        answer = await ana.request("boo", 2, target=to_bob, IsTargetClient=True)
+        assert answer["action"] == ("reply" if direct else "error")
+        if direct:
+            got = await bob.receive()
+            assert (got["action"], got["message_body"], got["IsTargetClient"], got["target"]) == (
+                "boo",
+                2,
+                True,
+                to_bob,
+            )
+
+
+async def test_two_clients_removed_in_a_row_and_a_room_that_is_deleted_before_they_disconnect() -> None:
+    async with siege() as field:
+        for _ in range(5):
+            peers = [await field.join("hall") for _ in range(4)]
+            await peers[0].send(message("leave-room", {"roomname": "hall"}) + close())
+            await peers[1].reset()
+            await peers[2].request("leave-room", {"roomname": "hall"})
+            await field.server.rooms["hall"].close()
+            assert (await peers[3].receive())["action"] == "room-closed"
+            await peers[2].close()
+            assert await peers[0].end() == 1000
+
+
+async def test_messages_in_one_segment_come_back_each_in_a_frame_of_its_own() -> None:
+    async with siege() as field:
+        peer = await field.join("hall")
+        await peer.send(b"".join(message("say", "line\nline", target="hall") for _ in range(16)))
+        for _ in range(16):
+            assert (await peer.receive())["message_body"] == "line\nline"
+
+
+async def test_members_that_vanish_while_everyone_speaks_hurt_nobody() -> None:
+    async with siege() as field:
+        speaker = await field.join("hall")
+        for number in range(0, 60, 3):
+            vanishing = [await field.join("hall") for _ in range(2)]
+            await vanishing[0].send(message("say", "bye", target="hall") * 10)
+            await vanishing[0].reset()
+            await vanishing[1].close()
+            await speaker.send(b"".join(message("say", number + each, target="hall") for each in range(3)))
+        heard = [(await speaker.receive())["message_body"] for _ in range(60)]
+        while len(numbers := [each for each in heard if each != "bye"]) < 60:
+            heard.append((await speaker.receive())["message_body"])
+        assert numbers == list(range(60))
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True], ids=["stopped", "cancelled"])
+async def test_a_server_that_stops_says_3001_to_everyone_and_leaves_nothing(is_cancelled: bool) -> None:
+    server = make_server()
+    field = Field(server)
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(partial(server.serve, "127.0.0.1", 0))
+            peers = [await field.join("hall") for _ in range(3)] + [await field.connect()]
+            await field.dial()  # says nothing at all
+            await peers[0].say("wait", 60, target="hall")
+            if is_cancelled:
+                nursery.cancel_scope.cancel()
+            else:
+                nursery.start_soon(server.stop, 1)
+                assert await peers[0].end() == 3001
+        for peer in peers:
+            assert await peer.end() == 3001 or (peer is peers[0] and not is_cancelled)
+        await field.leave()
+        assert server.statistics()["connections"] == len(server.clients) == len(server.rooms) == 0
