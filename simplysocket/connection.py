@@ -44,6 +44,7 @@ class Connection:
         "_blocked",
         "_controls",
         "_heard",
+        "_is_our_close",
         "_library",
         "_limits",
         "_metrics",
@@ -74,6 +75,7 @@ class Connection:
         self.is_open = True  # False: the outbox is sealed, behind our Close nothing goes out
         self.close_code = 0  # why it ended, once it has; what we sent, or what the peer sent first
         self.close_reason = ""
+        self._is_our_close = False
         # for the heartbeat
         self._heard = True  # since its last round
         self._quiet_seconds = 0.0
@@ -135,6 +137,7 @@ class Connection:
     def close(self, code: int, reason: str = "") -> None:
         """Say goodbye behind all that waits, then end: at the peer's Close, or after `close_seconds`."""
         if self.is_open:
+            self._is_our_close = True
             self._seal(code, reason, close_frame(code, reason))
 
     def beat(self, seconds: float) -> None:
@@ -154,12 +157,16 @@ class Connection:
 
     @property
     def why_it_ended(self) -> str:
-        """The reason in a word, for `on_leave`: what was said, or the name of what happened."""
-        if self.close_code in (CloseCode.APPLICATION, *range(4000, 5000)):
+        """The reason in a word, for `on_leave`: why we closed it, else "disconnected", whatever the peer said."""
+        if not self._is_our_close or self.close_code == CloseCode.ABNORMAL:
+            return "disconnected"
+        try:
+            code = CloseCode(self.close_code)
+        except ValueError:  # the application's own
+            code = CloseCode.APPLICATION
+        if code is CloseCode.APPLICATION:
             return self.close_reason or "closed"
-        if self.close_code >= CloseCode.APPLICATION:
-            return CloseCode(self.close_code).name.lower().replace("_", "-")
-        return "disconnected"
+        return code.name.lower().replace("_", "-")
 
     def _queue(self, frames: Sequence[bytes], start: int) -> None:
         if not self.is_open:
@@ -316,21 +323,22 @@ class Connection:
 class _LibraryStream(trio.abc.Stream):
     """What trio-websocket takes for the peer: first the head, then only odd frames; its writes are whole frames."""
 
-    __slots__ = ("_connection", "_frames", "_is_closed", "_reader", "head", "websocket")
+    __slots__ = ("_connection", "_frames", "_is_asked", "_is_closed", "_reader", "head", "websocket")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._frames: list[bytes] = []
         self._reader = Bell()
         self._is_closed = False
+        self._is_asked = False  # the library waits for the next frame
         self.head = b""
         self.websocket: WebSocketConnection | None = None
 
     async def put(self, frame: bytes) -> None:
-        """Hand over one odd frame, and give the library its turn to judge it."""
+        """Hand over one odd frame, and wait until the library has judged it and asks for the next."""
         self._frames.append(frame)
         self._reader.ring()
-        while self._frames and not self._is_closed:
+        while not self._is_closed and (self._frames or not self._is_asked):
             await trio.lowlevel.checkpoint()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -338,11 +346,13 @@ class _LibraryStream(trio.abc.Stream):
             head, self.head = self.head, b""
             await trio.lowlevel.checkpoint()
             return head
+        self._is_asked = True
         while not self._frames and not self._is_closed:
             await self._reader.wait()
         if self._is_closed:
             await trio.lowlevel.checkpoint()
             return b""
+        self._is_asked = False
         frame = b"".join(self._frames)
         self._frames.clear()
         return frame

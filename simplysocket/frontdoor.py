@@ -31,6 +31,7 @@ logger = logging.getLogger("simplysocket.frontdoor")
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+_FIRST_REFUSAL: Final = 400  # HTTP statuses from here on say no
 _KEY_BYTES: Final = 16  # RFC 6455, 4.1
 
 
@@ -54,6 +55,7 @@ class Response:
     body: bytes = b""
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
+    sends_body: bool = True  # False: as an answer to HEAD
 
 
 def refusal(status: int, code: str, message: str, *headers: tuple[str, str]) -> Response:
@@ -95,7 +97,10 @@ class Origins:
         origin = origin.lower()
         if self.allowed is not None:
             return origin in self.allowed
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         found = _HOST.fullmatch(parts.netloc)
         called = _HOST.fullmatch(host.lower())
         if not found or not called or parts.scheme not in _DEFAULT_PORTS:
@@ -214,46 +219,54 @@ class FrontDoor:
         wire: Wire
         wire = SocketWire(stream, limits.unsent_bytes) if isinstance(stream, trio.SocketStream) else StreamWire(stream)
         try:
-            upgrade: Upgrade | None = None
-            with trio.move_on_after(limits.handshake_seconds) as deadline:
+            if self._is_flooded(address):
+                return
+            seconds = limits.handshake_seconds
+            verdict: Upgrade | Response | None = refusal(408, "timeout", f"no whole request within {seconds:g} seconds")
+            with trio.move_on_after(seconds):
                 if isinstance(stream, trio.SSLStream):
                     await stream.do_handshake()
-                upgrade = await self._admit(wire, address)
-            if deadline.cancelled_caught:
-                answer = refusal(408, "timeout", f"no whole request head within {limits.handshake_seconds:g} seconds")
+                verdict = await self._decide(wire, address)
+            if isinstance(verdict, Upgrade):
+                await self._enter(wire, verdict)
+            elif verdict is not None:
+                if verdict.status >= _FIRST_REFUSAL:
+                    self._metrics.upgrades_refused[verdict.status] += 1
                 with trio.move_on_after(limits.close_seconds):
-                    await self._refuse(wire, answer)
-            elif upgrade is not None:
-                await self._enter(wire, upgrade)
+                    await self._answer(wire, verdict)
         finally:
             await wire.aclose()
 
-    async def _admit(self, wire: Wire, address: str) -> Upgrade | None:
-        """Read the head and decide; None when the request was answered here."""
+    def _is_flooded(self, address: str) -> bool:
+        """Tell whether so many are connected that not even a refusal can be afforded: half of them say nothing."""
         limits = self._limits
-        head_only = False
+        return self.connections > 2 * (limits.connections or math.inf) or (
+            bool(address) and self._addresses[address] > 2 * (limits.connections_per_address or math.inf)
+        )
+
+    async def _decide(self, wire: Wire, address: str) -> Upgrade | Response | None:
+        """Read the head and decide who enters and what the others are answered; None when the peer has left."""
+        limits = self._limits
         try:
             event, behind = await self._read_head(wire)
             if event is None:
                 return None
             request = _to_request(event, address)
             verdict = judge(request, event, behind, self._paths, self._origins)
-            head_only = request.method == "HEAD"
         except _BadHead as exc:
-            verdict = exc.args[0]
+            answer: Response = exc.args[0]
+            return answer
+        if verdict is None:
+            response = self._respond(request)
+            return attrs.evolve(response, sends_body=request.method != "HEAD")
         if isinstance(verdict, Upgrade):
             if not self.is_open:
-                verdict = refusal(503, "stopping", "the server is stopping", ("Retry-After", "5"))
-            elif self.connections > (limits.connections or math.inf):
-                verdict = refusal(503, "too-many", "too many connections", ("Retry-After", "5"))
-            elif address and self._addresses[address] > (limits.connections_per_address or math.inf):
-                verdict = refusal(429, "too-many", "too many connections from this address", ("Retry-After", "5"))
-            else:
-                return verdict
-        if isinstance(verdict, Response):
-            self._metrics.upgrades_refused[verdict.status] += 1
-        await self._refuse(wire, verdict or self._respond(request), head_only=head_only)
-        return None
+                return refusal(503, "stopping", "the server is stopping", ("Retry-After", "5"))
+            if self.connections > (limits.connections or math.inf):
+                return refusal(503, "too-many", "too many connections", ("Retry-After", "5"))
+            if address and self._addresses[address] > (limits.connections_per_address or math.inf):
+                return refusal(429, "too-many", "too many connections from this address", ("Retry-After", "5"))
+        return verdict
 
     async def _read_head(self, wire: Wire) -> tuple[h11.Request | None, bytes]:
         """Read up to the end of the head; None when the peer left. Returns what came behind it, too."""
@@ -280,7 +293,7 @@ class FrontDoor:
                     raise _BadHead(refusal(431, "too-large", f"a request may have {limits.head_lines} headers"))
                 return event, behind
 
-    async def _refuse(self, wire: Wire, response: Response, *, head_only: bool = False) -> None:
+    async def _answer(self, wire: Wire, response: Response) -> None:
         """Answer in HTTP and let the answer arrive."""
         writer = h11.Connection(h11.SERVER)
         writer.receive_data(b"GET / HTTP/1.0\r\n\r\n")
@@ -295,7 +308,7 @@ class FrontDoor:
         data = writer.send(
             h11.Response(status_code=response.status, headers=headers, reason=_REASONS.get(response.status, ""))
         )
-        await send_last(wire, (data or b"") + (b"" if head_only else response.body))
+        await send_last(wire, (data or b"") + (response.body if response.sends_body else b""))
 
 
 _REASONS: Final = {

@@ -232,6 +232,7 @@ class Server:
         self._is_serving = True
         self._stop_asked, self._stopped = trio.Event(), trio.Event()
         self._front_door.is_open = True
+        is_unix_ours = False
         try:
             self._listeners = list(listeners)
             if port is not None:
@@ -241,6 +242,7 @@ class Server:
                 )
             if unix is not None:
                 self._listeners.append(await open_unix(unix))
+                is_unix_ours = True
             if not self._listeners:
                 raise ValueError("serve on what? give port=, unix= or listeners=")
             await self._live(task_status)
@@ -249,7 +251,7 @@ class Server:
                 with trio.CancelScope(shield=True) as scope:
                     scope.cancel()
                     await listener.aclose()
-            if unix is not None:
+            if unix is not None and is_unix_ours:
                 remove_unix(unix)
             self._listeners = []
             self._is_serving = False
