@@ -100,7 +100,7 @@ class Connection:
                 await self._read_pump(websocket, opened())
                 nursery.cancel_scope.cancel()
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the peer is gone without a Close
+            self.close_code = self.close_code or CloseCode.ABNORMAL  # the peer is gone without a Close
         except* Exception:
             logger.exception("a connection failed and is closed with %d", CloseCode.INTERNAL)
             self.close_code = CloseCode.INTERNAL
@@ -138,6 +138,7 @@ class Connection:
         """Say goodbye behind all that waits, then end: at the peer's Close, or after `close_seconds`."""
         if self.is_open:
             self._is_our_close = True
+            reason = reason.encode(errors="replace").decode()  # without lone surrogates: it goes to others, too
             self._seal(code, reason, close_frame(code, reason))
 
     def beat(self, seconds: float) -> None:
@@ -150,10 +151,14 @@ class Connection:
         self._quiet_seconds += seconds
         if limits.silence_seconds is not None and self._quiet_seconds >= limits.silence_seconds:
             self.close(CloseCode.SILENT, "nothing was heard")
-        elif limits.ping_seconds is not None and self._quiet_seconds >= limits.ping_seconds and not self._pinged:
+        elif (
+            limits.ping_seconds is not None
+            and self._quiet_seconds >= limits.ping_seconds
+            and not self._pinged
+            and not self._blocked  # with output waiting, its write deadline is the better test
+        ):
             self._pinged = True
-            if not self._blocked:  # with output waiting, its write deadline is the better test
-                self.deliver(_PING_FRAME, (_PING_FRAME,))
+            self.deliver(_PING_FRAME, (_PING_FRAME,))
 
     @property
     def why_it_ended(self) -> str:
@@ -176,6 +181,7 @@ class Connection:
         fits = self._outbox.put(frames, start)
         self._metrics.frames_dropped += self._outbox.dropped - dropped
         if not fits:
+            self._metrics.frames_dropped += self._outbox.refused
             self.close(CloseCode.SLOW, "too slow: the outbox is full")
 
     def _begin(self, data: bytes) -> None:
@@ -241,8 +247,10 @@ class Connection:
         self.close_code = self.close_code or CloseCode.SHUTDOWN
         if self._outbox.size and not self._wire.sends_now:
             return b""  # a write was cut short, who knows where
+        rest = self._outbox.next_bytes(2**63)  # of a frame that was begun, or all that waits
+        self._outbox.sent(len(rest))
         self._outbox.append(close_frame(self.close_code))
-        return self._outbox.next_bytes(2**63)
+        return rest + self._outbox.next_bytes(2**63)
 
     async def _write_pump(self) -> None:
         outbox, limits = self._outbox, self._limits

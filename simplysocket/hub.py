@@ -26,9 +26,10 @@ from .metrics import Metrics
 from .patterns import RoomClasses
 from .room import Room
 from .tick import Tick, TurnVoice
-from .turns import Call, Entry, Voice
+from .turns import Call, Entry, NeverBegun, Voice
 
 _ID_BYTES: Final = 9  # of randomness in a client's id: it is no secret, but must not be met twice
+_JOIN_TRIES: Final = 3  # by the server's own code, to a room that closes before the join has its turn
 _NAME_RULE: Final = "a room's name has 1 to {} characters and no control characters"
 
 
@@ -149,8 +150,9 @@ class Hub:
         joining: set[Client] = set()
         for work, client, ask in entries:
             if isinstance(ask, Call):
-                ask.fail(RoomClosed(f"room {life.name!r} is closed"))
-            elif (isinstance(work, Joining) or client in joining) and not self.is_stopping and life.failure is None:
+                ask.fail(NeverBegun(f"room {life.name!r} is closed"))
+            elif (isinstance(work, Joining) or client in joining) and life.is_created and not self.is_stopping:
+                # A room that was never set up would only be set up in vain once more.
                 options = work.options if isinstance(work, Joining) else {}
                 successor = life.successor or self._make(life.name, type(life.room), client, options)
                 successor.post_always(work, client, ask)
@@ -170,19 +172,19 @@ class Hub:
 
     async def join(self, client: Client, name: str, options: dict[str, Any]) -> dict[str, Any]:
         """Make a client a member by the server's own code."""
-        while True:
+        for _ in range(_JOIN_TRIES):
             life = self.life_to_join(name, client, options)
             if life.is_global:
                 return {"roomname": name, "created": False, "members": life.list_members()}
             try:
-                result: dict[str, Any] = await life.in_turn(partial(life.admit, client, options))
+                admit = partial(life.admit, client, options)
+                result: dict[str, Any] = await life.in_turn(admit, otherwise=life.end_if_empty)
                 return result
-            except RoomClosed:
+            except NeverBegun:
                 if life.failure is not None:
                     raise life.failure from None
-                if life.is_open or self.is_stopping:
-                    raise
                 # It closed before our turn came: on to the next room of the name.
+        raise RoomClosed(f"room {name!r} closed again and again")
 
     async def leave(self, client: Client, name: str, reason: str) -> bool:
         """Take a client out of a room by the server's own code."""

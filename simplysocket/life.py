@@ -29,7 +29,7 @@ from .frames import text_frame
 from .limits import Limits
 from .metrics import Metrics
 from .outbox import CoalescedFrame, VolatileFrame
-from .turns import SILENCE, TURN, Call, Entry, Turns, Voice, Work, first_of
+from .turns import SILENCE, TURN, Call, Entry, NeverBegun, Turns, Voice, Work, first_of
 
 logger = logging.getLogger("simplysocket.room")
 
@@ -97,7 +97,8 @@ class Life:
         self._ending = trio.Event()
         self._closed = trio.Event()
         self._reason = ""
-        self._is_created = False
+        self._goodbye = b""  # the frame that tells the members, made when the room begins to close
+        self.is_created = False  # on_create has run
         self._was_joined = False
         self._empty_timer: trio.CancelScope | None = None
         self.room: Any = room_class(self)  # Any: a user's class, whose hooks are looked up by name
@@ -111,6 +112,7 @@ class Life:
     async def live(self) -> None:
         """Run until the room is closed or cancelled, then wind up; a task of the server."""
         LIFE.set(self)
+        TURN.set(None)
         self.home.metrics.rooms_opened += 1
         try:
             while not self._ending.is_set():
@@ -126,27 +128,35 @@ class Life:
             async with trio.open_nursery() as nursery:
                 self.nursery = nursery
                 nursery.start_soon(self._turns.serve)
+                self._began(nursery)
                 await self._ending.wait()
                 nursery.cancel_scope.cancel()
+            if not self._ending.is_set():
+                raise RuntimeError("a task left a cancel scope open and was cancelled by it, and all others with it")
         except* Exception:
             self.home.metrics.rooms_crashed += 1
             logger.exception("a task of room %.200r crashed", self.name)
             self._crashed()
+
+    def _began(self, nursery: trio.Nursery) -> None:
+        """Called whenever the nursery has been opened."""
 
     def _crashed(self) -> None:
         self.begin_close("crashed")
         self._ending.set()
 
     def begin_close(self, reason: str) -> None:
-        """Take nothing any more, and end: behind the running handler if that is who says so, else now."""
-        if self.is_open:
-            self.is_open = False
-            self._reason = reason
-            self.home.closing(self, self._turns.take_all())
-            if self._turns.is_mine:
-                self._turns.stop_after_this(self._ending.set)
-                return
-        if not self._turns.is_mine:
+        """Take nothing any more, and end: behind the running handler if the room itself says so, else now."""
+        if not self.is_open:
+            return
+        body = {"roomname": self.name, "reason": reason}
+        self._goodbye = text_frame(codec.encode("room-closed", body, self.name, self.home.server_name))
+        self._reason = reason
+        self.is_open = False
+        self.home.closing(self, self._turns.take_all())
+        if LIFE.get() is self and self._turns.is_busy:
+            self._turns.stop_after_this(self._ending.set)
+        else:
             self._ending.set()
 
     async def close(self, reason: str) -> None:
@@ -169,9 +179,22 @@ class Life:
         """Run on_close with the members still there, tell them, let them go, free the name."""
         self.begin_close("shutdown")
         self.nursery = None
-        if self._is_created:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + self.home.limits.close_seconds):
-                await self._guarded("on_close", self._reason)
+        try:
+            if self.is_created:
+                await self._run_on_close()
+        finally:
+            self._let_go()
+
+    async def _run_on_close(self) -> None:
+        """Run the hook as a task of its own, so that nothing it does or leaves behind can stop the winding up."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + self.home.limits.close_seconds):
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._task, self._guarded, ("on_close", self._reason))
+            except* Exception:
+                logger.exception("on_close of room %.200r failed", self.name)
+
+    def _let_go(self) -> None:
         self._say_goodbye()
         while self.flush():
             pass
@@ -182,13 +205,12 @@ class Life:
         self.home.closed(self)
 
     def _say_goodbye(self) -> None:
-        body = {"roomname": self.name, "reason": self._reason}
-        self._publish(self.name, text_frame(codec.encode("room-closed", body, self.name, self.home.server_name)), ())
+        self._publish(self.name, self._goodbye, ())
 
     async def _create(self) -> None:
         try:
             await self._hook("on_create")
-            self._is_created = True
+            self.is_created = True
         except* ActionError as group:
             error = first_of(group)
             self.failure = error if isinstance(error, ActionError) else None
@@ -224,19 +246,25 @@ class Life:
         """Put into the inbox what no bound may refuse."""
         self._turns.post_always(work, client, ask)
 
-    async def in_turn(self, function: Callable[[], Awaitable[Any]]) -> Any:
-        """Run a function of the server's own code in this room's turn, at once if the caller holds it."""
+    async def in_turn(
+        self, function: Callable[[], Awaitable[Any]], *, otherwise: Callable[[], object] | None = None
+    ) -> Any:
+        """Run a function of the server's own code in this room's turn, at once if the caller holds it.
+
+        `NeverBegun` when the room closes before; `otherwise` is called in the turn if the caller has given up.
+        """
         if self._turns.is_mine:
             return await function()
         if not self.is_open:
-            raise RoomClosed(f"room {self.name!r} is closed")
-        call = Call(function)
+            raise NeverBegun(f"room {self.name!r} is closed")
+        call = Call(function, otherwise=otherwise)
         self._turns.post_always(call_work, None, call)
         return await call.wait(self.home.limits.turn_seconds if TURN.get() is not None else math.inf)
 
     async def _run(self, work: Work, client: Client, ask: Any) -> None:  # Any: an Envelope or a Call
         """Run one entry and answer it, whatever comes of it: the boundary of a turn."""
         is_answered = False
+        TURN.set(ask)
         try:
             result = await work(self, client, ask)
             if ask.id is not None:
@@ -247,7 +275,15 @@ class Life:
             self._answer_failure(client, ask, group)
         finally:
             if not is_answered and isinstance(ask, Envelope):
-                client.refuse(ask.id, ask.action, RoomClosed(f"room {self.name!r} closed meanwhile"))
+                self._answer_cancelled(client, ask)
+
+    def _answer_cancelled(self, client: Client, ask: Envelope) -> None:
+        if self._ending.is_set() or self.home.is_stopping:
+            client.refuse(ask.id, ask.action, RoomClosed(f"room {self.name!r} closed meanwhile"))
+            return
+        self.home.metrics.handlers_failed += 1
+        logger.error("the handler of %.64r in room %.200r was cancelled by a scope left open", ask.action, self.name)
+        client.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
 
     def _answer_failure(self, client: Client, ask: Envelope, group: BaseExceptionGroup[Exception]) -> None:
         refused, bugs = group.split(ActionError)
@@ -267,7 +303,7 @@ class Life:
         try:
             return await self._admit(client, options)
         finally:
-            self._end_if_empty()
+            self.end_if_empty()
 
     async def _admit(self, client: Client, options: dict[str, Any]) -> dict[str, Any]:
         created = False
@@ -313,14 +349,16 @@ class Life:
         """Take a member out; False when it was none. `tell`: also the one who is taken out."""
         if client.id not in self.members:
             return False
+        body = codec.encode_body({"client": client.id, "name": client.name, "reason": reason})
         self._forget(client)
-        await self._guarded("on_leave", client, reason)
-        body = {"client": client.id, "name": client.name, "reason": reason}
-        if self.room.announce:
-            self.publish("client-left-room", body)
-        if tell:
-            client.say("client-left-room", body, room=self.name)
-        self._end_if_empty()
+        try:
+            await self._guarded("on_leave", client, reason)
+            if self.room.announce:
+                self.publish("client-left-room", body)
+            if tell:
+                client.say("client-left-room", body, room=self.name)
+        finally:
+            self.end_if_empty()
         return True
 
     def _enter(self, client: Client) -> None:
@@ -333,7 +371,7 @@ class Life:
             self.fanout.left(client)
             client.rooms_by_name.pop(self.name, None)
 
-    def _end_if_empty(self) -> None:
+    def end_if_empty(self) -> None:
         """End a room that its last member has left, now or after `empty_ttl`."""
         is_waiting_for_first = self.creator is None and not self._was_joined
         seconds: float | None = self.room.empty_ttl
@@ -433,12 +471,16 @@ class Life:
     async def _timer(
         self, seconds: float, function: Callable[[], Awaitable[object]], repeat: bool, scope: trio.CancelScope
     ) -> None:
+        async def call() -> None:
+            if not scope.cancel_called:  # it may have been cancelled while the call waited for its turn
+                await function()
+
         due = trio.current_time() + seconds
         with scope:
             while True:
                 await trio.sleep_until(due)
                 try:
-                    await self.in_turn(function)
+                    await self.in_turn(call)
                 except* RoomClosed:
                     pass  # the call was under way when the room closed
                 except* Exception:
@@ -458,8 +500,22 @@ class Lobby(Life):
     def _make_voice(self) -> Voice:
         return SILENCE
 
+    _restart_seconds = 0.0  # before its tasks start again; 0: they have not crashed
+    _crashed_at = -math.inf
+
     def _crashed(self) -> None:
-        # Its tasks start again, as they did at first.
+        now = trio.current_time()
+        is_again = now - self._crashed_at < _CALM_SECONDS
+        self._restart_seconds = min(2 * self._restart_seconds, _RESTART_MOST) if is_again else _RESTART_FIRST
+        self._crashed_at = now
+
+    def _began(self, nursery: trio.Nursery) -> None:
+        if self._restart_seconds:
+            nursery.start_soon(self._restart)
+
+    async def _restart(self) -> None:
+        """Start its tasks again, as they were started at first; later each time when they crash again and again."""
+        await trio.sleep(self._restart_seconds)
         self._turns.post_always(call_work, None, Call(self._create))
 
     def _not_created(self) -> None:
@@ -468,7 +524,7 @@ class Lobby(Life):
     def _say_goodbye(self) -> None:
         pass  # the connections have gone before
 
-    def _end_if_empty(self) -> None:
+    def end_if_empty(self) -> None:
         pass
 
     def post(self, work: Work, client: Client, ask: Envelope) -> bool:
@@ -487,7 +543,16 @@ class Lobby(Life):
 
     async def _serve_turns(self, turns: Turns) -> None:
         LIFE.set(self)
+        TURN.set(None)
         await turns.serve()
+
+    def finish_turn(self, then: Callable[[], None]) -> bool:
+        """Call `then` behind the handler that asks for this in a client's turn here; False when none does."""
+        for client in self.members.values():
+            if client.lobby is not None and client.lobby.is_mine:
+                client.lobby.stop_after_this(then)
+                return True
+        return False
 
     def connected(self, client: Client) -> None:
         """Put a new client in, from its first moment; on_join runs in its own turn."""
@@ -507,6 +572,9 @@ class Lobby(Life):
             self._turns_of(client).post_always(call_work, client, call)
 
 
+_RESTART_FIRST: Final = 1.0  # seconds
+_RESTART_MOST: Final = 30.0
+_CALM_SECONDS: Final = 60.0  # without a crash, and the next is a first one again
 _DOES_NOTHING: Final = "_simplysocket_does_nothing"
 
 

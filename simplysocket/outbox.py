@@ -34,10 +34,10 @@ class Outbox:
     """Frames on their way to one client, bounded in number and in bytes.
 
     `size` counts all bytes that wait, the begun frame included. `dropped` counts
-    the volatile and the replaced frames.
+    the volatile and the replaced frames, `refused` those that the last `put` did not keep.
     """
 
-    __slots__ = ("_begun", "_count", "_frames", "_max_bytes", "_max_frames", "_newest", "dropped", "size")
+    __slots__ = ("_begun", "_count", "_frames", "_max_bytes", "_max_frames", "_newest", "dropped", "refused", "size")
 
     def __init__(self, max_frames: int | None, max_bytes: int | None) -> None:
         self._max_frames = max_frames
@@ -48,6 +48,7 @@ class Outbox:
         self._count = 0  # of live frames
         self.size = 0
         self.dropped = 0
+        self.refused = 0
 
     def begin(self, rest: bytes) -> None:
         """Keep the rest of a frame whose first bytes the socket has taken; only into an empty outbox."""
@@ -59,7 +60,7 @@ class Outbox:
 
         One frame alone may be larger than the bound: it is refused only behind others.
         """
-        for frame in islice(frames, start, None):
+        for at, frame in enumerate(islice(frames, start, None), start):
             if frame.__class__ is VolatileFrame:
                 self.dropped += 1
                 continue
@@ -72,6 +73,7 @@ class Outbox:
                 (self._max_frames is not None and count >= self._max_frames)
                 or (self._max_bytes is not None and size + len(frame) > self._max_bytes)
             ):
+                self.refused = len(frames) - at
                 return False
             self._frames.append(frame)
             self._count = count + 1

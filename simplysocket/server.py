@@ -92,7 +92,8 @@ class Server:
         self._is_serving = False
         self._stop_asked = trio.Event()
         self._stopped = trio.Event()
-        self._grace = 0.0
+        self._may_let_go = trio.Event()
+        self._deadline = math.inf
         self._drain_scope: trio.CancelScope | None = None
 
     def __repr__(self) -> str:
@@ -230,7 +231,8 @@ class Server:
         if self._is_serving:
             raise RuntimeError(f"server {self.name!r} is serving already")
         self._is_serving = True
-        self._stop_asked, self._stopped = trio.Event(), trio.Event()
+        self._stop_asked, self._stopped, self._may_let_go = trio.Event(), trio.Event(), trio.Event()
+        self._deadline, self._drain_scope = math.inf, None
         self._front_door.is_open = True
         is_unix_ours = False
         try:
@@ -272,7 +274,7 @@ class Server:
                     await self._stop_asked.wait()
                     doors.cancel_scope.cancel()
                 self._drain_scope = connections.cancel_scope
-                connections.cancel_scope.deadline = trio.current_time() + self._grace
+                connections.cancel_scope.deadline = self._deadline
                 await self._drain()
             life.cancel_scope.cancel()
 
@@ -281,19 +283,31 @@ class Server:
 
         From a handler or a task of a room it only begins, and returns at once.
         """
-        deadline = trio.current_time() + grace
-        if not self._stop_asked.is_set():
-            self._grace = grace
-            self._stop_asked.set()
-        elif self._drain_scope is not None:
-            self._drain_scope.deadline = min(self._drain_scope.deadline, deadline)
-        if self._is_serving and LIFE.get() is None:
+        if not self._is_serving:
+            return
+        self._deadline = min(self._deadline, trio.current_time() + grace)
+        if self._drain_scope is not None:
+            self._drain_scope.deadline = self._deadline
+        life = LIFE.get()
+        if life is None:
+            if not self._stop_asked.is_set():
+                self._may_let_go.set()
+                self._stop_asked.set()
             await self._stopped.wait()
+        elif not self._stop_asked.is_set():
+            if life.is_global and self._hub.lobby.finish_turn(self._may_let_go.set):
+                pass  # the handler that asks still has its reply sent
+            else:
+                self._may_let_go.set()
+                if not life.is_global:
+                    life.begin_close("shutdown")  # behind that handler
+            self._stop_asked.set()
 
     async def _drain(self) -> None:
         """Let everyone go: rooms first, with their hooks, then the clients in batches."""
         self._front_door.is_open = False
         await self._hub.close_rooms("shutdown")
+        await self._may_let_go.wait()
         clients = list(self.clients.values())
         size = max(_BATCH, math.ceil(len(clients) / _BATCHES))
         for at in range(0, len(clients), size):
@@ -324,6 +338,8 @@ class Server:
             request = upgrade.request
             client = self._hub.connect(connection, request.query.get("name", ""), request.address)
             self.metrics.connections_opened += 1
+            if self._hub.is_stopping:
+                connection.close(CloseCode.SHUTDOWN, "shutdown")  # it came through the door in the last moment
             if upgrade.subprotocol:
                 client.say("welcome", {"client": client.id, "ping": self.limits.ping_seconds})
             return partial(self._dispatch.receive, client)

@@ -32,7 +32,12 @@ Work = Callable[[Any, Any, Any], Awaitable[object]]
 
 Entry = tuple[Work, Any, Any]
 
-TURN: Final[contextvars.ContextVar["Turns | None"]] = contextvars.ContextVar("simplysocket.turn", default=None)
+TURN: Final[contextvars.ContextVar[object]] = contextvars.ContextVar("simplysocket.turn", default=None)
+"""What is being asked by the entry whose turn this is, or was: a task that a handler left behind still sees it."""
+
+
+class NeverBegun(RoomClosed):
+    """The room closed before the call had its turn."""
 
 
 class Call:
@@ -40,8 +45,12 @@ class Call:
 
     id = None  # nobody on the wire waits for it
 
-    def __init__(self, function: Callable[[], Awaitable[object]]) -> None:
+    def __init__(
+        self, function: Callable[[], Awaitable[object]], *, otherwise: Callable[[], object] | None = None
+    ) -> None:
+        """`otherwise` is called in the turn instead, when nobody waits for it any more."""
         self.function = function
+        self.otherwise = otherwise
         self.is_wanted = True  # False: who asked has gone; it is skipped unless it has begun
         self.has_begun = False
         self.result: object = None
@@ -50,7 +59,10 @@ class Call:
 
     async def run(self) -> None:
         """Run it in the turn; what comes of it is for the one who waits."""
-        if self.is_wanted:
+        if not self.is_wanted:
+            if self.otherwise is not None:
+                self.otherwise()
+        else:
             self.has_begun = True
             self.error = RoomClosed("the room closed meanwhile")  # stands if it is cancelled
             try:
@@ -161,8 +173,8 @@ class Turns:
     __slots__ = (
         "_bell",
         "_clients",
+        "_current",
         "_inbox",
-        "_is_busy",
         "_is_over",
         "_most",
         "_most_each",
@@ -180,9 +192,9 @@ class Turns:
         self._run = run
         self._voice = voice
         self._inbox: deque[Entry] = deque()
-        self._clients: dict[Hashable, int] = {}  # {client: its entries in the inbox}
+        self._clients: dict[Hashable, int] = {}  # {client: its entries in the inbox}; None: the server's own
         self._bell = Bell()
-        self._is_busy = False
+        self._current: object = None  # what is being asked, while it is handled
         self._is_over = False
         self._stop: Callable[[], None] | None = None
         self.is_ending = False  # True: the worker ends once the inbox is empty
@@ -191,7 +203,7 @@ class Turns:
         """Take an entry from a client; False when the inbox, or this client's share of it, is full."""
         clients = self._clients
         waiting = clients.get(client, 0)
-        if waiting >= self._most_each or len(self._inbox) >= self._most:
+        if waiting >= self._most_each or len(self._inbox) - clients.get(None, 0) >= self._most:
             return False
         clients[client] = waiting + 1
         self._inbox.append((work, client, ask))
@@ -200,14 +212,20 @@ class Turns:
 
     def post_always(self, work: Work, client: Hashable, ask: object) -> None:
         """Take an entry of the server's own, which no bound refuses."""
-        self._clients[client] = self._clients.get(client, 0) + 1
+        key = None if isinstance(ask, Call) else client
+        self._clients[key] = self._clients.get(key, 0) + 1
         self._inbox.append((work, client, ask))
         self._bell.ring()
 
     @property
     def is_mine(self) -> bool:
-        """Whether the caller is the handler that holds the turn."""
-        return self._is_busy and TURN.get() is self
+        """Whether the caller is the handler that holds the turn, or what it waits for."""
+        return self._current is not None and TURN.get() is self._current
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a handler is running."""
+        return self._current is not None
 
     def stop_after_this(self, then: Callable[[], None]) -> None:
         """Let the running handler end, then run nothing more, and call `then`."""
@@ -245,9 +263,11 @@ class Turns:
                     nursery.start_soon(self._work)
             except* Exception:
                 logger.exception("a handler has spoilt the task it ran in; the task was replaced")
+            if self._stop is not None:
+                self._is_over = True
+                self._stop()
 
     async def _work(self) -> None:
-        TURN.set(self)
         task = trio.lowlevel.current_task()
         scope = _scope_of(task)
         inbox, run, voice = self._inbox, self._run, self._voice
@@ -257,8 +277,8 @@ class Turns:
             try:
                 while inbox:
                     work, client, ask = inbox.popleft()
-                    self._count_out(client)
-                    self._is_busy = True
+                    self._count_out(None if ask.__class__ is Call else client)
+                    self._current = ask
                     # The first step by hand: most handlers never wait, and for them there is no generator then.
                     context, coroutine = contextvars.copy_context(), run(work, client, ask)
                     try:
@@ -268,8 +288,6 @@ class Turns:
                     else:
                         await _go_on(context, voice, coroutine, trap)
                     if self._stop is not None:
-                        self._is_over = True
-                        self._stop()
                         return
                     if task.child_nurseries or _scope_of(task) != scope:
                         return
@@ -277,7 +295,7 @@ class Turns:
                     if done == _RUN_BEFORE_YIELD:
                         break
             finally:
-                self._is_busy = False
+                self._current = None
                 voice.end()
             if done == _RUN_BEFORE_YIELD:
                 done = 0

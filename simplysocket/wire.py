@@ -109,7 +109,7 @@ class StreamWire:
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self.send_now: Callable[[bytes], int] = _would_block
-        self.chunk = 16_384  # one TLS record
+        self.chunk = 4_096  # so that progress is seen in small steps: 400 bytes a second are enough
         self.sends_now = False
 
     async def receive(self) -> bytes:
