@@ -19,8 +19,9 @@ from .client import Client
 from .codec import Envelope
 from .connection import Connection
 from .errors import ActionError, RoomClosed
-from .life import Life, Lobby, call_work
+from .life import Life, call_work
 from .limits import Limits
+from .lobby import Lobby
 from .message import GLOBAL_ROOM, clean_name, is_room_name
 from .metrics import Metrics
 from .patterns import RoomClasses

@@ -12,7 +12,8 @@ import trio
 
 from . import codec
 from .client import Client
-from .life import Life, does_nothing
+from .life import Life
+from .tasks import does_nothing
 
 
 class Room:

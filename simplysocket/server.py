@@ -28,12 +28,12 @@ from .dispatch import Dispatch
 from .errors import CloseCode, RegistrationError
 from .frontdoor import FrontDoor, Origins, Upgrade
 from .hub import Hub
-from .life import LIFE
 from .limits import Limits
 from .listeners import open_tcp, open_unix, remove_unix
 from .metrics import Metrics
 from .room import Room
 from .sidedoor import SideDoor
+from .tasks import LIFE
 from .turns import first_of
 from .wire import Wire
 

@@ -21,133 +21,15 @@ from urllib.parse import quote
 import msgspec
 import trio
 import trio.testing
-from trio.abc import HalfCloseableStream, Listener
 
 from .errors import ActionError, CloseCode
 from .frames import CLOSE, FINAL_BIT, PING, PONG, TEXT, client_frame, split_server_frames
+from .memory import PIPE_BYTES, MemoryListener, Pipe, open_pipe
 from .message import GLOBAL_ROOM
 from .server import Server
 
-PIPE_BYTES: Final = 65_536  # what one direction of a pipe holds before the writer waits
 _KEY: Final = "c2ltcGx5c29ja2V0IHRlcw=="  # any 16 bytes
 _MASK: Final = b"\x12\x34\x56\x78"
-
-
-class _Direction:
-    """One direction of a pipe."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.is_ended = False  # nothing more comes
-        self.is_broken = False  # nobody reads any more
-        self.changed = trio.lowlevel.ParkingLot()
-
-    def change(self) -> None:
-        self.changed.unpark_all()
-
-
-class Pipe(HalfCloseableStream):
-    """One end of a bounded pipe in memory."""
-
-    def __init__(self, outgoing: _Direction, incoming: _Direction, most: int) -> None:
-        self._outgoing = outgoing
-        self._incoming = incoming
-        self._most = most
-        self._is_closed = False
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        rest = bytes(data)
-        await trio.lowlevel.checkpoint()
-        while rest:
-            self._check_open()
-            if self._outgoing.is_broken:
-                raise trio.BrokenResourceError("the other end is closed")
-            if self._outgoing.is_ended:
-                raise trio.ClosedResourceError("behind send_eof")
-            room = self._most - len(self._outgoing.data)
-            if room <= 0:
-                await self._outgoing.changed.park()
-                continue
-            self._outgoing.data += rest[:room]
-            rest = rest[room:]
-            self._outgoing.change()
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    @property
-    def has_data(self) -> bool:
-        """Whether something, or the end, can be read without waiting."""
-        return bool(self._incoming.data) or self._incoming.is_ended
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        await trio.lowlevel.checkpoint()
-        while True:
-            self._check_open()
-            data = self._incoming.data
-            if data:
-                received = bytes(data[:max_bytes])
-                del data[: len(received)]
-                self._incoming.change()
-                return received
-            if self._incoming.is_ended:
-                return b""
-            await self._incoming.changed.park()
-
-    async def send_eof(self) -> None:
-        self._outgoing.is_ended = True
-        self._outgoing.change()
-        await trio.lowlevel.checkpoint()
-
-    async def aclose(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            self._outgoing.is_ended = self._incoming.is_broken = True
-            self._outgoing.change()
-            self._incoming.change()
-        await trio.lowlevel.checkpoint()
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise trio.ClosedResourceError("this end is closed")
-
-
-def open_pipe(most: int = PIPE_BYTES) -> tuple[Pipe, Pipe]:
-    """Return both ends of a pipe whose directions hold `most` bytes each."""
-    there, back = _Direction(), _Direction()
-    return Pipe(there, back, most), Pipe(back, there, most)
-
-
-class MemoryListener(Listener[Pipe]):
-    """A trio listener without a port: `connect` returns a client's end."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[Pipe] = deque()
-        self._came = trio.lowlevel.ParkingLot()
-        self._is_closed = False
-
-    async def connect(self, most: int = PIPE_BYTES) -> Pipe:
-        """Open a connection to whoever accepts here; `most`: how many bytes each direction holds."""
-        await trio.lowlevel.checkpoint()
-        if self._is_closed:
-            raise OSError("connection refused: the server has stopped")
-        ours, theirs = open_pipe(most)
-        self._waiting.append(theirs)
-        self._came.unpark()
-        return ours
-
-    async def accept(self) -> Pipe:
-        await trio.lowlevel.checkpoint()
-        while not self._waiting:
-            if self._is_closed:
-                raise trio.ClosedResourceError
-            await self._came.park()
-        return self._waiting.popleft()
-
-    async def aclose(self) -> None:
-        self._is_closed = True
-        self._came.unpark_all()
-        await trio.lowlevel.checkpoint()
 
 
 class ConnectionEnded(Exception):

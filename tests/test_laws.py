@@ -16,15 +16,15 @@ FLOORS = (
     ("errors", "message", "codec", "limits", "frames", "outbox", "buckets", "fanout", "metrics"),
     ("bell", "wire", "connection", "frontdoor"),
     ("broker",),
-    ("turns", "client", "life", "room", "patterns", "tick", "hub"),
+    ("turns", "client", "membership", "tasks", "life", "lobby", "room", "patterns", "tick", "hub"),
     ("actions",),
     ("dispatch",),
     ("sidedoor", "listeners", "server"),
-    ("testing",),
+    ("memory", "testing"),
 )
 MACHINES = FLOORS[0]
 NAMES = ("__init__", "__main__")  # on no floor: they import what they like, and nothing imports them
-BOUNDARIES = {"connection", "frontdoor", "turns", "life"}  # may catch `except* Exception`
+BOUNDARIES = {"connection", "frontdoor", "turns", "tasks", "life"}  # may catch `except* Exception`
 HOLDERS_OF_CONNECTIONS = {"client", "hub", "server"}  # the hub makes a client out of one, the server accepts it
 # What hands an exception on other than by `raise`: _go_on throws it into the coroutine that it steps.
 HANDED_ON = {("turns", "_go_on")}

@@ -1,0 +1,125 @@
+"""Tasks: what runs in a room beside its handlers: hooks, the user's tasks, timers.
+
+Laws: all of it is in the room's nursery, so that nothing outlives the room. A
+task does not hold the turn, whoever started it; a timer's call takes its turn
+like a message. What a room's tasks raise closes the room; what a timer's call or
+a guarded hook raises is logged.
+"""
+
+import contextvars
+import functools
+import inspect
+import logging
+import math
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import trio
+
+from .client import Client
+from .errors import RoomClosed
+from .limits import Limits
+from .membership import Membership
+from .metrics import Metrics
+from .turns import TURN
+
+logger = logging.getLogger("simplysocket.room")
+
+LIFE: Final[contextvars.ContextVar["Tasks | None"]] = contextvars.ContextVar("simplysocket.life", default=None)
+"""Whose task or handler is running: a `Life`; None outside of all rooms."""
+
+
+class Tasks(Membership):
+    """What a room's life knows of its tasks."""
+
+    is_global = False
+
+    def __init__(self, limits: Limits, metrics: Metrics, name: str, creator: Client | None) -> None:
+        super().__init__(limits, name, creator)
+        self.nursery: trio.Nursery | None = None
+        self._metrics = metrics
+
+    @abstractmethod
+    async def in_turn(self, function: Callable[[], Awaitable[Any]]) -> Any:
+        """Run a function in the room's turn."""
+
+    async def call_hook(self, name: str, *args: object) -> None:
+        hook = getattr(self.room, name)
+        await hook(*args[: _arity(getattr(type(self.room), name))])
+
+    async def call_guarded(self, name: str, *args: object) -> None:
+        """Call a hook whose failure changes nothing: it is logged."""
+        try:
+            await self.call_hook(name, *args)
+        except* Exception:
+            self._metrics.handlers_failed += 1
+            logger.exception("%s of room %.200r failed", name, self.name)
+
+    def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Start a task in the room's nursery, outside of its turns."""
+        if self.nursery is None or not self.is_open:
+            raise RoomClosed(f"room {self.name!r} is not open: nothing can be started in it")
+        self.nursery.start_soon(self._task, function, args, name=function)
+
+    async def _task(self, function: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> None:
+        TURN.set(None)  # it may have been started by a handler, and does not share its turn
+        LIFE.set(self)
+        await function(*args)
+
+    def start_timer(
+        self, seconds: float, function: Callable[[], Awaitable[object]], *, repeat: bool
+    ) -> trio.CancelScope:
+        """Call a function in the room's turn after `seconds`, or every so many; the scope cancels that."""
+        if not seconds > 0:
+            raise ValueError(f"{seconds!r} seconds: give a time above 0")
+        scope = trio.CancelScope()
+        self.start_soon(self._timer, seconds, function, repeat, scope)
+        return scope
+
+    async def _timer(
+        self, seconds: float, function: Callable[[], Awaitable[object]], repeat: bool, scope: trio.CancelScope
+    ) -> None:
+        async def call() -> None:
+            if not scope.cancel_called:  # it may have been cancelled while the call waited for its turn
+                await function()
+
+        due = trio.current_time() + seconds
+        with scope:
+            while True:
+                await trio.sleep_until(due)
+                try:
+                    await self.in_turn(call)
+                except* RoomClosed:
+                    pass  # the call was under way when the room closed
+                except* Exception:
+                    self._metrics.handlers_failed += 1
+                    logger.exception("a timer of room %.200r failed", self.name)
+                if not repeat:
+                    break
+                # What a long turn made late is left out, not made up for.
+                due += seconds * max(1, math.ceil((trio.current_time() - due) / seconds))
+
+
+_DOES_NOTHING: Final = "_simplysocket_does_nothing"
+
+
+def does_nothing(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a hook of Room as not overridden, so that nobody need wait for a turn to call it."""
+    setattr(hook, _DOES_NOTHING, True)
+    return hook
+
+
+def is_overridden(hook: Callable[..., Any]) -> bool:
+    """Tell whether a hook is a user's."""
+    return not hasattr(hook, _DOES_NOTHING)
+
+
+@functools.cache
+def _arity(hook: Callable[..., object]) -> int:
+    """Return how many arguments a hook takes beside self, so that it may be written with those it needs."""
+    parameters = list(inspect.signature(hook).parameters.values())[1:]
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return len(parameters) + 9
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(parameter.kind in positional for parameter in parameters)
