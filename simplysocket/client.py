@@ -175,7 +175,7 @@ class Client:
             )
         )
         self.deliver_behind(frame)
-        return True
+        return self._connection.is_open  # not when this very message was one too many
 
     def deliver_behind(self, frame: bytes) -> None:
         """Send a frame together with what its rooms have said to it before, in one piece."""

@@ -1,0 +1,127 @@
+"""Each limit holds; those that stand in the tests of traps and bad messages are not repeated here."""
+
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from trio.testing import MockClock
+
+from simplysocket import ActionError, Client, Limits, Room, Server
+from simplysocket.frames import PING, client_frame
+from simplysocket.testing import open_server
+
+
+def make(**limits: Any) -> Server:
+    return Server("test", limits=Limits(**{"joins_per_second": None, **limits}))
+
+
+async def test_name_length_bounds_the_names_of_rooms_and_clients(autojump_clock: MockClock) -> None:
+    server = make(name_length=8)
+    async with open_server(server) as net:
+        ana = await net.connect("anastasia the third")
+        assert server.clients[ana.id].name == "anastasi"
+        await ana.join("12345678")
+        for name in ("123456789", "a\nb", ""):
+            with pytest.raises(ActionError, match="bad-body"):
+                await ana.join(name)
+
+
+async def test_members_per_room_holds_where_the_class_sets_no_capacity(autojump_clock: MockClock) -> None:
+    class Small(Room):
+        capacity = 1
+
+    server = make(members_per_room=2)
+    server.room("small")(Small)
+    async with open_server(server) as net:
+        clients = [await net.connect(f"c{n}") for n in range(3)]
+        for room, most in (("small", 1), ("any", 2)):
+            for client in clients[:most]:
+                await client.join(room)
+            with pytest.raises(ActionError, match=f"room-full: room '{room}' holds {most} of {most}"):
+                await clients[2].join(room)
+
+
+async def test_turn_seconds_bounds_a_handlers_wait_for_another_room(autojump_clock: MockClock) -> None:
+    server = make(turn_seconds=3)
+
+    @server.action("nap")
+    async def nap() -> None:
+        await trio.sleep(10)
+
+    @server.action("take")
+    async def take(client: Client) -> float:
+        before = trio.current_time()
+        with pytest.raises(ActionError, match="busy"):
+            await client.join("one")
+        return trio.current_time() - before
+
+    async with open_server(server) as net:
+        ana, bob = await net.connect("ana"), await net.connect("bob")
+        await ana.join("one")
+        await ana.send("nap", target="one")
+        assert await bob.request("take") == pytest.approx(3, abs=0.1)
+
+
+async def test_controls_burst_bounds_pings(autojump_clock: MockClock) -> None:
+    async with open_server(make(controls_burst=5, controls_per_second=1)) as net:
+        ana = await net.connect("ana")
+        for _ in range(3):
+            await ana.send_bytes(client_frame(b"", opcode=PING) * 5)
+            await trio.sleep(5)
+        await ana.send_bytes(client_frame(b"", opcode=PING) * 6)
+        assert (await ana.wait_ended()).code == 3013
+
+
+@pytest.mark.parametrize("limits", [{"outbox_frames": 10}, {"outbox_bytes": 5_000}])
+async def test_the_outbox_is_bounded_in_frames_and_in_bytes(autojump_clock: MockClock, limits: dict[str, int]) -> None:
+    server = make(**limits)
+    async with open_server(server) as net:
+        slow = await net.connect("slow", reads=False, pipe_bytes=200)
+        ana = await net.connect("ana")
+        client = server.clients[slow.id]
+        sent = 0
+        while await client.send("news", {"x": "x" * 500}):
+            sent += 1
+            await trio.testing.wait_all_tasks_blocked()
+        assert sent == (11 if "outbox_frames" in limits else 8)
+        await ana.request("ping")
+        slow.start_reading(net.nursery)
+        assert (await slow.wait_ended()).code == 3008
+
+
+async def test_head_bytes_and_head_lines_bound_the_request_head(autojump_clock: MockClock) -> None:
+    async with open_server(make(head_bytes=600, head_lines=9)) as net:
+        await (await net.connect("ana")).request("ping")
+        for headers in ({"X-Long": "x" * 600}, {f"X-{n}": "x" for n in range(5)}):
+            with pytest.raises(ActionError) as refused:
+                await net.connect("bob", headers=headers)
+            assert refused.value.code == "431"
+
+
+async def test_bytes_per_second_bounds_what_one_client_sends(autojump_clock: MockClock) -> None:
+    async with open_server(make(bytes_per_second=1_000, bytes_burst=3_000)) as net:
+        ana = await net.connect("ana")
+        for _ in range(4):
+            await ana.request("ping", {"x": "x" * 600})
+        with pytest.raises(ActionError) as refused:
+            await ana.request("ping", {"x": "x" * 600})
+        assert refused.value.code == "rate-limited"
+        assert refused.value.retry_after is not None
+        await trio.sleep(refused.value.retry_after)
+        await ana.request("ping", {"x": "x" * 600})
+
+
+async def test_no_limit_is_no_limit(autojump_clock: MockClock) -> None:
+    names = [name for name in Limits.__annotations__ if "None" in str(Limits.__annotations__[name])]
+    server = Server("test", limits=Limits(**dict.fromkeys(names)))
+    async with open_server(server) as net:
+        ana = await net.connect("ana" * 100)
+        for n in range(150):
+            await ana.join(f"r{n}" + "x" * 300)
+        for n in range(1_000):
+            await ana.send("who", {"roomname": "r0" + "x" * 300}, id=n)
+        await ana.send("nothing", {"x": "x" * 200_000})
+        assert len(await ana.settle()) == 1_001
+        await trio.sleep(10_000)
+        assert ana.pings == 0
