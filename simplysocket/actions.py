@@ -104,10 +104,18 @@ class Registry:
             raise ActionError("not-a-member", f"you are not in room {life.name!r}: join it first")
         if envelope.timeout is not None and trio.current_time() > envelope.timeout:
             raise ActionError("timeout", "its turn came too late")
+        call = life.calls.get(envelope.action)
+        if call is not None:
+            return call(self._server, life.room, client, envelope)
+        return self._find(life, client, envelope)
+
+    def _find(self, life: Life, client: Client, envelope: Envelope) -> Awaitable[object]:
+        """Look for a handler that this room has not called before."""
         room: Room = life.room
         table = self._tables.get(type(room))
         found = (table.get(envelope.action) if table else None) or self._actions.get(envelope.action)
         if found is not None and isinstance(room, found.room_class):
+            life.calls[found.name] = found.call
             return found.call(self._server, room, client, envelope)
         if (self._relay if room.relay is None else room.relay) and envelope.action not in RESERVED_ACTIONS:
             return life.relay(client, envelope)

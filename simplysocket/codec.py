@@ -120,7 +120,12 @@ decode_body: Final = body_decoder(Any)
 
 def encode_body(body: object) -> Raw:
     """Write a body as JSON, for several messages; `EncodeError` when it cannot be."""
-    return Raw(_checked(body, body))
+    try:
+        encoded = _write(body)
+    except _ENCODE_FAILURES as exc:
+        raise EncodeError(f"a body of type {type(body).__name__} cannot be written as JSON: {exc}") from exc
+    _check(encoded, body)
+    return Raw(encoded)
 
 
 def encode(
@@ -135,25 +140,26 @@ def encode(
     room: str | None = None,
 ) -> bytes:
     """Write one message; `EncodeError` for a body that is no JSON: an unknown type, NaN, a lone surrogate."""
-    return _checked(_Outgoing(action, body, target_client, target, sender, id, timeout, room), body)
-
-
-def _checked(value: object, body: object) -> bytes:
     try:
-        encoded = _write(value)
-        # msgspec writes NaN and Infinity as null without a word; a null is rare enough to look at the body again.
-        if b"null" in encoded and _has_non_finite(body):
-            raise EncodeError("a body holds NaN or Infinity, which JSON has not: send None or a string instead")
-        if body.__class__ is Raw and not memoryview(body).nbytes:
-            raise EncodeError("an empty Raw is no JSON: leave the body out, or send {}")
-    except (TypeError, ValueError, RecursionError, OverflowError) as exc:
-        if isinstance(exc, EncodeError):
-            raise
-        what = f"a body of type {type(body).__name__}"
-        if isinstance(value, _Outgoing):
-            what = f"the message {value.action!r} to {value.target!r}, with {what},"
+        encoded = _write(_Outgoing(action, body, target_client, target, sender, id, timeout, room))
+    except _ENCODE_FAILURES as exc:
+        what = f"the message {action!r} to {target!r}, with a body of type {type(body).__name__},"
         raise EncodeError(f"{what} cannot be written as JSON: {exc}") from exc
+    if b"null" in encoded or body.__class__ is Raw:
+        _check(encoded, body)
     return encoded
+
+
+_ENCODE_FAILURES: Final = (TypeError, ValueError, RecursionError, OverflowError)
+
+
+def _check(encoded: bytes, body: object) -> None:
+    """Refuse what msgspec lets through: NaN and Infinity, which it writes as null, and a Raw that is empty."""
+    if isinstance(body, Raw):
+        if not memoryview(body).nbytes:
+            raise EncodeError("an empty Raw is no JSON: leave the body out, or send {}")
+    elif b"null" in encoded and _has_non_finite(body):  # a null is rare enough to look at the body again
+        raise EncodeError("a body holds NaN or Infinity, which JSON has not: send None or a string instead")
 
 
 _PLACE: Final = re.compile(r"^(.*) - at `(.*)`$", re.DOTALL)

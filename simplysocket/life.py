@@ -85,6 +85,7 @@ class Life(Tasks):
         self._reason = ""
         self._goodbye = b""  # the frame that tells the members, made when the room begins to close
         self.is_created = False  # on_create has run
+        self.calls: dict[str, Callable[[Any, Any, Client, Envelope], Awaitable[object]]] = {}  # {action: its handler}
         self.room = room_class(self)
         self._turns.post_always(call_work, None, Call(self._create))
 
@@ -315,11 +316,15 @@ class Life(Tasks):
 
     def deliver(self, frame: bytes, exclude: Sequence[str]) -> None:
         """Take a frame that came back from the broker into this tick's."""
-        members, metrics = self.members, self.home.metrics
-        left_out = [members[id] for id in exclude if id in members] if exclude else ()
+        members, metrics = self.members, self._metrics
         metrics.broadcasts += 1
-        metrics.deliveries += len(members) - len(left_out)
-        self.fanout.add(frame, left_out)
+        metrics.deliveries += len(members)
+        if exclude:
+            left_out = [members[id] for id in exclude if id in members]
+            metrics.deliveries -= len(left_out)
+            self.fanout.add(frame, left_out)
+        else:
+            self.fanout.frames.append(frame)  # what add() does, without the call
 
     def flush(self) -> bool:
         """Send every member what it lacks; True when more must follow."""

@@ -172,6 +172,7 @@ class Turns:
 
     __slots__ = (
         "_bell",
+        "_calls",
         "_clients",
         "_current",
         "_inbox",
@@ -192,7 +193,8 @@ class Turns:
         self._run = run
         self._voice = voice
         self._inbox: deque[Entry] = deque()
-        self._clients: dict[Hashable, int] = {}  # {client: its entries in the inbox}; None: the server's own
+        self._clients: dict[Hashable, int] = {}  # {client: its messages in the inbox}
+        self._calls = 0  # entries of the server's own
         self._bell = Bell()
         self._current: object = None  # what is being asked, while it is handled
         self._is_over = False
@@ -203,7 +205,7 @@ class Turns:
         """Take an entry from a client; False when the inbox, or this client's share of it, is full."""
         clients = self._clients
         waiting = clients.get(client, 0)
-        if waiting >= self._most_each or len(self._inbox) - clients.get(None, 0) >= self._most:
+        if waiting >= self._most_each or len(self._inbox) - self._calls >= self._most:
             return False
         clients[client] = waiting + 1
         self._inbox.append((work, client, ask))
@@ -212,8 +214,10 @@ class Turns:
 
     def post_always(self, work: Work, client: Hashable, ask: object) -> None:
         """Take an entry of the server's own, which no bound refuses."""
-        key = None if isinstance(ask, Call) else client
-        self._clients[key] = self._clients.get(key, 0) + 1
+        if isinstance(ask, Call):
+            self._calls += 1
+        else:
+            self._clients[client] = self._clients.get(client, 0) + 1
         self._inbox.append((work, client, ask))
         self._bell.ring()
 
@@ -242,7 +246,9 @@ class Turns:
             for entry in self._inbox:
                 if entry[1] is client and getattr(entry[2], "id", None) == id:
                     self._inbox.remove(entry)
-                    self._count_out(client)
+                    self._clients[client] -= 1
+                    if not self._clients[client]:
+                        del self._clients[client]
                     return entry[2]
         return None
 
@@ -251,6 +257,7 @@ class Turns:
         entries = list(self._inbox)
         self._inbox.clear()
         self._clients.clear()
+        self._calls = 0
         return entries
 
     async def serve(self) -> None:
@@ -270,14 +277,19 @@ class Turns:
     async def _work(self) -> None:
         task = trio.lowlevel.current_task()
         scope = _scope_of(task)
-        inbox, run, voice = self._inbox, self._run, self._voice
+        inbox, clients, run, voice = self._inbox, self._clients, self._run, self._voice
         done = 0
         while True:
             voice.begin()
             try:
                 while inbox:
                     work, client, ask = inbox.popleft()
-                    self._count_out(None if ask.__class__ is Call else client)
+                    if ask.__class__ is Call:
+                        self._calls -= 1
+                    elif (left := clients[client] - 1) > 0:
+                        clients[client] = left
+                    else:
+                        del clients[client]
                     self._current = ask
                     # The first step by hand: most handlers never wait, and for them there is no generator then.
                     context, coroutine = contextvars.copy_context(), run(work, client, ask)
@@ -305,10 +317,3 @@ class Turns:
                 return
             else:
                 await self._bell.wait()
-
-    def _count_out(self, client: Hashable) -> None:
-        left = self._clients[client] - 1
-        if left:
-            self._clients[client] = left
-        else:
-            del self._clients[client]
