@@ -42,7 +42,6 @@ class Dispatch:
         self._hub = hub
         self._registry = registry
         self._direct = direct
-        self._has_no_volume = hub.limits.bytes_per_second is None
         # Actions that mean something to the server itself; all but the reserved ones may be overridden.
         self._special: dict[str, Callable[[Client, Envelope], bool | None]] = {
             "join-room": self._join,
@@ -70,10 +69,11 @@ class Dispatch:
         special = self._special.get(envelope.action)
         if special is not None and envelope.action in _PASS_THE_BUCKET and special(client, envelope):
             return
-        bucket = client.messages
-        if bucket.since == now and bucket.tokens >= 1.0 and self._has_no_volume:
-            bucket.tokens -= 1.0  # of several messages in one read, only the first fills the bucket up
-        elif not self._is_within_rate(client, len(payload), now, envelope.id, envelope.action):
+        messages, volume, size = client.messages, client.volume, len(payload)
+        if messages.since == now and messages.tokens >= 1.0 and volume.since == now and volume.tokens >= size:
+            messages.tokens -= 1.0  # of several messages in one read, only the first fills the buckets up
+            volume.tokens -= size
+        elif not self._is_within_rate(client, size, now, envelope.id, envelope.action):
             return
         try:
             if special is not None and not self._registry.overrides(envelope.action):
