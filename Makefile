@@ -5,9 +5,9 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: demo test check bench format clean
 
-## demo: install what it needs and run the chat at http://localhost:8080
+## demo: install what it needs and run the chat at http://localhost:8080 (or PORT=...)
 demo: .venv/installed
-	$(BIN)/python -m examples.chat.server
+	$(BIN)/python -m examples.chat.server $(if $(PORT),--port $(PORT))
 
 ## test: install what the tests need (packages, Chromium) and run them all
 test: .venv/developing chromium

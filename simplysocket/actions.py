@@ -34,7 +34,7 @@ def action(name: str) -> Callable[[Handler], Handler]:
     ...     @action("guess")
     ...     async def guess(self, client: Client, body: Guess) -> dict[str, bool]: ...
     """
-    _check_name(name)
+    check_name(name)
 
     def mark(handler: Handler) -> Handler:
         setattr(handler, _MARK, name)
@@ -66,7 +66,7 @@ class Registry:
 
     def add(self, name: str, handler: Callable[..., Awaitable[object]]) -> None:
         """Register a handler for every room."""
-        _check_name(name)
+        check_name(name)
         if name in self._actions:
             raise RegistrationError(f"the action {name!r} is registered twice: {_place(handler)} is the second")
         self._actions[name] = _compile(name, handler, type(self._server), None)
@@ -79,9 +79,7 @@ class Registry:
             raise RegistrationError(
                 f"{room_class.__qualname__} has an __init__: set up a room in `async def on_create(self)`"
             )
-        for hook in ("on_create", "on_auth", "on_join", "on_leave", "on_close"):
-            if not inspect.iscoroutinefunction(getattr(room_class, hook)):
-                raise RegistrationError(f"{room_class.__qualname__}.{hook} is no coroutine: write `async def {hook}`")
+        _check_class(room_class)
         table: Table = {}
         for attribute in dir(room_class):
             handler = getattr(room_class, attribute)
@@ -122,7 +120,54 @@ class Registry:
         raise ActionError("unknown-action", f"room {room.name!r} has no action {envelope.action!r}")
 
 
-def _check_name(name: object) -> None:
+_HOOKS: Final = {  # {hook: how many arguments it is offered beside self}
+    "on_create": 0,
+    "on_auth": 2,
+    "on_join": 1,
+    "on_leave": 2,
+    "on_close": 1,
+}
+_OPTIONS: Final = ("capacity", "relay", "announce", "open", "empty_ttl")
+
+
+def _check_class(room_class: type[Room]) -> None:
+    """Refuse hooks, options and names in a room class that cannot work."""
+    own = {name for each in room_class.__mro__[: room_class.__mro__.index(Room)] for name in vars(each)}
+    for name in sorted(own):
+        value = getattr(room_class, name)
+        if name in _HOOKS:
+            _check_hook(room_class, name, value)
+        elif name.startswith("on_") and inspect.iscoroutinefunction(value) and not hasattr(value, _MARK):
+            raise RegistrationError(f"{room_class.__qualname__}.{name} is no hook: there are {', '.join(_HOOKS)}")
+        elif name not in _OPTIONS and not name.startswith("__") and (hasattr(Room, name) or name in _TAKEN):
+            raise RegistrationError(
+                f"{room_class.__qualname__}.{name} hides Room.{name}: name it otherwise; an action's name is"
+                " what stands in @action(...), not the method's"
+            )
+    capacity, seconds = room_class.capacity, room_class.empty_ttl
+    if capacity is not None and not (isinstance(capacity, int) and capacity > 0):
+        raise RegistrationError(f"{room_class.__qualname__}.capacity is {capacity!r}: give a number above 0, or None")
+    if seconds is not None and not (isinstance(seconds, (int, float)) and seconds >= 0):
+        raise RegistrationError(f"{room_class.__qualname__}.empty_ttl is {seconds!r}: give seconds, or None for ever")
+
+
+_TAKEN: Final = ("name", "creator", "options", "server", "_life")
+
+
+def _check_hook(room_class: type[Room], name: str, hook: Any) -> None:  # Any: what a user put there
+    place = f"{room_class.__qualname__}.{name}"
+    if not inspect.iscoroutinefunction(hook) or hasattr(hook, _MARK):
+        raise RegistrationError(f"{place} is no hook: write `async def {name}`, without @action")
+    parameters = list(inspect.signature(hook).parameters.values())[1:]
+    needed = [each for each in parameters if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
+    if len(needed) > _HOOKS[name]:
+        raise RegistrationError(f"{place} takes {len(needed)} arguments beside self, and is offered {_HOOKS[name]}")
+
+
+def check_name(name: object) -> None:
+    """Refuse what cannot name an action; a decorator without its parentheses, too."""
+    if callable(name):
+        raise RegistrationError(f'the decorator of {_place(name)} needs the action\'s name: write `action("...")`')
     if not isinstance(name, str) or not 0 < len(name) <= ACTION_LENGTH:
         raise RegistrationError(f"an action's name is a string of 1 to {ACTION_LENGTH} characters, not {name!r}")
     if name in RESERVED_ACTIONS:
@@ -151,10 +196,12 @@ def _compile(
     if room_class is not None:
         if not parameters:
             raise RegistrationError(f"{place} is a method without self")
-        parameters.pop(0)
+        if parameters.pop(0).name in hints:
+            raise RegistrationError(f"{place} is a method without self: its first parameter is annotated")
         words.append("room")
     asked_class: type[Room] = room_class or Room
     read_body: Callable[[codec.Raw], Any] | None = None
+    body_name = ""
     for parameter in parameters:
         hint = hints.get(parameter.name, Any)
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -175,11 +222,11 @@ def _compile(
             word = "server"
         elif read_body is None:
             word = "read_body(envelope.message_body)"
-            read_body = _body_decoder(hint, place)
+            read_body, body_name = _body_decoder(hint, place), parameter.name
         else:
             raise RegistrationError(
-                f"{place} has two parameters that could be the body; annotate one of them, say {parameter.name!r},"
-                " with Client, Room, Message or Server, or take one class with all fields"
+                f"{place} has two parameters that could be the body, {body_name!r} and {parameter.name!r}:"
+                " annotate what is none with Client, Room, Message or Server, or take one class with all fields"
             )
         words.append(f"{parameter.name}={word}" if parameter.kind is parameter.KEYWORD_ONLY else word)
     # One call without a loop over parameters: built from the fixed words above, a third of the time of a generic one.

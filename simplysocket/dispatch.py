@@ -198,7 +198,7 @@ def _named(envelope: Envelope) -> str:
     """Return the room that a built-in action names: `roomname`, else the target."""
     named = _read_room_name(envelope.message_body).roomname
     name = envelope.target if named is None else named
-    if not name:
+    if not name or (named is None and name == GLOBAL_ROOM and envelope.action == "join-room"):
         raise BadBody("which room? give its name", path="$.roomname")
     return str(name)
 

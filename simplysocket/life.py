@@ -25,7 +25,7 @@ from .limits import Limits
 from .metrics import Metrics
 from .outbox import CoalescedFrame, VolatileFrame
 from .tasks import LIFE, Tasks
-from .turns import TURN, Call, Entry, NeverBegun, Turns, Voice, Work, first_of
+from .turns import TURN, Call, Entry, NeverBegun, Turns, Voice, Work, count_of, first_of
 
 logger = logging.getLogger("simplysocket.room")
 
@@ -278,7 +278,8 @@ class Life(Tasks):
                 client.refuse(ask.id, ask.action, error)
             return
         self.home.metrics.handlers_failed += 1
-        logger.error("the handler of %.64r in room %.200r failed", ask.action, self.name, exc_info=bugs)
+        bug = first_of(bugs) if bugs is not None and count_of(bugs) == 1 else bugs  # one alone without its wrapping
+        logger.error("the handler of %.64r in room %.200r failed", ask.action, self.name, exc_info=bug)
         client.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
 
     # --- speaking
@@ -305,10 +306,22 @@ class Life(Tasks):
         elif coalesce is not None:
             frame = CoalescedFrame.of(frame, (self.name, coalesce))
         if exclude:
-            left_out = (exclude.id,) if isinstance(exclude, Client) else [client.id for client in exclude]
+            try:
+                left_out = (exclude.id,) if isinstance(exclude, Client) else [client.id for client in exclude]
+            except (AttributeError, TypeError):
+                raise TypeError(f"exclude={exclude!r}: give a Client or several, not their ids") from None
             self._publish(self.name, frame, left_out)
         else:
             self._publish(self.name, frame, ())
+
+    def check_member(self, client: Client) -> None:
+        """Raise unless the room may speak to this client: a member, or one that is gone."""
+        if not isinstance(client, Client):
+            raise TypeError(f"send to whom? {client!r} is no Client: give room.members[id], not the id")
+        if self._closed.is_set():
+            raise RoomClosed(f"room {self.name!r} is closed")
+        if client.id not in self.members and not client.is_gone:
+            raise ActionError("not-a-member", f"{client!r} is not in room {self.name!r}: client.send reaches it anyway")
 
     async def relay(self, client: Client, envelope: Envelope) -> None:
         """Send a client's message on to everyone here, its sender included."""

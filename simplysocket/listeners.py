@@ -17,6 +17,8 @@ _PORT_TRIES = 20  # for a number that is free in every family
 
 async def open_tcp(host: str | None, port: int) -> list[trio.SocketListener]:
     """Listen on every address of `host` (None: all of the machine); OSError when none can be had."""
+    if not isinstance(port, int) or not 0 <= port <= 65_535:
+        raise ValueError(f"port {port!r}: give a number from 0 to 65535; 0 takes one that is free")
     for _ in range(_PORT_TRIES):
         listeners = await _open_once(host, port)
         numbers = {listener.socket.getsockname()[1] for listener in listeners}

@@ -5,6 +5,7 @@ client, so that nobody's action there waits for another client's.
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +18,7 @@ from .life import Life, call_work
 from .tasks import LIFE, is_overridden
 from .turns import SILENCE, TURN, Call, Turns, Voice, Work
 
+_LIST_MOST: Final = 100  # of everyone who is connected, in an answer
 _RESTART_FIRST: Final = 1.0  # seconds
 _RESTART_MOST: Final = 30.0
 _CALM_SECONDS: Final = 60.0  # without a crash, and the next is a first one again
@@ -75,6 +77,10 @@ class Lobby(Life):
         LIFE.set(self)
         TURN.set(None)
         await turns.serve()
+
+    def list_members(self) -> list[dict[str, str]]:
+        first = itertools.islice(self.members.values(), _LIST_MOST)
+        return [{"client": member.id, "name": member.name} for member in first]
 
     def finish_turn(self, then: Callable[[], None]) -> bool:
         """Call `then` behind the handler that asks for this in a client's turn here; False when none does."""

@@ -13,6 +13,7 @@ import trio
 from . import codec
 from .client import Client
 from .life import Life
+from .message import RESERVED_ACTIONS
 from .tasks import does_nothing
 
 
@@ -106,10 +107,17 @@ class Room:
         gets it. `coalesce`: of what waits under the same key only the newest goes
         out. Raises `EncodeError` for a body that is no JSON, `RoomClosed` behind the end.
         """
+        _check_said(action)
         self._life.publish(action, body, sender, exclude, volatile, coalesce)
 
     async def send(self, client: Client, action: str, body: object = codec.EMPTY) -> bool:
-        """Send a message to one client, in its place among the room's; False when it is gone. Never waits."""
+        """Send a message to one member, in its place among the room's; False when it is gone. Never waits.
+
+        `not-a-member` for a client that is connected but not here (`client.send` reaches it anyway),
+        `RoomClosed` behind the end.
+        """
+        _check_said(action)
+        self._life.check_member(client)
         return client.say(action, body, room=self.name)
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
@@ -129,6 +137,8 @@ class Room:
         life = self._life
         if life.is_global:
             raise ValueError(f"nobody leaves {self.name!r} but by disconnecting: client.close() does that")
+        if not isinstance(client, Client):
+            raise TypeError(f"kick whom? {client!r} is no Client: give room.members[id], not the id")
         return bool(await life.in_turn(lambda: life.remove(client, reason, tell=True)))
 
     async def close(self, reason: str = "closed") -> None:
@@ -140,3 +150,9 @@ class Room:
         if self._life.is_global:
             raise ValueError(f"{self.name!r} is there as long as the server: it never closes")
         await self._life.close(reason)
+
+
+def _check_said(action: object) -> None:
+    """Refuse what no client would take for a message of the application's."""
+    if not isinstance(action, str) or action in RESERVED_ACTIONS:
+        raise ValueError(f"{action!r} cannot be said: an action is a string, and not one reserved for the protocol")

@@ -20,7 +20,7 @@ import attrs
 import trio
 
 from . import codec
-from .actions import Handler, Registry
+from .actions import Handler, Registry, check_name
 from .broker import Broker, MemoryBroker
 from .client import Client
 from .connection import Connection, Receive
@@ -70,9 +70,10 @@ class Server:
         broker: Broker | None = None,
     ) -> None:
         paths = (path,) if isinstance(path, str) else tuple(path)
-        for each in paths:
-            if not each.startswith("/"):
-                raise RegistrationError(f"path {each!r} must begin with '/'")
+        if not paths or not all(isinstance(each, str) and each.startswith("/") for each in paths):
+            raise RegistrationError(f"path={path!r}: a path, or several, that must begin with '/'")
+        if not isinstance(limits, (Limits, type(None))):
+            raise RegistrationError(f"limits={limits!r}: give Limits(...)")
         self.name = name
         self.limits = limits or Limits()
         self.metrics = Metrics()
@@ -108,6 +109,8 @@ class Server:
         ... async def ping_all(client: Client, room: Room) -> None: ...
         """
 
+        check_name(name)
+
         def register(handler: Handler) -> Handler:
             self._registry.add(name, handler)
             return handler
@@ -120,6 +123,9 @@ class Server:
         Of several patterns that fit, the one with the longest literal beginning
         counts. Such a room is created at the first join.
         """
+
+        if not isinstance(pattern, str) or not pattern:
+            raise RegistrationError(f'{pattern!r} is no pattern of room names: write `@server.room("game-*")`')
 
         def register(room_class: RoomClass) -> RoomClass:
             if not (isinstance(room_class, type) and issubclass(room_class, Room)):
@@ -179,14 +185,18 @@ class Server:
     # --- running
 
     def run(self, host: str | None = "localhost", port: int = 8080, **options: Any) -> None:  # Any: as for serve
-        """Run until SIGINT or SIGTERM, then stop gracefully; a second signal stops at once."""
+        """Run until SIGINT or SIGTERM, then stop gracefully; a second signal stops at once.
+
+        Where it cannot listen, the program ends with one line that says why.
+        """
         try:
             trio.run(partial(self._run, host, port, **options))
         except BaseExceptionGroup as group:
             failed, others = group.split(OSError)
             if failed is None or others is not None:
                 raise
-            raise first_of(failed) from None  # a port in use, say: the one line that matters, without its wrapping
+            error = first_of(failed)
+            raise SystemExit(f"{self.name}: {getattr(error, 'strerror', None) or error}") from None
 
     async def _run(self, host: str | None, port: int, **options: Any) -> None:
         async with trio.open_nursery() as nursery:

@@ -113,6 +113,11 @@ def _scope_of(task: trio.lowlevel.Task) -> object:
     return trio.current_effective_deadline() if status is None else status
 
 
+def count_of(error: BaseException) -> int:
+    """Return how many plain exceptions there are inside a group."""
+    return sum(map(count_of, error.exceptions)) if isinstance(error, BaseExceptionGroup) else 1
+
+
 class Voice(Protocol):
     """What a room says in a turn. It goes out when the worker has run all that waits, or as soon as a handler waits."""
 

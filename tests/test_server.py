@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from simplysocket import ActionError, Client, Limits, RegistrationError, Room, Server, action
+from simplysocket import ActionError, Client, Limits, RegistrationError, Room, RoomClosed, Server, action
 from simplysocket.testing import ConnectionEnded, MemoryListener, Net, TestClient, open_server
 
 
@@ -315,6 +316,23 @@ def wrong_registrations() -> dict[str, Any]:
         @action("a")
         async def one(self, room: Game) -> None: ...
 
+    class Misspelt(Room):
+        async def on_joined(self, client: Client) -> None: ...
+
+    class Greedy(Room):
+        async def on_join(self, client: Client, options: dict[str, Any]) -> None: ...  # type: ignore[override]
+
+    class Hiding(Room):
+        @action("close")
+        async def close(self) -> None: ...  # type: ignore[override]
+
+    class NoPlaces(Room):
+        capacity = 0
+
+    class WithoutSelf(Room):
+        @action("a")
+        async def one(client: Client) -> None: ...  # type: ignore[misc]
+
     server.action("taken")(fine)
     server.room("taken-*")(Room)
     return {
@@ -332,6 +350,16 @@ def wrong_registrations() -> dict[str, Any]:
         "async def on_join": lambda: server.room("h")(PlainHook),
         "registered twice in": lambda: server.room("i")(Twice),
         "wants a Game": lambda: server.room("j")(Other),
+        "is no hook: there are on_create": lambda: server.room("l")(Misspelt),
+        "takes 2 arguments beside self, and is offered 1": lambda: server.room("m")(Greedy),
+        "hides Room.close": lambda: server.room("n")(Hiding),
+        "capacity is 0": lambda: server.room("o")(NoPlaces),
+        "without self": lambda: server.room("p")(WithoutSelf),
+        "needs the action's name": lambda: server.action(fine),  # type: ignore[arg-type]
+        "needs the action's name: write": lambda: action(fine),  # type: ignore[arg-type]
+        "is no pattern": lambda: server.room(Game),  # type: ignore[arg-type]
+        "give Limits": lambda: Server(limits={}),  # type: ignore[arg-type]
+        "a path, or several": lambda: Server(path=[]),
         "subclasses of Room": lambda: server.room("k")(Body),  # type: ignore[type-var]
         "must begin with '/'": lambda: Server(path="ws"),
         "is no directory": lambda: server.static("/", "nowhere"),
@@ -404,3 +432,50 @@ async def test_what_was_counted_can_be_read(autojump_clock: MockClock) -> None:
         await ana.close()
         await trio.testing.wait_all_tasks_blocked()
         assert server.statistics()["connections_closed"] == {1000: 1}
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, "8080"])
+async def test_a_port_that_is_none_is_said_so(port: Any) -> None:
+    with pytest.raises(ValueError, match="give a number from 0 to 65535"):
+        await Server().serve("127.0.0.1", port)
+
+
+def test_run_ends_with_one_line_where_it_cannot_listen() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit, match=f"^test: port {port} of 127.0.0.1 is in use: take another one$"):
+            Server("test").run("127.0.0.1", port)
+
+
+async def test_what_cannot_be_said_is_the_callers_error(autojump_clock: MockClock) -> None:
+    server = make()
+    async with open_server(server) as net:
+        ana, bob = await net.connect("ana"), await net.connect("bob")
+        await ana.join("one")
+        room, here, elsewhere = server.rooms["one"], server.clients[ana.id], server.clients[bob.id]
+        wrong: Any = here.id
+        with pytest.raises(TypeError, match="not the id"):
+            await room.send(wrong, "hello")
+        with pytest.raises(TypeError, match="not the id"):
+            await room.kick(wrong)
+        with pytest.raises(TypeError, match="not their ids"):
+            await room.broadcast("hello", exclude=wrong)
+        with pytest.raises(ActionError, match="not-a-member"):
+            await room.send(elsewhere, "hello")
+        for action_name in (5, "reply", "room-closed"):
+            with pytest.raises(ValueError, match="cannot be said"):
+                await room.broadcast(action_name)  # type: ignore[arg-type]
+        await room.close()
+        with pytest.raises(RoomClosed):
+            await room.send(here, "late")
+        assert [message["action"] for message in await ana.settle()] == ["room-closed"]
+
+
+async def test_a_join_that_names_no_room_is_told_so(autojump_clock: MockClock) -> None:
+    async with open_server(make()) as net:
+        ana = await net.connect("ana")
+        for body in ({}, {"room": "one"}, {"roomname": ""}):
+            with pytest.raises(ActionError, match="bad-body: which room"):
+                await ana.request("join-room", body)
