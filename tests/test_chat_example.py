@@ -14,7 +14,7 @@ import trio
 from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, WebSocketRoute, expect, sync_playwright
 
 from examples.chat.server import TEXT_LENGTH, Chat, server
-from simplysocket import ActionError
+from simplysocket import GLOBAL_ROOM, ActionError
 from simplysocket.testing import open_server
 
 ROOT = Path(__file__).parents[1]
@@ -34,8 +34,8 @@ HTML = "<img src=x onerror=\"document.title='broken'\">"
 class Enter(Protocol):
     """Opens the page."""
 
-    def __call__(self, name: str, closes: Sequence[int] = ()) -> Page:
-        """Come in as `name`; the first connections are closed with the codes in `closes`."""
+    def __call__(self, name: str, closes: Sequence[int] = (), room: str = "") -> Page:
+        """Come in as `name`, by a link to `room`; the first connections are closed with the codes in `closes`."""
 
 
 # --- the server, in memory
@@ -159,7 +159,7 @@ def enter(browser: Browser, process: Process) -> Iterator[Enter]:
     contexts: list[BrowserContext] = []
     faults: list[Error] = []
 
-    def enter(name: str, closes: Sequence[int] = ()) -> Page:
+    def enter(name: str, closes: Sequence[int] = (), room: str = "") -> Page:
         context = browser.new_context()
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
@@ -168,7 +168,7 @@ def enter(browser: Browser, process: Process) -> Iterator[Enter]:
         rest = list(closes)
         if closes:
             page.route_web_socket("**/ws?*", lambda socket: close_or_connect(socket, rest))
-        page.goto(process.url)
+        page.goto(f"{process.url}/#{room}" if room else process.url)
         page.get_by_label("Your name").fill(name)
         page.keyboard.press("Enter")
         if not closes:
@@ -273,6 +273,58 @@ def test_switching_takes_a_page_from_one_room_to_another(enter: Enter) -> None:
     expect(log(ben).get_by_text("only for the garden")).to_have_count(0)
 
 
+def test_a_draft_stays_with_the_room_that_it_was_written_for(enter: Enter) -> None:
+    ana, ben = enter("Ana"), enter("Ben")
+    box = ana.get_by_label("Message", exact=True)
+    join(ben, "kitchen")
+    join(ana, "garden")
+    box.fill("only for\nthe garden")
+    height = box.evaluate("box => box.offsetHeight")
+
+    join(ana, "kitchen")
+    expect(box).to_have_value("")
+    assert box.evaluate("box => box.offsetHeight") < height
+    box.press("Enter")  # there is nothing to send
+    write(ana, "for the kitchen")
+    expect(log(ben).locator(".message .text")).to_have_text(["for the kitchen"])
+    box.fill("also for the kitchen")
+
+    join(ana, "garden")
+    expect(box).to_have_value("only for\nthe garden")
+    assert box.evaluate("box => box.offsetHeight") == height
+    ana.get_by_role("button", name="Leave").click()
+    join(ana, "kitchen")
+    expect(box).to_have_value("also for the kitchen")
+    box.press("Enter")
+    expect(log(ben).locator(".message .text")).to_have_text(["for the kitchen", "also for the kitchen"])
+    join(ana, "garden")
+    expect(box).to_have_value("only for\nthe garden")
+
+
+def test_the_room_that_everyone_is_in_is_not_shown_as_a_room(enter: Enter) -> None:
+    ana = enter("Ana")
+    wish = ana.get_by_label("Join or create a room")
+    refusal = f"Everyone is in “{GLOBAL_ROOM}” already"
+    wish.fill(GLOBAL_ROOM)
+    wish.press("Enter")
+    expect(ana.get_by_role("alert")).to_contain_text(refusal)
+    expect(ana.get_by_role("heading", name="Pick a room")).to_be_visible()
+
+    join(ana, "garden")
+    expect(ana.get_by_role("alert")).to_have_count(0)
+    ana.evaluate(f"location.hash = '{GLOBAL_ROOM}'")  # a link, followed while in a room
+    expect(ana.get_by_role("alert")).to_contain_text(refusal)
+    expect(ana).to_have_url(re.compile("#garden$"))
+    expect(ana.get_by_role("heading", name="garden")).to_be_visible()
+
+    ben = enter("Ben", room=GLOBAL_ROOM)  # a link, followed to come in
+    expect(ben.get_by_role("alert")).to_contain_text(refusal)
+    expect(ben.get_by_role("heading", name="Pick a room")).to_be_visible()
+    assert "#" not in ben.url
+    join(ben, "garden")
+    expect(members(ana)).to_have_text(["Ana", "Ben"])
+
+
 def test_the_newest_message_is_in_view_unless_one_reads_older_ones(enter: Enter) -> None:
     ana, ben = enter("Ana"), enter("Ben")
     join(ana, "garden")
@@ -313,6 +365,7 @@ def test_after_a_restart_of_the_server_the_pages_are_back_in_their_room(enter: E
     for page in (ana, ben):
         expect(page.get_by_role("status")).to_contain_text("Trying again")
         expect(page.get_by_role("button", name="Send")).to_be_disabled()
+        expect(log(page).get_by_text("The server is restarting; you will be back in this room.")).to_be_visible()
     write(ben, "kept")  # not sent, and not lost
 
     process.start()
