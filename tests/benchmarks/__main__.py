@@ -28,6 +28,7 @@ from tests.benchmarks.load import MAX_SECONDS, Load
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("product", "plain")
+SERVER_OPTIONS: dict[str, list[str]] = {"product": [], "plain": []}  # of their command lines; set by ours
 SERVER_CORE, GENERATOR_CORE = 0, 1  # places in the list of cores this process may use
 WARM_UP_SECONDS = 0.5
 START_SECONDS = 60.0  # for a server to listen or the idle clients to be connected; only what hangs takes as long
@@ -123,7 +124,7 @@ def measure(kind: str, load: Load, seconds: float) -> dict[str, float]:
     options = [f"--{field.name}={getattr(load, field.name)}" for field in attrs.fields(Load)]
     options += [f"--seconds={seconds}", f"--warm-up={WARM_UP_SECONDS}"]
     with (
-        module(f"{kind}_server", core=SERVER_CORE) as server,
+        module(f"{kind}_server", *SERVER_OPTIONS[kind], core=SERVER_CORE) as server,
         module("load", first_line(server), *options, core=GENERATOR_CORE) as generator,
     ):
         try:
@@ -154,7 +155,7 @@ def resident_bytes(process: subprocess.Popen[str]) -> int:
 
 def measure_memory(kind: str, clients: int) -> float:
     """Return the resident memory of a server for each idle client, in KiB."""
-    with module(f"{kind}_server", core=SERVER_CORE) as server:
+    with module(f"{kind}_server", *SERVER_OPTIONS[kind], core=SERVER_CORE) as server:
         port = first_line(server)
         before = resident_bytes(server)
         with module("load", port, f"--idle={clients}", core=GENERATOR_CORE) as generator:
@@ -230,9 +231,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="turns of each server in each column")
     parser.add_argument("--columns", type=chosen_columns, default=list(COLUMNS), help="names or numbers, with commas")
     parser.add_argument("--only", choices=KINDS, help="measure one of the two servers")
+    parser.add_argument("--loop", action="store_true", help="the plain server sends to one member after the other")
     parser.add_argument("--memory-only", action="store_true", help="leave the columns out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.loop:
+        SERVER_OPTIONS["plain"].append("--loop")
+    return options
 
 
 def run_columns(options: argparse.Namespace, kinds: tuple[str, ...]) -> dict[str, dict[str, Figures]]:
