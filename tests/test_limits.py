@@ -125,3 +125,16 @@ async def test_no_limit_is_no_limit(autojump_clock: MockClock) -> None:
         assert len(await ana.settle()) == 1_001
         await trio.sleep(10_000)
         assert ana.pings == 0
+
+
+async def test_time_in_which_the_loop_was_blocked_is_nobodys_silence(mock_clock: MockClock) -> None:
+    async with open_server(make(ping_seconds=20, silence_seconds=60)) as net:
+        ana = await net.connect("ana", reads=False)
+        for _ in range(3):
+            mock_clock.jump(1_000)  # as if nothing had run for so long: it counts as one round of 5 seconds
+            await trio.testing.wait_all_tasks_blocked()
+        assert ana.id in net.server.clients
+        for _ in range(12):
+            mock_clock.jump(5)
+            await trio.testing.wait_all_tasks_blocked()
+        assert (await ana.wait_ended()).code == 3012
