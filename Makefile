@@ -19,7 +19,7 @@ check: .venv/developing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-## bench: speed and memory beside a plain trio-websocket server; about ten minutes
+## bench: speed and memory beside a plain trio-websocket server; about five minutes
 bench: .venv/developing
 	$(BIN)/python -m tests.benchmarks
 
