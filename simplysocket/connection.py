@@ -125,7 +125,9 @@ class Connection:
             sent = self._send(data)
         except BlockingIOError:
             if not self._wire.sends_now:
-                self._begin(data)  # with nothing before it in the outbox, the write pump takes it at once
+                self._outbox.begin(data)  # with nothing before it, the write pump takes it at once
+                self._blocked = True
+                self._bell.ring()
                 return
             sent = 0
         except OSError:
@@ -184,11 +186,6 @@ class Connection:
             self._metrics.frames_dropped += self._outbox.refused
             self.close(CloseCode.SLOW, "too slow: the outbox is full")
 
-    def _begin(self, data: bytes) -> None:
-        self._outbox.begin(data)
-        self._blocked = True
-        self._bell.ring()
-
     def _keep_rest(self, frames: Sequence[bytes], start: int, sent: int) -> None:
         """Keep what the wire did not take: the frame it has begun must be finished, the others may still be dropped."""
         for at in range(start, len(frames)):
@@ -210,15 +207,7 @@ class Connection:
         if self._outbox.size:
             self._outbox.append(frame)
         else:
-            try:
-                sent = self._send(frame)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                self._cut(code)
-                return
-            if sent < len(frame):
-                self._begin(frame[sent:])
+            self.deliver(frame, (frame,))
         self.is_open = False
         self._blocked = True
         if self._scope is not None:

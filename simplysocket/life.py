@@ -98,7 +98,7 @@ class Life(Tasks):
         """Run until the room is closed or cancelled, then wind up; a task of the server."""
         LIFE.set(self)
         TURN.set(None)
-        self.home.metrics.rooms_opened += 1
+        self._metrics.rooms_opened += 1
         try:
             while not self._ending.is_set():
                 await self._run_nursery()
@@ -119,7 +119,7 @@ class Life(Tasks):
             if not self._ending.is_set():
                 raise RuntimeError("a task left a cancel scope open and was cancelled by it, and all others with it")
         except* Exception:
-            self.home.metrics.rooms_crashed += 1
+            self._metrics.rooms_crashed += 1
             logger.exception("a task of room %.200r crashed", self.name)
             self._crashed()
 
@@ -149,7 +149,7 @@ class Life(Tasks):
         self.begin_close(reason)
         if LIFE.get() is self:
             return
-        limits = self.home.limits
+        limits = self._limits
         seconds = limits.turn_seconds + limits.close_seconds if TURN.get() is not None else math.inf
         with trio.move_on_after(seconds):
             await self._closed.wait()
@@ -172,7 +172,7 @@ class Life(Tasks):
 
     async def _run_on_close(self) -> None:
         """Run the hook as a task of its own, so that nothing it does or leaves behind can stop the winding up."""
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + self.home.limits.close_seconds):
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + self._limits.close_seconds):
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._task, self.call_guarded, ("on_close", self._reason))
@@ -200,7 +200,7 @@ class Life(Tasks):
             error = first_of(group)
             self.failure = error if isinstance(error, ActionError) else None
         except* Exception:
-            self.home.metrics.rooms_crashed += 1
+            self._metrics.rooms_crashed += 1
             logger.exception("on_create of room %.200r failed", self.name)
             self.failure = ActionError("internal", "the room could not be created")
         if self.failure is not None:
@@ -244,7 +244,7 @@ class Life(Tasks):
             raise NeverBegun(f"room {self.name!r} is closed")
         call = Call(function, otherwise=otherwise)
         self._turns.post_always(call_work, None, call)
-        return await call.wait(self.home.limits.turn_seconds if TURN.get() is not None else math.inf)
+        return await call.wait(self._limits.turn_seconds if TURN.get() is not None else math.inf)
 
     async def _run(self, work: Work, client: Client, ask: Any) -> None:  # Any: an Envelope or a Call
         """Run one entry and answer it, whatever comes of it: the boundary of a turn."""
@@ -266,7 +266,7 @@ class Life(Tasks):
         if self._ending.is_set() or self.home.is_stopping:
             client.refuse(ask.id, ask.action, RoomClosed(f"room {self.name!r} closed meanwhile"))
             return
-        self.home.metrics.handlers_failed += 1
+        self._metrics.handlers_failed += 1
         logger.error("the handler of %.64r in room %.200r was cancelled by a scope left open", ask.action, self.name)
         client.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
 
@@ -277,7 +277,7 @@ class Life(Tasks):
             if isinstance(error, ActionError):
                 client.refuse(ask.id, ask.action, error)
             return
-        self.home.metrics.handlers_failed += 1
+        self._metrics.handlers_failed += 1
         bug = first_of(bugs) if bugs is not None and count_of(bugs) == 1 else bugs  # one alone without its wrapping
         logger.error("the handler of %.64r in room %.200r failed", ask.action, self.name, exc_info=bug)
         client.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))

@@ -15,8 +15,8 @@ import trio
 from .client import Client
 from .codec import Envelope
 from .life import Life, call_work
-from .tasks import LIFE, is_overridden
-from .turns import SILENCE, TURN, Call, Turns, Voice, Work
+from .tasks import is_overridden
+from .turns import SILENCE, Call, Turns, Voice, Work
 
 _LIST_MOST: Final = 100  # of everyone who is connected, in an answer
 _RESTART_FIRST: Final = 1.0  # seconds
@@ -69,14 +69,9 @@ class Lobby(Life):
     def _turns_of(self, client: Client) -> Turns:
         """Return a client's own turns here; their worker starts with its first message."""
         if client.lobby is None:
-            client.lobby = Turns(self.home.limits, self._run)
-            self.home.start(self._serve_turns, client.lobby)
+            client.lobby = Turns(self._limits, self._run)
+            self.home.start(self._task, client.lobby.serve, ())
         return client.lobby
-
-    async def _serve_turns(self, turns: Turns) -> None:
-        LIFE.set(self)
-        TURN.set(None)
-        await turns.serve()
 
     def list_members(self) -> list[dict[str, str]]:
         first = itertools.islice(self.members.values(), _LIST_MOST)

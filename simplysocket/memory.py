@@ -55,11 +55,6 @@ class Pipe(HalfCloseableStream):
     async def wait_send_all_might_not_block(self) -> None:
         await trio.lowlevel.checkpoint()
 
-    @property
-    def has_data(self) -> bool:
-        """Whether something, or the end, can be read without waiting."""
-        return bool(self._incoming.data) or self._incoming.is_ended
-
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         await trio.lowlevel.checkpoint()
         while True:

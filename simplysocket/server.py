@@ -244,7 +244,7 @@ class Server:
         self._stop_asked, self._stopped, self._may_let_go = trio.Event(), trio.Event(), trio.Event()
         self._deadline, self._drain_scope = math.inf, None
         self._front_door.is_open = True
-        is_unix_ours = False
+        bound_path: str | os.PathLike[str] | None = None
         try:
             self._listeners = list(listeners)
             if port is not None:
@@ -254,7 +254,7 @@ class Server:
                 )
             if unix is not None:
                 self._listeners.append(await open_unix(unix))
-                is_unix_ours = True
+                bound_path = unix
             if not self._listeners:
                 raise ValueError("serve on what? give port=, unix= or listeners=")
             await self._live(task_status)
@@ -263,8 +263,8 @@ class Server:
                 with trio.CancelScope(shield=True) as scope:
                     scope.cancel()
                     await listener.aclose()
-            if unix is not None and is_unix_ours:
-                remove_unix(unix)
+            if bound_path is not None:
+                remove_unix(bound_path)
             self._listeners = []
             self._is_serving = False
             self._stopped.set()
@@ -305,12 +305,11 @@ class Server:
                 self._stop_asked.set()
             await self._stopped.wait()
         elif not self._stop_asked.is_set():
-            if life.is_global and self._hub.lobby.finish_turn(self._may_let_go.set):
-                pass  # the handler that asks still has its reply sent
-            else:
+            # The handler that asks still runs to its end, and its reply is sent.
+            if not life.is_global:
+                life.begin_close("shutdown")
+            if not (life.is_global and self._hub.lobby.finish_turn(self._may_let_go.set)):
                 self._may_let_go.set()
-                if not life.is_global:
-                    life.begin_close("shutdown")  # behind that handler
             self._stop_asked.set()
 
     async def _drain(self) -> None:
