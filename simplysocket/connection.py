@@ -11,7 +11,7 @@ it is given a stream of ours and never sees the socket. Knows nothing of rooms.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import trio
 import trio.abc
@@ -258,23 +258,40 @@ class Connection:
     # --- receiving
 
     async def _read_pump(self, websocket: WebSocketConnection, receive: Receive) -> None:
-        wire_receive = self._wire.receive
+        """Sleep while plain frames come, which `take` hands on in the task of the wire; wake for every odd one."""
         splitter = Splitter(self._limits.message_bytes, self._limits.fragments)
-        while True:
-            data = await wire_receive()
+        items: Iterator[bytes | Odd] = iter(())  # of the last read, what was not handed on yet
+        odd: Odd | None = None
+
+        def take(data: bytes, now: float) -> bool:
+            nonlocal items, odd
+            self._heard = True
             if not data:
+                return False
+            if splitter.is_done:
+                return True  # discarded until the peer closes or the deadline ends it
+            items = iter(splitter.feed(data))
+            odd = self._take_plain(items, receive, now)
+            return odd is None
+
+        while True:
+            await self._wire.receive_into(take)
+            if odd is None:
                 self.close_code = self.close_code or CloseCode.ABNORMAL
                 return
-            self._heard = True
-            if splitter.is_done:
-                continue  # discarded until the peer closes or the deadline ends it
-            now = trio.current_time()
-            for item in splitter.feed(data):
-                if item.__class__ is bytes:
-                    if self.is_open:
-                        receive(item, now)
-                else:
-                    await self._odd(item, websocket, receive)  # type: ignore[arg-type]  # the class is checked above
+            while odd is not None:
+                await self._odd(odd, websocket, receive)
+                odd = self._take_plain(items, receive, trio.current_time())
+
+    def _take_plain(self, items: Iterator[bytes | Odd], receive: Receive, now: float) -> Odd | None:
+        """Hand on plain frames up to the next odd one, which is returned."""
+        for item in items:
+            if item.__class__ is bytes:
+                if self.is_open:
+                    receive(item, now)
+            else:
+                return item  # type: ignore[return-value]  # the class is checked above
+        return None
 
     async def _odd(self, odd: Odd, websocket: WebSocketConnection, receive: Receive) -> None:
         """Hand a frame of the odd lane to the library, or end the connection for it."""

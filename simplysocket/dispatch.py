@@ -1,6 +1,6 @@
 """Dispatch: from the bytes of one message to the inbox of its room, or to the answer that refuses it.
 
-Laws: runs in the read pump, so it never waits, never raises and never runs user
+Laws: runs where the socket is read, so it never waits, never raises and never runs user
 code. Every message ends in an inbox or is answered.
 """
 

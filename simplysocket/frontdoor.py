@@ -25,6 +25,7 @@ import trio
 from .limits import Limits
 from .message import SUBPROTOCOL
 from .metrics import Metrics
+from .watch import Watch
 from .wire import SocketWire, StreamWire, Wire, send_last
 
 logger = logging.getLogger("simplysocket.frontdoor")
@@ -182,6 +183,7 @@ class FrontDoor:
         *,
         limits: Limits,
         metrics: Metrics,
+        watch: Watch,
         paths: Sequence[str],
         origins: Origins,
         respond: Callable[[Request], Response],
@@ -189,6 +191,7 @@ class FrontDoor:
     ) -> None:
         self._limits = limits
         self._metrics = metrics
+        self._watch = watch
         self._paths = paths
         self._origins = origins
         self._respond = respond
@@ -217,7 +220,10 @@ class FrontDoor:
     async def _handle(self, stream: trio.abc.Stream, address: str) -> None:
         limits = self._limits
         wire: Wire
-        wire = SocketWire(stream, limits.unsent_bytes) if isinstance(stream, trio.SocketStream) else StreamWire(stream)
+        if isinstance(stream, trio.SocketStream):
+            wire = SocketWire(stream, limits.unsent_bytes, self._watch)
+        else:
+            wire = StreamWire(stream)
         try:
             if self._is_flooded(address):
                 return

@@ -35,6 +35,7 @@ from .room import Room
 from .sidedoor import SideDoor
 from .tasks import LIFE
 from .turns import first_of
+from .watch import Watch
 from .wire import Wire
 
 logger = logging.getLogger("simplysocket.server")
@@ -81,9 +82,11 @@ class Server:
         self._hub = Hub(self, name, self.limits, self.metrics, broker or MemoryBroker(), open_rooms=open_rooms)
         self._dispatch = Dispatch(self._hub, self._registry, direct=direct)
         self._side_door = SideDoor()
+        self._watch = Watch()
         self._front_door = FrontDoor(
             limits=self.limits,
             metrics=self.metrics,
+            watch=self._watch,
             paths=paths,
             origins=Origins.of(origins),
             respond=self._side_door.respond,
@@ -271,6 +274,7 @@ class Server:
 
     async def _live(self, task_status: trio.TaskStatus["Server"]) -> None:
         async with trio.open_nursery() as life:
+            await life.start(self._watch.run)
             self._hub.begin(life)
             life.start_soon(self._heartbeat)
             async with trio.open_nursery() as connections:

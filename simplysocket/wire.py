@@ -11,9 +11,15 @@ from typing import Protocol
 
 import trio
 
+from .watch import Watch
+
 _LINGERING_BYTES = 65_536  # what a refused peer may still be sending; beyond it the answer may be lost to a reset
 _LINGERING_SECONDS = 1.0
 _FAREWELL_SECONDS = 0.1
+
+
+Take = Callable[[bytes, float], bool]
+"""Takes bytes, or b"" for the end, and when they were read; never waits. False: it takes no more for now."""
 
 
 class Wire(Protocol):
@@ -28,6 +34,9 @@ class Wire(Protocol):
 
     async def receive(self) -> bytes:
         """Wait for bytes; b"" is the end. OSError or trio.BrokenResourceError when broken."""
+
+    async def receive_into(self, take: "Take") -> None:
+        """Hand over all that arrives, as it arrives, until `take` returns False; raises as `receive` does."""
 
     async def send_some(self, data: bytes) -> int:
         """Wait until some bytes can go, and say how many went."""
@@ -45,10 +54,11 @@ class Wire(Protocol):
 class SocketWire:
     """A TCP or Unix socket, non-blocking and without trio's wrapper: trio's sockets cannot send without waiting."""
 
-    __slots__ = ("_socket", "chunk", "send_now", "sends_now")
+    __slots__ = ("_socket", "_watch", "chunk", "send_now", "sends_now")
 
-    def __init__(self, stream: trio.SocketStream, unsent_bytes: int) -> None:
+    def __init__(self, stream: trio.SocketStream, unsent_bytes: int, watch: Watch) -> None:
         """Take the socket out of `stream`. `unsent_bytes`: how much the kernel may hold that is not yet sent."""
+        self._watch = watch
         family, kind, proto = stream.socket.family, stream.socket.type, stream.socket.proto
         self._socket = socket.socket(family, kind, proto, fileno=stream.socket.detach())
         self._socket.setblocking(False)
@@ -68,6 +78,18 @@ class SocketWire:
                 return self._socket.recv(65_536)
             except BlockingIOError:
                 continue
+
+    async def receive_into(self, take: Take) -> None:
+        receive = self._socket.recv
+
+        def readable(now: float) -> bool:
+            try:
+                data = receive(65_536)
+            except BlockingIOError:
+                return True
+            return take(data, now)
+
+        await self._watch.wait(self._socket.fileno(), readable)
 
     async def send_some(self, data: bytes) -> int:
         while True:
@@ -114,6 +136,10 @@ class StreamWire:
 
     async def receive(self) -> bytes:
         return bytes(await self._stream.receive_some(65_536))
+
+    async def receive_into(self, take: Take) -> None:
+        while take(await self.receive(), trio.current_time()):
+            pass
 
     async def send_some(self, data: bytes) -> int:
         chunk = data[: self.chunk]

@@ -14,7 +14,7 @@ PACKAGE = Path(simplysocket.__file__).parent
 # From the words up to the edges; a module imports from its own floor and from those above it in this list.
 FLOORS = (
     ("errors", "message", "codec", "limits", "frames", "outbox", "buckets", "fanout", "metrics"),
-    ("bell", "wire", "connection", "frontdoor"),
+    ("bell", "watch", "wire", "connection", "frontdoor"),
     ("broker",),
     ("turns", "client", "membership", "tasks", "life", "lobby", "room", "patterns", "tick", "hub"),
     ("actions",),
@@ -27,7 +27,7 @@ NAMES = ("__init__", "__main__")  # on no floor: they import what they like, and
 BOUNDARIES = {"connection", "frontdoor", "turns", "tasks", "life"}  # may catch `except* Exception`
 HOLDERS_OF_CONNECTIONS = {"client", "hub", "server"}  # the hub makes a client out of one, the server accepts it
 # What hands an exception on other than by `raise`: _go_on throws it into the coroutine that it steps.
-HANDED_ON = {("turns", "_go_on")}
+HANDED_ON = {("turns", "_go_on"), ("watch", "_serve")}
 
 MODULES = {path.stem: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.glob("*.py"))}
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
