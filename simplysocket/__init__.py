@@ -1,7 +1,8 @@
 """simplysocket: real-time rooms over WebSockets, on structured concurrency."""
 
-from .actions import action
+from .actions import Actions, action
 from .broker import Broker, MemoryBroker
+from .call import Call
 from .client import Client
 from .errors import (
     ActionError,
@@ -9,6 +10,7 @@ from .errors import (
     CloseCode,
     EncodeError,
     Gone,
+    Refuse,
     RegistrationError,
     RoomClosed,
     SimplySocketError,
@@ -16,6 +18,8 @@ from .errors import (
 )
 from .limits import Limits
 from .message import GLOBAL_ROOM, Message
+from .middleware import Next, middleware
+from .request import Identity, Request
 from .room import Room
 from .server import Server
 
@@ -24,20 +28,27 @@ __version__ = "0.1.0"
 __all__ = [
     "GLOBAL_ROOM",
     "ActionError",
+    "Actions",
     "BadBody",
     "Broker",
+    "Call",
     "Client",
     "CloseCode",
     "EncodeError",
     "Gone",
+    "Identity",
     "Limits",
     "MemoryBroker",
     "Message",
+    "Next",
+    "Refuse",
     "RegistrationError",
+    "Request",
     "Room",
     "RoomClosed",
     "Server",
     "SimplySocketError",
     "action",
     "may_come_back",
+    "middleware",
 ]

@@ -2,57 +2,132 @@
 
 Laws: signatures are read once, at registration, and a wrong one fails there. A
 handler gets what its annotations ask for, in any order: `Client`, `Room` or a
-subclass, `Message`, `Server`; the one remaining parameter is the body.
+subclass, `Message`, `Call`, `Server`; the one remaining parameter is the body.
 """
 
 import inspect
-import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import attrs
-import msgspec
 import trio
 
-from . import codec
+from .call import Call
 from .client import Client
 from .codec import Envelope
+from .errand import run_errand
 from .errors import ActionError, RegistrationError
-from .life import Life
-from .message import ACTION_LENGTH, RESERVED_ACTIONS, Message
+from .life import LATER, Life
+from .message import ACTION_LENGTH, RESERVED_ACTIONS
+from .middleware import ExceptionHandlers, Middleware, Next, Ware, chain, check_middleware, middleware_of
 from .room import Room
+from .signature import CallHandler, Signature, name_place, read
+from .tasks import is_overridden
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
 
-_MARK: Final = "_simplysocket_action"  # on a method: the action's name
+_MARK: Final = "_simplysocket_action"  # on a method: its `_Mark`
 
 
-def action(name: str) -> Callable[[Handler], Handler]:
+@attrs.frozen
+class _Mark:
+    """What `@action` says of a method."""
+
+    name: str
+    turn: bool
+    cancel: bool
+
+
+def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
     """Make a method of a Room class the handler of an action in rooms of that class.
+
+    `turn=False`: it runs beside the turns, as a task of the room, for what takes long. `cancel=True`: it ends when
+    its caller takes the request back, waits no longer or is gone, as one beside the turns always does.
 
     >>> class Game(Room):
     ...     @action("guess")
     ...     async def guess(self, client: Client, body: Guess) -> dict[str, bool]: ...
     """
     check_name(name)
+    _check_options(name, turn=turn, cancel=cancel)
 
     def mark(handler: Handler) -> Handler:
-        setattr(handler, _MARK, name)
+        if hasattr(handler, _MARK):
+            raise RegistrationError(
+                f"{name_place(handler)} is the handler of {getattr(handler, _MARK).name!r} already: write a method for"
+                f" {name!r} that calls it"
+            )
+        setattr(handler, _MARK, _Mark(name, turn, cancel))
         return handler
 
     return mark
 
 
+class Actions:
+    """Actions that belong together, to be included in a server: `server.include(chat)`.
+
+    `prefix` stands before each name.
+
+    >>> chat = Actions(prefix="chat.")
+    >>> @chat.action("say")
+    ... async def say(client: Client, room: Room, body: Say) -> None: ...
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        if not isinstance(prefix, str):
+            raise RegistrationError(f"Actions(prefix={prefix!r}): give a string, such as 'chat.'")
+        self.prefix = prefix
+        self._handlers: list[tuple[_Mark, Callable[..., Awaitable[object]]]] = []
+        self._wares: list[Middleware] = []
+        self._is_included = False
+
+    def action(self, name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
+        """Register a handler, as `Server.action` does, under the prefix and this name."""
+        check_name(name)
+        check_name(self.prefix + name)
+        _check_options(name, turn=turn, cancel=cancel)
+
+        def register(handler: Handler) -> Handler:
+            self._check_open(handler)
+            self._handlers.append((_Mark(self.prefix + name, turn, cancel), handler))
+            return handler
+
+        return register
+
+    def middleware(self, ware: Ware) -> Ware:
+        """Register middleware for the actions of this group."""
+        check_middleware(ware)
+        self._check_open(ware)
+        self._wares.append(ware)
+        return ware
+
+    def _check_open(self, function: Callable[..., object]) -> None:
+        if self._is_included:
+            raise RegistrationError(
+                f"{name_place(function)} comes too late: these Actions are included already; include them last"
+            )
+
+    def take(self) -> tuple[list[tuple[_Mark, Callable[..., Awaitable[object]]]], tuple[Middleware, ...]]:
+        """Return what was registered, for the server that includes it; from now on nothing can be."""
+        self._is_included = True
+        return self._handlers, tuple(self._wares)
+
+
 @attrs.frozen
 class Action:
-    """A handler, ready to be called: `call(server, room, client, envelope)` returns its coroutine."""
+    """A handler that has been read."""
 
     name: str
-    room_class: type[Room]  # rooms of this class only
-    call: Callable[[Any, Room, Client, Envelope], Awaitable[object]]  # Any: the server, of which it knows nothing
+    signature: Signature
+    turn: bool = True
+    cancel: bool = False
+    wares: tuple[Middleware, ...] = ()  # of the group it came with
 
 
 Table = dict[str, Action]
+
+_FALLBACK: Final = ""  # among the calls of a life: what takes messages that no action does; no action is named so
 
 
 class Registry:
@@ -62,16 +137,55 @@ class Registry:
         self._server = server
         self._relay = relay
         self._actions: Table = {}  # {name: action}, for every room that has none of its own
-        self._tables: dict[type[Room], Table] = {}  # {room class: its own}
+        self._tables: dict[type[Room[Any]], Table] = {}  # {room class: its own}
+        self._class_wares: dict[type[Room[Any]], list[Middleware]] = {}
+        self._fallback: Action | None = None
+        self._wares: list[Middleware] = []
+        self.exceptions = ExceptionHandlers()
 
-    def add(self, name: str, handler: Callable[..., Awaitable[object]]) -> None:
+    # --- registering
+
+    def add(
+        self, name: str, handler: Callable[..., Awaitable[object]], *, turn: bool = True, cancel: bool = False
+    ) -> None:
         """Register a handler for every room."""
         check_name(name)
-        if name in self._actions:
-            raise RegistrationError(f"the action {name!r} is registered twice: {_place(handler)} is the second")
-        self._actions[name] = _compile(name, handler, type(self._server), None)
+        _check_options(name, turn=turn, cancel=cancel)
+        self._add(_Mark(name, turn, cancel), handler, ())
 
-    def add_class(self, room_class: type[Room]) -> None:
+    def _add(self, mark: _Mark, handler: Callable[..., Awaitable[object]], wares: tuple[Middleware, ...]) -> None:
+        name = mark.name
+        if name in self._actions:
+            first = self._actions[name].signature.place
+            raise RegistrationError(
+                f"the action {name!r} is registered twice: {name_place(handler)} is the second, the first is at {first}"
+            )
+        signature = read(f"the handler of {name!r}", handler, type(self._server), None)
+        self._actions[name] = Action(name, signature, mark.turn, mark.cancel, wares)
+
+    def include(self, actions: Actions) -> None:
+        """Register all handlers of a group."""
+        if not isinstance(actions, Actions):
+            raise RegistrationError(f"server.include({actions!r}): give Actions(...)")
+        handlers, wares = actions.take()
+        for mark, handler in handlers:
+            self._add(mark, handler, wares)
+
+    def add_fallback(self, handler: Callable[..., Awaitable[object]]) -> None:
+        """Register what takes the messages that no action does."""
+        if self._fallback is not None:
+            raise RegistrationError(
+                f"on_message is registered twice: {name_place(handler)} is the second, the first is at"
+                f" {self._fallback.signature.place}"
+            )
+        self._fallback = Action(_FALLBACK, read("on_message", handler, type(self._server), None))
+
+    def add_middleware(self, ware: Middleware) -> None:
+        """Register middleware for every room."""
+        check_middleware(ware)
+        self._wares.append(ware)
+
+    def add_class(self, room_class: type[Room[Any]]) -> None:
         """Read the `@action` methods of a room class."""
         if room_class in self._tables:
             return
@@ -83,19 +197,42 @@ class Registry:
         table: Table = {}
         for attribute in dir(room_class):
             handler = getattr(room_class, attribute)
-            name = getattr(handler, _MARK, None)
-            if name is None:
+            mark = getattr(handler, _MARK, None)
+            if mark is None:
                 continue
-            if name in table:
-                raise RegistrationError(f"the action {name!r} is registered twice in {room_class.__qualname__}")
-            table[name] = _compile(name, handler, type(self._server), room_class)
+            if mark.name in table:
+                raise RegistrationError(
+                    f"the action {mark.name!r} is registered twice in {room_class.__qualname__}: {name_place(handler)}"
+                    f" is the second, the first is at {table[mark.name].signature.place}"
+                )
+            signature = read(f"the handler of {mark.name!r}", handler, type(self._server), room_class)
+            table[mark.name] = Action(mark.name, signature, mark.turn, mark.cancel)
+        if is_overridden(room_class.on_message):
+            hook: Callable[..., Awaitable[object]] = room_class.on_message
+            table[_FALLBACK] = Action(_FALLBACK, read("on_message", hook, type(self._server), room_class))
         self._tables[room_class] = table
+        self._class_wares[room_class] = middleware_of(room_class)
+
+    def actions(self) -> Iterable[tuple[type[Room[Any]] | None, Action]]:
+        """Return all there are, each with the room class it belongs to."""
+        for each in self._actions.values():
+            yield None, each
+        for room_class, table in self._tables.items():
+            for name, each in table.items():
+                if name != _FALLBACK:
+                    yield room_class, each
+
+    def middleware(self) -> Iterable[Middleware]:
+        """Return the middleware for every room."""
+        return self._wares
 
     def overrides(self, name: str, life: Life | None = None) -> bool:
         """Tell whether a built-in action has been replaced, for all rooms or for this one."""
         return name in self._actions or (life is not None and name in self._tables.get(type(life.room), ()))
 
-    def find(self, life: Life, client: Client, envelope: Envelope) -> Awaitable[object]:
+    # --- finding
+
+    def find(self, life: Life, client: Client[Any], envelope: Envelope) -> Awaitable[object]:
         """Return the handler's call for a message whose turn it is; `ActionError` when there is none."""
         # The hot path of every message: a plain def, so that the handler's is the only coroutine.
         if client.id not in life.members and not life.is_global:
@@ -107,38 +244,99 @@ class Registry:
             return call(self._server, life.room, client, envelope)
         return self._find(life, client, envelope)
 
-    def _find(self, life: Life, client: Client, envelope: Envelope) -> Awaitable[object]:
-        """Look for a handler that this room has not called before."""
-        room: Room = life.room
-        table = self._tables.get(type(room))
-        found = (table.get(envelope.action) if table else None) or self._actions.get(envelope.action)
-        if found is not None and isinstance(room, found.room_class):
-            life.calls[found.name] = found.call
-            return found.call(self._server, room, client, envelope)
-        if (self._relay if room.relay is None else room.relay) and envelope.action not in RESERVED_ACTIONS:
-            return life.relay(client, envelope)
-        raise ActionError("unknown-action", f"room {room.name!r} has no action {envelope.action!r}")
+    def _find(self, life: Life, client: Client[Any], envelope: Envelope) -> Awaitable[object]:
+        """Look for a handler that this room has not called before; else for what takes what no handler does."""
+        room: Room[Any] = life.room
+        table = self._tables.get(type(room), {})
+        found = table.get(envelope.action) or self._actions.get(envelope.action)
+        if found is not None and isinstance(room, found.signature.room_class):
+            call = life.calls[found.name] = self._compose(life, found)
+        else:
+            fallback = life.calls.get(_FALLBACK) or self._compose_fallback(life, table)
+            if fallback is None or envelope.action in RESERVED_ACTIONS:
+                raise ActionError("unknown-action", f"room {room.name!r} has no action {envelope.action!r}")
+            call = fallback
+        return call(self._server, room, client, envelope)
 
+    def _compose_fallback(self, life: Life, table: Table) -> CallHandler | None:
+        room: Room[Any] = life.room
+        for found in (table.get(_FALLBACK), self._fallback):
+            if found is not None and isinstance(room, found.signature.room_class):
+                call = self._compose(life, found)
+                break
+        else:
+            if not (self._relay if room.relay is None else room.relay):
+                return None
+            call = self._surround(life, (), _relay)
+        life.calls[_FALLBACK] = call
+        return call
+
+    def _compose(self, life: Life, found: Action) -> CallHandler:
+        """Build the one call of an action in a room: middleware, exceptions, and when it ends."""
+        call = self._surround(life, found.wares, found.signature.call)
+        if not found.turn:
+            return partial(_start_apart, life, call)
+        return partial(_run_errand, call) if found.cancel else call
+
+    def _surround(self, life: Life, wares: tuple[Middleware, ...], handle: CallHandler) -> CallHandler:
+        """Put middleware and exception handlers around a handler, where there are any."""
+        wares = (*self._wares, *wares, *self._class_wares.get(type(life.room), ()))
+        if not wares and not self.exceptions:
+            return handle
+        surrounded = chain(wares, _innermost(handle))
+        if self.exceptions:
+            surrounded = self.exceptions.around(surrounded)
+        return lambda server, room, client, envelope: surrounded(Call(server, room, client, envelope))
+
+
+def _innermost(handle: CallHandler) -> Next:
+    return lambda call: handle(call.server, call.room, call.client, call.envelope)
+
+
+def _relay(_: object, room: Room[Any], client: Client[Any], envelope: Envelope) -> Awaitable[object]:
+    return room.broadcast(envelope.action, envelope.message_body, sender=client)
+
+
+async def _run_errand(
+    call: CallHandler, server: object, room: Room[Any], client: Client[Any], envelope: Envelope
+) -> object:
+    return await run_errand(client, envelope, partial(call, server, room, client, envelope))
+
+
+async def _start_apart(
+    life: Life, call: CallHandler, server: object, room: Room[Any], client: Client[Any], envelope: Envelope
+) -> object:
+    life.start_apart(client, envelope, partial(_run_errand, call, server, room, client, envelope))
+    return LATER
+
+
+# --- what is refused
 
 _HOOKS: Final = {  # {hook: how many arguments it is offered beside self}
     "on_create": 0,
     "on_auth": 2,
     "on_join": 1,
     "on_leave": 2,
+    "on_error": 2,
     "on_close": 1,
 }
 _OPTIONS: Final = ("capacity", "relay", "announce", "open", "empty_ttl")
 
 
-def _check_class(room_class: type[Room]) -> None:
+def _check_class(room_class: type[Room[Any]]) -> None:
     """Refuse hooks, options and names in a room class that cannot work."""
     own = {name for each in room_class.__mro__[: room_class.__mro__.index(Room)] for name in vars(each)}
     for name in sorted(own):
         value = getattr(room_class, name)
         if name in _HOOKS:
             _check_hook(room_class, name, value)
+        elif name == "on_message":
+            if hasattr(value, _MARK):
+                raise RegistrationError(f"{room_class.__qualname__}.on_message is a hook: write it without @action")
         elif name.startswith("on_") and inspect.iscoroutinefunction(value) and not hasattr(value, _MARK):
-            raise RegistrationError(f"{room_class.__qualname__}.{name} is no hook: there are {', '.join(_HOOKS)}")
+            raise RegistrationError(
+                f"{room_class.__qualname__}.{name} is no hook: there are {', '.join(_HOOKS)}, on_message"
+            )
         elif name not in _OPTIONS and not name.startswith("__") and (hasattr(Room, name) or name in _TAKEN):
             raise RegistrationError(
                 f"{room_class.__qualname__}.{name} hides Room.{name}: name it otherwise; an action's name is"
@@ -154,7 +352,7 @@ def _check_class(room_class: type[Room]) -> None:
 _TAKEN: Final = ("name", "creator", "options", "server", "_life")
 
 
-def _check_hook(room_class: type[Room], name: str, hook: Any) -> None:  # Any: what a user put there
+def _check_hook(room_class: type[Room[Any]], name: str, hook: Any) -> None:  # Any: what a user put there
     place = f"{room_class.__qualname__}.{name}"
     if not inspect.iscoroutinefunction(hook) or hasattr(hook, _MARK):
         raise RegistrationError(f"{place} is no hook: write `async def {name}`, without @action")
@@ -167,98 +365,14 @@ def _check_hook(room_class: type[Room], name: str, hook: Any) -> None:  # Any: w
 def check_name(name: object) -> None:
     """Refuse what cannot name an action; a decorator without its parentheses, too."""
     if callable(name):
-        raise RegistrationError(f'the decorator of {_place(name)} needs the action\'s name: write `action("...")`')
+        raise RegistrationError(f'the decorator of {name_place(name)} needs the action\'s name: write `action("...")`')
     if not isinstance(name, str) or not 0 < len(name) <= ACTION_LENGTH:
         raise RegistrationError(f"an action's name is a string of 1 to {ACTION_LENGTH} characters, not {name!r}")
     if name in RESERVED_ACTIONS:
         raise RegistrationError(f"the action {name!r} is reserved for the protocol: take another name")
 
 
-def _place(handler: Callable[..., object]) -> str:
-    code = getattr(handler, "__code__", None)
-    where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
-    return f"{getattr(handler, '__qualname__', handler)!s}{where}"
-
-
-def _compile(
-    name: str, handler: Callable[..., Awaitable[object]], server_class: type, room_class: type[Room] | None
-) -> Action:
-    """Read a handler's signature and build the call that hands it what it asks for."""
-    place = f"the handler of {name!r}, {_place(handler)},"
-    if not inspect.iscoroutinefunction(handler):
-        raise RegistrationError(f"{place} is no coroutine function: write `async def`")
-    try:
-        hints = typing.get_type_hints(handler, include_extras=True)
-    except Exception as exc:
-        raise RegistrationError(f"{place} has an annotation that cannot be resolved: {exc}") from exc
-    parameters = list(inspect.signature(handler).parameters.values())
-    words: list[str] = []
-    if room_class is not None:
-        if not parameters:
-            raise RegistrationError(f"{place} is a method without self")
-        if parameters.pop(0).name in hints:
-            raise RegistrationError(f"{place} is a method without self: its first parameter is annotated")
-        words.append("room")
-    asked_class: type[Room] = room_class or Room
-    read_body: Callable[[codec.Raw], Any] | None = None
-    body_name = ""
-    for parameter in parameters:
-        hint = hints.get(parameter.name, Any)
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise RegistrationError(f"{place} takes *{parameter.name}: name what it needs, one parameter each")
-        if hint is Client:
-            word = "client"
-        elif hint is Message:
-            word = "to_message(envelope, client.id)"
-        elif isinstance(hint, type) and issubclass(hint, Room):
-            word = "room"
-            if not issubclass(asked_class, hint):
-                if room_class is not None:
-                    raise RegistrationError(
-                        f"{place} wants a {hint.__name__}, but is an action of {room_class.__name__}"
-                    )
-                asked_class = hint
-        elif isinstance(hint, type) and issubclass(server_class, hint) and hint is not object:
-            word = "server"
-        elif read_body is None:
-            word = "read_body(envelope.message_body)"
-            read_body, body_name = _body_decoder(hint, place), parameter.name
-        else:
-            raise RegistrationError(
-                f"{place} has two parameters that could be the body, {body_name!r} and {parameter.name!r}:"
-                " annotate what is none with Client, Room, Message or Server, or take one class with all fields"
-            )
-        words.append(f"{parameter.name}={word}" if parameter.kind is parameter.KEYWORD_ONLY else word)
-    # One call without a loop over parameters: built from the fixed words above, a third of the time of a generic one.
-    source = f"lambda server, room, client, envelope: handler({', '.join(words)})"
-    names = {"handler": handler, "read_body": read_body, "to_message": codec.to_message}
-    return Action(name, asked_class, eval(source, names))
-
-
-def _body_decoder(hint: Any, place: str) -> Callable[[codec.Raw], Any]:  # Any: any annotation
-    """Return the reader of a body of this type; RegistrationError for one that cannot be read from JSON."""
-    try:
-        unknown = _unknown_type(msgspec.inspect.type_info(hint))
-        reader = codec.body_decoder(hint)
-    except (TypeError, ValueError, NameError) as exc:
-        raise RegistrationError(f"{place} takes a body of {hint!r}, which cannot be read from JSON: {exc}") from exc
-    if unknown is not None:
-        raise RegistrationError(
-            f"{place} takes a body of {hint!r}; {unknown!r} cannot be read from JSON:"
-            " make it an attrs class, or take a dict"
-        )
-    return reader
-
-
-def _unknown_type(info: object) -> type | None:
-    """Return a class inside a body's type that msgspec would accept now and fail on at the first message."""
-    if isinstance(info, msgspec.inspect.CustomType):
-        return None if info.cls is object else info.cls
-    for name in getattr(info, "__struct_fields__", ()):
-        value = getattr(info, name)
-        for each in value if isinstance(value, tuple) else (value,):
-            if isinstance(each, (msgspec.inspect.Type, msgspec.inspect.Field)):
-                found = _unknown_type(each)
-                if found is not None:
-                    return found
-    return None
+def _check_options(name: str, **options: object) -> None:
+    for option, value in options.items():
+        if not isinstance(value, bool):
+            raise RegistrationError(f"the action {name!r} has {option}={value!r}: give True or False")

@@ -7,7 +7,7 @@ Nothing here waits for the peer to read.
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol
 
 import trio
 
@@ -19,7 +19,18 @@ from .fanout import Fanout
 from .frames import text_frame
 from .limits import Limits
 from .metrics import Metrics
+from .outbound import Outbound
+from .request import Identity
 from .turns import Turns
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # with a default (PEP 696), so that the bare `Client` has a dict
+
+    State = TypeVar("State", default=dict[str, Any])
+else:
+    from typing import TypeVar
+
+    State = TypeVar("State")
 
 _SECONDS_BETWEEN_REFUSALS: Final = 1.0  # of messages that have no id to be answered under
 _FORGIVEN_PER_SECOND: Final = 1 / 60  # protocol errors
@@ -33,22 +44,36 @@ class Place(Protocol):
     room: Any  # the Room, of which no module up here knows more
 
 
+class Running(Protocol):
+    """What a client knows of a handler that ends with it: an `Errand`."""
+
+    id: str | int | None
+
+    def end(self, error: ActionError) -> None:
+        """Cancel it, and say why."""
+
+
 class Rooms(Protocol):
     """What a client asks of the hub."""
 
     limits: Limits
     metrics: Metrics
     server_name: str
+    outbound: Outbound
 
-    async def join(self, client: "Client", name: str, options: dict[str, Any]) -> dict[str, Any]:
+    async def join(self, client: "Client[Any]", name: str, options: dict[str, Any]) -> dict[str, Any]:
         """Make `client` a member of a room."""
 
-    async def leave(self, client: "Client", name: str, reason: str) -> bool:
+    async def leave(self, client: "Client[Any]", name: str, reason: str) -> bool:
         """Take `client` out of a room."""
 
 
-class Client:
-    """One who takes part. `state` is yours: a dict that lives as long as the client."""
+class Client(Generic[State]):
+    """One who takes part.
+
+    `state` is yours and lives as long as the client: what `Server(state=...)` makes, a dict if nothing is said. Say of
+    which type it is where you take a client, as in `client: Client[Player]`.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -61,8 +86,11 @@ class Client:
         "_overrun",
         "_requests",
         "address",
+        "apart",
         "deliver",
+        "errands",
         "id",
+        "identity",
         "is_gone",
         "lobby",
         "messages",
@@ -72,17 +100,30 @@ class Client:
         "volume",
     )
 
-    def __init__(self, id: str, name: str, address: str, connection: Connection, hub: Rooms) -> None:
+    def __init__(
+        self,
+        id: str,
+        name: str,
+        address: str,
+        connection: Connection,
+        hub: Rooms,
+        *,
+        state: State,
+        identity: Identity | None = None,
+    ) -> None:
         self.id = id
         self.name = name or f"guest-{secrets.token_hex(2)}"
-        self.address = address  # the peer's IP address; "" on a Unix socket
-        self.state: dict[str, Any] = {}  # Any: the application's own
+        self.address = address  # its IP address; "" on a Unix socket
+        self.identity = identity  # who it is, where `authenticate` has said so
+        self.state: State = state
         self.is_gone = False  # True: disconnected; what is sent goes nowhere
         self.deliver = connection.deliver  # bound once: the fan-out's hot path
         self.lobby: Turns | None = None  # its turns in the global room, from its first message there
         self._connection = connection
         self._hub = hub
         self.rooms_by_name: dict[str, Place] = {}  # the other direction of Room.members, kept by the rooms
+        self.errands: list[Running] = []  # handlers under way that end with it
+        self.apart = 0  # how many of them run beside the turns
         self._last_id = 0
         self._requests: dict[str | int, _Pending] = {}  # {id: the server's request under way}
         self._last_refusal = -_SECONDS_BETWEEN_REFUSALS
@@ -98,6 +139,11 @@ class Client:
         return f"<Client {self.id} {self.name!r}>"
 
     @property
+    def user(self) -> str | None:
+        """The id of the user it is, where `authenticate` has said so."""
+        return None if self.identity is None else self.identity.user
+
+    @property
     def rooms(self) -> dict[str, Any]:
         """The rooms it is in at this moment, {name: Room}."""
         return {name: place.room for name, place in self.rooms_by_name.items()}
@@ -107,7 +153,7 @@ class Client:
 
         It stands behind everything its rooms have said to it before. `EncodeError` for a body that is no JSON.
         """
-        return self.say(action, body, sender=sender)
+        return self.tell(action, body, sender=sender)
 
     async def request(self, action: str, body: object = codec.EMPTY, *, timeout: float = 10.0) -> Any:
         """Ask the client, and return the body of its reply.
@@ -148,6 +194,17 @@ class Client:
         self._connection.close(code, reason)
 
     # --- for the package: plain functions that never wait
+
+    def tell(self, action: str, body: object, *, sender: str | None = None, room: str | None = None) -> bool:
+        """Send what the application says, if no outbound hook stops it; False when the client is gone."""
+        outbound = self._hub.outbound
+        if outbound.hooks:
+            sender = self._hub.server_name if sender is None else sender
+            message = outbound.pass_through(action, body, self.id, sender, target_client=True)
+            if message is None:
+                return not self.is_gone
+            action, body, sender = message.action, message.body, message.sender
+        return self.say(action, body, sender=sender, room=room)
 
     def say(
         self,
@@ -263,6 +320,16 @@ class Client:
             if not pending.done.is_set():
                 pending.error = Gone(f"client {self.id} disconnected")
                 pending.done.set()
+        for errand in self.errands:
+            errand.end(Gone(f"client {self.id} disconnected"))
+
+    def cancel(self, id: str | int) -> bool:
+        """End the handler of its own request `id`; False when none is under way that would end so."""
+        for errand in self.errands:
+            if errand.id == id:
+                errand.end(ActionError("cancelled", "cancelled by its caller"))
+                return True
+        return False
 
 
 class _Pending:

@@ -162,6 +162,7 @@ def _check(encoded: bytes, body: object) -> None:
         raise EncodeError("a body holds NaN or Infinity, which JSON has not: send None or a string instead")
 
 
+_MISSING: Final = re.compile(r"missing required field `(.*)`$")
 _PLACE: Final = re.compile(r"^(.*) - at `(.*)`$", re.DOTALL)
 
 
@@ -172,7 +173,11 @@ def _explain(exc: Exception) -> tuple[str, str | None]:
     if isinstance(exc, UnicodeDecodeError):
         return "not UTF-8", None
     found = _PLACE.match(str(exc))
-    return (found[1], found[2]) if found else (str(exc), None)
+    text, path = (found[1], found[2]) if found else (str(exc), None)
+    if isinstance(exc, msgspec.ValidationError):
+        missing = _MISSING.search(text)
+        path = (path or "$") + (f".{missing[1]}" if missing else "")
+    return text, path
 
 
 def _has_non_finite(body: object) -> bool:

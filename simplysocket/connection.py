@@ -11,7 +11,7 @@ it is given a stream of ours and never sees the socket. Knows nothing of rooms.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import trio
 import trio.abc
@@ -81,11 +81,11 @@ class Connection:
         self._quiet_seconds = 0.0
         self._pinged = False
 
-    async def run(self, head: bytes, subprotocol: str | None, opened: Callable[[], Receive]) -> None:
+    async def run(self, head: bytes, subprotocol: str | None, opened: Callable[[], Awaitable[Receive]]) -> None:
         """Shake hands, pump until the end, and leave the wire closed.
 
         `head` is the request as the front door wrote it anew; `opened` is called
-        once the handshake is done and returns what takes the messages.
+        once the handshake is done, and returns what takes the messages: until then none is read.
         """
         self._library.head = head
         try:
@@ -97,7 +97,7 @@ class Connection:
                 websocket = await request.accept(subprotocol=subprotocol)
                 self._library.websocket = websocket
                 nursery.start_soon(self._write_pump)
-                await self._read_pump(websocket, opened())
+                await self._read_pump(websocket, await opened())
                 nursery.cancel_scope.cancel()
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self.close_code = self.close_code or CloseCode.ABNORMAL  # the peer is gone without a Close

@@ -6,7 +6,7 @@ and the world's (`ActionError` with a code that the peer is answered with).
 """
 
 import enum
-from typing import Final
+from typing import Any, Final
 
 # docs/protocol.md, "Error codes". An application may answer with codes of its own beside these.
 ERROR_CODES: Final = frozenset(
@@ -85,6 +85,20 @@ class EncodeError(SimplySocketError, ValueError):
     """A body cannot be written as JSON: an unknown type, NaN, or a lone surrogate."""
 
 
+class Refuse(SimplySocketError):
+    """Raised by `authenticate`: this client may not connect. It is answered in HTTP, as JSON with code and message.
+
+    `status` is an HTTP status from 400 on; 401 says who are you, 403 says not you.
+    """
+
+    def __init__(self, status: int = 401, message: str = "") -> None:
+        super().__init__(status, message)
+        if not (isinstance(status, int) and 400 <= status <= 599):
+            raise ValueError(f"Refuse({status!r}): give an HTTP status of 400 to 599 first, then the message")
+        self.status = status
+        self.message = message
+
+
 class BadMessage(SimplySocketError):
     """Bytes from a peer that are no message of the protocol.
 
@@ -138,3 +152,16 @@ class Gone(ActionError):
 
     def __init__(self, message: str) -> None:
         super().__init__("gone", message)
+
+
+def first_of(group: BaseExceptionGroup[Any]) -> BaseException:
+    """Return the first plain exception inside a group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def count_of(error: BaseException) -> int:
+    """Return how many plain exceptions there are inside a group."""
+    return sum(map(count_of, error.exceptions)) if isinstance(error, BaseExceptionGroup) else 1

@@ -14,7 +14,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
@@ -22,9 +22,12 @@ import h11
 import msgspec
 import trio
 
+from .errors import Refuse, first_of
 from .limits import Limits
 from .message import SUBPROTOCOL
 from .metrics import Metrics
+from .proxies import Proxies
+from .request import Identity, Request
 from .watch import Watch
 from .wire import SocketWire, StreamWire, Wire, send_last
 
@@ -34,18 +37,6 @@ _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 _FIRST_REFUSAL: Final = 400  # HTTP statuses from here on say no
 _KEY_BYTES: Final = 16  # RFC 6455, 4.1
-
-
-@attrs.frozen
-class Request:
-    """A request head. `headers` has lower-case names; of a header given more than once, the values joined by commas."""
-
-    method: str
-    path: str
-    query: dict[str, str]  # of a name given more than once, the first value
-    headers: dict[str, str]
-    address: str  # of the peer; "" on a Unix socket
-    subprotocols: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -64,6 +55,10 @@ def refusal(status: int, code: str, message: str, *headers: tuple[str, str]) -> 
     return Response(status, msgspec.json.encode({"code": code, "message": message}), headers=headers)
 
 
+Authenticate: TypeAlias = Callable[[Request], Awaitable[Identity]]
+"""Says who a client is, or raises `Refuse`."""
+
+
 @attrs.frozen
 class Upgrade:
     """A WebSocket request that may enter: `head` is it, written anew for trio-websocket."""
@@ -71,6 +66,7 @@ class Upgrade:
     request: Request
     head: bytes
     subprotocol: str | None
+    identity: Identity | None = None
 
 
 @attrs.frozen
@@ -171,6 +167,13 @@ def _is_key(key: str) -> bool:
         return False
 
 
+@attrs.define
+class _Visit:
+    """One connection, as it is counted: under its peer's address, behind a trusted proxy under the client's."""
+
+    address: str
+
+
 class _BadHead(Exception):
     """A head that is refused; args[0] is the answer."""
 
@@ -186,6 +189,7 @@ class FrontDoor:
         watch: Watch,
         paths: Sequence[str],
         origins: Origins,
+        proxies: Proxies,
         respond: Callable[[Request], Response],
         enter: Callable[[Wire, Upgrade], Awaitable[None]],
     ) -> None:
@@ -194,6 +198,9 @@ class FrontDoor:
         self._watch = watch
         self._paths = paths
         self._origins = origins
+        self._proxies = proxies
+        self._has_warned = False  # of a proxy that is not trusted
+        self.authenticate: Authenticate | None = None
         self._respond = respond
         self._enter = enter
         self._addresses: Counter[str] = Counter()  # {address: its connections}
@@ -203,21 +210,24 @@ class FrontDoor:
     async def handle(self, stream: trio.abc.Stream, address: str | None = None) -> None:
         """Serve one accepted connection to its end. `address` is found out here, unless it is given."""
         self.connections += 1
-        address = _peer_address(stream) if address is None else address
-        self._addresses[address] += 1
+        visit = _Visit(_peer_address(stream) if address is None else address)
+        self._addresses[visit.address] += 1
         try:
-            await self._handle(stream, address)
+            await self._handle(stream, visit)
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the peer is gone
         except* Exception:
             logger.exception("serving a connection failed")
         finally:
             self.connections -= 1
-            self._addresses[address] -= 1
-            if not self._addresses[address]:
-                del self._addresses[address]
+            self._forget(visit.address)
 
-    async def _handle(self, stream: trio.abc.Stream, address: str) -> None:
+    def _forget(self, address: str) -> None:
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]
+
+    async def _handle(self, stream: trio.abc.Stream, visit: "_Visit") -> None:
         limits = self._limits
         wire: Wire
         if isinstance(stream, trio.SocketStream):
@@ -225,14 +235,14 @@ class FrontDoor:
         else:
             wire = StreamWire(stream)
         try:
-            if self._is_flooded(address):
+            if self._is_flooded(visit.address):
                 return
             seconds = limits.handshake_seconds
             verdict: Upgrade | Response | None = refusal(408, "timeout", f"no whole request within {seconds:g} seconds")
             with trio.move_on_after(seconds):
                 if isinstance(stream, trio.SSLStream):
                     await stream.do_handshake()
-                verdict = await self._decide(wire, address)
+                verdict = await self._decide(wire, visit)
             if isinstance(verdict, Upgrade):
                 await self._enter(wire, verdict)
             elif verdict is not None:
@@ -247,17 +257,32 @@ class FrontDoor:
         """Tell whether so many are connected that not even a refusal can be afforded: half of them say nothing."""
         limits = self._limits
         return self.connections > 2 * (limits.connections or math.inf) or (
-            bool(address) and self._addresses[address] > 2 * (limits.connections_per_address or math.inf)
+            self._counts(address) and self._addresses[address] > 2 * (limits.connections_per_address or math.inf)
         )
 
-    async def _decide(self, wire: Wire, address: str) -> Upgrade | Response | None:
+    def _counts(self, address: str) -> bool:
+        """Tell whether connections of this address are bounded: not on Unix sockets, nor those of a trusted proxy."""
+        return bool(address) and not self._proxies.trust(address)
+
+    def _look_behind_proxy(self, request: Request, visit: "_Visit") -> Request:
+        """Return the request with the client's own address, and count it there."""
+        forwarded = request.headers.get("x-forwarded-for")
+        if forwarded is None or not self._proxies.trust(visit.address):
+            return request
+        address = self._proxies.client_of(visit.address, forwarded)
+        self._forget(visit.address)
+        visit.address = address
+        self._addresses[address] += 1
+        return attrs.evolve(request, address=address)
+
+    async def _decide(self, wire: Wire, visit: "_Visit") -> Upgrade | Response | None:
         """Read the head and decide who enters and what the others are answered; None when the peer has left."""
         limits = self._limits
         try:
             event, behind = await self._read_head(wire)
             if event is None:
                 return None
-            request = _to_request(event, address)
+            request = self._look_behind_proxy(_to_request(event, visit.address), visit)
             verdict = judge(request, event, behind, self._paths, self._origins)
         except _BadHead as exc:
             answer: Response = exc.args[0]
@@ -270,9 +295,43 @@ class FrontDoor:
                 return refusal(503, "stopping", "the server is stopping", ("Retry-After", "5"))
             if self.connections > (limits.connections or math.inf):
                 return refusal(503, "too-many", "too many connections", ("Retry-After", "5"))
-            if address and self._addresses[address] > (limits.connections_per_address or math.inf):
+            address = visit.address
+            if self._counts(address) and self._addresses[address] > (limits.connections_per_address or math.inf):
+                self._warn_of_proxy(request)
                 return refusal(429, "too-many", "too many connections from this address", ("Retry-After", "5"))
+            return await self._ask_who(verdict)
         return verdict
+
+    async def _ask_who(self, upgrade: Upgrade) -> Upgrade | Response:
+        """Have the application say who this is; what it raises is answered in HTTP."""
+        if self.authenticate is None:
+            return upgrade
+        answer = refusal(500, "internal", "the authentication failed")
+        try:
+            identity = await self.authenticate(upgrade.request)
+            if isinstance(identity, Identity):
+                return attrs.evolve(upgrade, identity=identity)
+            logger.error("authenticate returned %.200r: return an Identity, or raise Refuse", identity)
+            answer = refusal(401, _CODES[401], _REASONS[401])
+        except* Refuse as group:
+            error = first_of(group)
+            if isinstance(error, Refuse):
+                code, reason = _CODES.get(error.status, "refused"), _REASONS.get(error.status, "refused")
+                answer = refusal(error.status, code, error.message or reason)
+        except* Exception:
+            logger.exception("authenticate failed for a request from %.64r", upgrade.request.address)
+        return answer
+
+    def _warn_of_proxy(self, request: Request) -> None:
+        """Say once how to set trusted proxies, where the bound per address seems to hit all who come through one."""
+        if "x-forwarded-for" in request.headers and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "refused a connection from %.64r, which has too many; it names another client's address: if it is a"
+                " proxy of yours, set Server(trusted_proxies=[%.64r])",
+                request.address,
+                request.address,
+            )
 
     async def _read_head(self, wire: Wire) -> tuple[h11.Request | None, bytes]:
         """Read up to the end of the head; None when the peer left. Returns what came behind it, too."""
@@ -317,17 +376,30 @@ class FrontDoor:
         await send_last(wire, (data or b"") + (response.body if response.sends_body else b""))
 
 
+_CODES: Final = {  # what `Refuse` says of itself in JSON, beside the message; "refused" for any other status
+    400: "bad-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    429: "too-many",
+    503: "unavailable",
+}
+
 _REASONS: Final = {
     200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
+    402: "Payment Required",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    406: "Not Acceptable",
     408: "Request Timeout",
     414: "URI Too Long",
     426: "Upgrade Required",
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
     501: "Not Implemented",
     503: "Service Unavailable",
     505: "HTTP Version Not Supported",

@@ -19,15 +19,17 @@ from .client import Client
 from .codec import Envelope
 from .connection import Connection
 from .errors import ActionError, RoomClosed
-from .life import Life, call_work
+from .life import Life, job_work
 from .limits import Limits
 from .lobby import Lobby
 from .message import GLOBAL_ROOM, clean_name, is_room_name
 from .metrics import Metrics
+from .outbound import Outbound
 from .patterns import RoomClasses
+from .request import Identity
 from .room import Room
 from .tick import Tick, TurnVoice
-from .turns import Call, Entry, NeverBegun, Voice
+from .turns import Entry, Job, NeverBegun, Voice
 
 _ID_BYTES: Final = 9  # of randomness in a client's id: it is no secret, but must not be met twice
 _JOIN_TRIES: Final = 3  # by the server's own code, to a room that closes before the join has its turn
@@ -42,7 +44,7 @@ class Joining:
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
 
-    async def __call__(self, life: Life, client: Client, envelope: Envelope) -> dict[str, Any]:
+    async def __call__(self, life: Life, client: Client[Any], envelope: Envelope) -> dict[str, Any]:
         result = await life.admit(client, self.options)
         client.tell_without_id(envelope, result)
         return result
@@ -61,8 +63,9 @@ class Hub:
         self.metrics = metrics
         self.broker = broker
         self.lives: dict[str, Life] = {}  # {room's name: its life}
-        self.clients: dict[str, Client] = {}  # {client id: client}
+        self.clients: dict[str, Client[Any]] = {}  # {client id: client}
         self.classes = RoomClasses()
+        self.outbound = Outbound(metrics)
         self.is_stopping = False
         self._open_rooms = open_rooms
         self._node = secrets.token_hex(3)
@@ -95,27 +98,33 @@ class Hub:
 
     # --- clients
 
-    def connect(self, connection: Connection, name: str, address: str) -> Client:
-        """Register a new client and put it into the global room."""
+    def make_client(
+        self, connection: Connection, name: str, address: str, state: Any, identity: Identity | None = None
+    ) -> Client[Any]:
+        """Make a client, which nobody sees until it is connected."""
         id = f"{self._node}.{secrets.token_urlsafe(_ID_BYTES)}"
-        client = Client(id, clean_name(name, self.limits.name_length), address, connection, self)
-        self.clients[id] = client
-        self.lobby.connected(client)
-        return client
+        name = clean_name(name, self.limits.name_length)
+        return Client(id, name, address, connection, self, state=state, identity=identity)
 
-    def disconnect(self, client: Client, reason: str) -> None:
+    def connect(self, client: Client[Any]) -> None:
+        """Register a new client and put it into the global room."""
+        self.clients[client.id] = client
+        self.lobby.connected(client)
+
+    def disconnect(self, client: Client[Any], reason: str) -> None:
         """Forget a client whose connection has ended; it leaves its rooms in their turns."""
-        del self.clients[client.id]
+        is_known = self.clients.pop(client.id, None) is not None
         client.disconnected()
         for name in list(client.rooms_by_name):
             life = self.lives[name]
             if life.is_open and not life.is_global:
-                life.post_always(call_work, client, Call(partial(life.remove, client, reason)))
-        self.lobby.disconnected(client, reason)
+                life.post_always(job_work, client, Job(partial(life.remove, client, reason)))
+        if is_known:  # else it ended in on_connect
+            self.lobby.disconnected(client, reason)
 
     # --- rooms
 
-    def life_to_join(self, name: str, creator: Client | None, options: dict[str, Any]) -> Life:
+    def life_to_join(self, name: str, creator: Client[Any] | None, options: dict[str, Any]) -> Life:
         """Return what takes a join to the room `name`, made if need be; `ActionError` when there may be none."""
         life = self.life_for(name)
         if life is not None:
@@ -135,7 +144,7 @@ class Hub:
         return life if life is None or life.is_open else life.successor
 
     def _make(
-        self, name: str, room_class: Callable[[Life], Room], creator: Client | None, options: dict[str, Any]
+        self, name: str, room_class: Callable[[Life], Room[Any]], creator: Client[Any] | None, options: dict[str, Any]
     ) -> Life:
         life = Life(self, name, room_class, creator, options)
         closing = self.lives.get(name)
@@ -148,9 +157,9 @@ class Hub:
 
     def closing(self, life: Life, entries: list[Entry]) -> None:
         """See to what was left in the inbox of a room that closes: joins, and what stands behind them, move on."""
-        joining: set[Client] = set()
+        joining: set[Client[Any]] = set()
         for work, client, ask in entries:
-            if isinstance(ask, Call):
+            if isinstance(ask, Job):
                 ask.fail(NeverBegun(f"room {life.name!r} is closed"))
             elif (isinstance(work, Joining) or client in joining) and life.is_created and not self.is_stopping:
                 # A room that was never set up would only be set up in vain once more.
@@ -171,7 +180,7 @@ class Hub:
                 successor.begin_close("shutdown")
             self.start(successor.live)
 
-    async def join(self, client: Client, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    async def join(self, client: Client[Any], name: str, options: dict[str, Any]) -> dict[str, Any]:
         """Make a client a member by the server's own code."""
         for _ in range(_JOIN_TRIES):
             life = self.life_to_join(name, client, options)
@@ -187,7 +196,7 @@ class Hub:
                 # It closed before our turn came: on to the next room of the name.
         raise RoomClosed(f"room {name!r} closed again and again")
 
-    async def leave(self, client: Client, name: str, reason: str) -> bool:
+    async def leave(self, client: Client[Any], name: str, reason: str) -> bool:
         """Take a client out of a room by the server's own code."""
         life = self.lives.get(name)
         if life is None or name not in client.rooms_by_name:
@@ -199,11 +208,11 @@ class Hub:
         except RoomClosed:
             return False  # it let everyone go
 
-    async def open_room(self, name: str, options: dict[str, Any]) -> Room:
+    async def open_room(self, name: str, options: dict[str, Any]) -> Room[Any]:
         """Return the room of a name, made by the server's own code if need be."""
         life = self.life_to_join(name, None, options)
         await life.wait_created()
-        room: Room = life.room
+        room: Room[Any] = life.room
         return room
 
     async def close_rooms(self, reason: str) -> None:

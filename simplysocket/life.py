@@ -11,7 +11,7 @@ It stands beside `Room`, so that a user's subclass may have attributes of any na
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import trio
 
@@ -19,15 +19,19 @@ from . import codec
 from .broker import Broker
 from .client import Client
 from .codec import Envelope
-from .errors import ActionError, RoomClosed
+from .errors import ActionError, RoomClosed, count_of, first_of
 from .frames import text_frame
 from .limits import Limits
 from .metrics import Metrics
+from .outbound import Outbound
 from .outbox import CoalescedFrame, VolatileFrame
 from .tasks import LIFE, Tasks
-from .turns import TURN, Call, Entry, NeverBegun, Turns, Voice, Work, count_of, first_of
+from .turns import TURN, Entry, Job, NeverBegun, Turns, Voice, Work
 
 logger = logging.getLogger("simplysocket.room")
+
+LATER: Final = object()
+"""What work returns that will answer later, by itself."""
 
 
 class Home(Protocol):
@@ -38,6 +42,7 @@ class Home(Protocol):
     server_name: str
     server: Any  # the Server, which no module up here knows
     broker: Broker
+    outbound: Outbound
     is_stopping: bool
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
@@ -70,7 +75,7 @@ class Life(Tasks):
         home: Home,
         name: str,
         room_class: Callable[["Life"], Hooks],
-        creator: Client | None,
+        creator: Client[Any] | None,
         options: dict[str, Any],
     ) -> None:
         super().__init__(home.limits, home.metrics, name, creator)
@@ -79,15 +84,18 @@ class Life(Tasks):
         self.failure: ActionError | None = None  # why on_create failed; the answer to the joins that wait
         self.successor: Life | None = None  # who takes the joins that come while this room closes
         self._publish = home.broker.publish
+        self._outbound = home.outbound
         self._turns = Turns(home.limits, self._run, self._make_voice())
         self._ending = trio.Event()
         self._closed = trio.Event()
         self._reason = ""
         self._goodbye = b""  # the frame that tells the members, made when the room begins to close
         self.is_created = False  # on_create has run
-        self.calls: dict[str, Callable[[Any, Any, Client, Envelope], Awaitable[object]]] = {}  # {action: its handler}
+        self.calls: dict[
+            str, Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]]
+        ] = {}  # {action: its handler}
         self.room = room_class(self)
-        self._turns.post_always(call_work, None, Call(self._create))
+        self._turns.post_always(job_work, None, Job(self._create))
 
     def _make_voice(self) -> Voice:
         return self.home.voice_of(self)
@@ -218,16 +226,16 @@ class Life(Tasks):
 
     # --- turns
 
-    def post(self, work: Work, client: Client, ask: Envelope) -> bool:
+    def post(self, work: Work, client: Client[Any], ask: Envelope) -> bool:
         """Put a client's message into the inbox; False when it is full."""
         return self._turns.post(work, client, ask)
 
-    def take_out(self, client: Client, id: str | int) -> Envelope | None:
+    def take_out(self, client: Client[Any], id: str | int) -> Envelope | None:
         """Take a client's message that still waits out of the inbox."""
         found: Envelope | None = self._turns.take_out(client, id)
         return found
 
-    def post_always(self, work: Work, client: Client, ask: object) -> None:
+    def post_always(self, work: Work, client: Client[Any], ask: object) -> None:
         """Put into the inbox what no bound may refuse."""
         self._turns.post_always(work, client, ask)
 
@@ -242,35 +250,55 @@ class Life(Tasks):
             return await function()
         if not self.is_open:
             raise NeverBegun(f"room {self.name!r} is closed")
-        call = Call(function, otherwise=otherwise)
-        self._turns.post_always(call_work, None, call)
+        call = Job(function, otherwise=otherwise)
+        self._turns.post_always(job_work, None, call)
         return await call.wait(self._limits.turn_seconds if TURN.get() is not None else math.inf)
 
-    async def _run(self, work: Work, client: Client, ask: Any) -> None:  # Any: an Envelope or a Call
+    async def _run(self, work: Work, client: Client[Any], ask: Any) -> None:  # Any: an Envelope or a Job
         """Run one entry and answer it, whatever comes of it: the boundary of a turn."""
         is_answered = False
         TURN.set(ask)
         try:
             result = await work(self, client, ask)
-            if ask.id is not None:
+            if ask.id is not None and result is not LATER:
                 client.reply(ask.id, result)
             is_answered = True
         except* Exception as group:
             is_answered = True
-            self._answer_failure(client, ask, group)
+            await self._answer_failure(client, ask, group)
         finally:
             if not is_answered and isinstance(ask, Envelope):
                 self._answer_cancelled(client, ask)
 
-    def _answer_cancelled(self, client: Client, ask: Envelope) -> None:
-        if self._ending.is_set() or self.home.is_stopping:
+    def start_apart(self, client: Client[Any], ask: Envelope, handle: Callable[[], Awaitable[object]]) -> None:
+        """Run a handler beside the turns, as a task of the room that answers as one in the turn does."""
+        most = self._limits.tasks_per_client
+        if most is not None and client.apart >= most:
+            raise ActionError("too-many", f"{most} of your requests run beside the turns already")
+
+        async def work(*_: object) -> object:
+            TURN.set(None)
+            return await handle()
+
+        self.start_soon(self._run_apart, work, client, ask)
+        client.apart += 1
+
+    async def _run_apart(self, work: Work, client: Client[Any], ask: Envelope) -> None:
+        try:
+            await self._run(work, client, ask)
+        finally:
+            client.apart -= 1
+
+    def _answer_cancelled(self, client: Client[Any], ask: Envelope) -> None:
+        is_crashing = self.nursery is not None and self.nursery.cancel_scope.cancel_called
+        if self._ending.is_set() or self.home.is_stopping or is_crashing:
             client.refuse(ask.id, ask.action, RoomClosed(f"room {self.name!r} closed meanwhile"))
             return
         self._metrics.handlers_failed += 1
         logger.error("the handler of %.64r in room %.200r was cancelled by a scope left open", ask.action, self.name)
         client.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
 
-    def _answer_failure(self, client: Client, ask: Envelope, group: BaseExceptionGroup[Exception]) -> None:
+    async def _answer_failure(self, client: Client[Any], ask: Envelope, group: BaseExceptionGroup[Exception]) -> None:
         refused, bugs = group.split(ActionError)
         if bugs is None and refused is not None:
             error = first_of(refused)
@@ -281,6 +309,7 @@ class Life(Tasks):
         bug = first_of(bugs) if bugs is not None and count_of(bugs) == 1 else bugs  # one alone without its wrapping
         logger.error("the handler of %.64r in room %.200r failed", ask.action, self.name, exc_info=bug)
         client.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
+        await self.report(bug, client)
 
     # --- speaking
 
@@ -288,8 +317,8 @@ class Life(Tasks):
         self,
         action: str,
         body: object,
-        sender: Client | str | None = None,
-        exclude: Client | Iterable[Client] = (),
+        sender: Client[Any] | str | None = None,
+        exclude: Client[Any] | Iterable[Client[Any]] = (),
         volatile: bool = False,
         coalesce: str | None = None,
     ) -> None:
@@ -300,6 +329,11 @@ class Life(Tasks):
             sender = self.home.server_name
         elif isinstance(sender, Client):
             sender = sender.id
+        if self._outbound.hooks:
+            message = self._outbound.pass_through(action, body, self.name, sender)
+            if message is None:
+                return
+            action, body, sender = message.action, message.body, message.sender
         frame = text_frame(codec.encode(action, body, self.name, sender))
         if volatile:
             frame = VolatileFrame(frame)
@@ -314,7 +348,7 @@ class Life(Tasks):
         else:
             self._publish(self.name, frame, ())
 
-    def check_member(self, client: Client) -> None:
+    def check_member(self, client: Client[Any]) -> None:
         """Raise unless the room may speak to this client: a member, or one that is gone."""
         if not isinstance(client, Client):
             raise TypeError(f"send to whom? {client!r} is no Client: give room.members[id], not the id")
@@ -322,10 +356,6 @@ class Life(Tasks):
             raise RoomClosed(f"room {self.name!r} is closed")
         if client.id not in self.members and not client.is_gone:
             raise ActionError("not-a-member", f"{client!r} is not in room {self.name!r}: client.send reaches it anyway")
-
-    async def relay(self, client: Client, envelope: Envelope) -> None:
-        """Send a client's message on to everyone here, its sender included."""
-        self.publish(envelope.action, envelope.message_body, client)
 
     def deliver(self, frame: bytes, exclude: Sequence[str]) -> None:
         """Take a frame that came back from the broker into this tick's."""
@@ -344,8 +374,8 @@ class Life(Tasks):
         return self.fanout.flush(self.members.values())
 
 
-async def call_work(_: Life, __: Client | None, call: Call) -> None:
-    """The work of a `Call`."""
+async def job_work(_: Life, __: Client[Any] | None, call: Job) -> None:
+    """The work of a `Job`."""
     await call.run()
 
 

@@ -72,6 +72,8 @@ class Limits:
     # rooms and turns
     inbox_messages: int | None = _bound(128)  # waiting for one room's turn; beyond: `busy`
     inbox_per_client: int | None = _bound(16)  # of them from one client, so that one cannot fill it; beyond: `busy`
+    tasks_per_client: int | None = _bound(16)  # handlers under way outside of turns (`turn=False`); beyond: `too-many`
+    blocked_seconds: float | None = _bound(0.1)  # a handler's step without an await; beyond: a warning names it
     turn_seconds: float = _required(5)  # a handler's wait for another room's turn; beyond: `busy`
     rooms_per_client: int | None = _bound(100)  # beside the global one; beyond: `too-many`
     members_per_room: int | None = _bound(None)  # for rooms whose class sets no capacity; beyond: `room-full`

@@ -8,15 +8,15 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import trio
 
 from .client import Client
 from .codec import Envelope
-from .life import Life, call_work
+from .life import Life, job_work
 from .tasks import is_overridden
-from .turns import SILENCE, Call, Turns, Voice, Work
+from .turns import SILENCE, Job, Turns, Voice, Work
 
 _LIST_MOST: Final = 100  # of everyone who is connected, in an answer
 _RESTART_FIRST: Final = 1.0  # seconds
@@ -48,7 +48,7 @@ class Lobby(Life):
     async def _restart(self) -> None:
         """Start its tasks again, as they were started at first; later each time when they crash again and again."""
         await trio.sleep(self._restart_seconds)
-        self._turns.post_always(call_work, None, Call(self._create))
+        self._turns.post_always(job_work, None, Job(self._create))
 
     def _not_created(self) -> None:
         pass
@@ -59,14 +59,14 @@ class Lobby(Life):
     def end_if_empty(self) -> None:
         pass
 
-    def post(self, work: Work, client: Client, ask: Envelope) -> bool:
+    def post(self, work: Work, client: Client[Any], ask: Envelope) -> bool:
         return self._turns_of(client).post(work, client, ask)
 
-    def take_out(self, client: Client, id: str | int) -> Envelope | None:
+    def take_out(self, client: Client[Any], id: str | int) -> Envelope | None:
         found: Envelope | None = client.lobby.take_out(client, id) if client.lobby is not None else None
         return found
 
-    def _turns_of(self, client: Client) -> Turns:
+    def _turns_of(self, client: Client[Any]) -> Turns:
         """Return a client's own turns here; their worker starts with its first message."""
         if client.lobby is None:
             client.lobby = Turns(self._limits, self._run)
@@ -85,19 +85,19 @@ class Lobby(Life):
                 return True
         return False
 
-    def connected(self, client: Client) -> None:
+    def connected(self, client: Client[Any]) -> None:
         """Put a new client in, from its first moment; on_join runs in its own turn."""
         self.enter(client)
         self._call_if_written("on_join", client)
 
-    def disconnected(self, client: Client, reason: str) -> None:
+    def disconnected(self, client: Client[Any], reason: str) -> None:
         """Take a client out that has gone; what it sent before is still handled."""
         self.forget(client)
         self._call_if_written("on_leave", client, reason)
         if client.lobby is not None:
             client.lobby.end()
 
-    def _call_if_written(self, hook: str, client: Client, *args: object) -> None:
+    def _call_if_written(self, hook: str, client: Client[Any], *args: object) -> None:
         if is_overridden(getattr(type(self.room), hook)):
-            call = Call(functools.partial(self.call_guarded, hook, client, *args))
-            self._turns_of(client).post_always(call_work, client, call)
+            call = Job(functools.partial(self.call_guarded, hook, client, *args))
+            self._turns_of(client).post_always(job_work, client, call)

@@ -21,6 +21,7 @@ class Metrics:
     broadcasts: int = 0
     deliveries: int = 0  # frames handed to connections, broadcasts counted once per member
     frames_dropped: int = 0  # volatile, replaced, or for a connection that was closed or cut before
+    messages_stopped: int = 0  # by an outbound hook
     handlers_failed: int = 0
     rooms_opened: int = 0
     rooms_crashed: int = 0

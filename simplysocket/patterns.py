@@ -5,6 +5,7 @@ wins; two patterns that are alike fail at registration.
 """
 
 import re
+from typing import Any
 
 from .errors import RegistrationError
 from .message import GLOBAL_ROOM
@@ -15,9 +16,9 @@ class RoomClasses:
     """The registered room classes."""
 
     def __init__(self) -> None:
-        self._patterns: dict[str, tuple[re.Pattern[str], type[Room]]] = {}
+        self._patterns: dict[str, tuple[re.Pattern[str], type[Room[Any]]]] = {}
 
-    def add(self, pattern: str, room_class: type[Room]) -> None:
+    def add(self, pattern: str, room_class: type[Room[Any]]) -> None:
         """Register a class; `RegistrationError` for a pattern that is used already."""
         if pattern in self._patterns:
             other = self._patterns[pattern][1].__name__
@@ -28,7 +29,7 @@ class RoomClasses:
         order = sorted(self._patterns, key=lambda each: (len(each.split("*")[0]), "*" not in each, len(each)))[::-1]
         self._patterns = {each: self._patterns[each] for each in order}
 
-    def find(self, name: str) -> type[Room] | None:
+    def find(self, name: str) -> type[Room[Any]] | None:
         """Return the class for a room of this name; None when no pattern has its shape.
 
         The global room is like no other: it takes only a class registered for its very name.

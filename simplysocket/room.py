@@ -6,23 +6,24 @@ points. What makes it live is in life.py; the one attribute for that is `_life`.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 import trio
 
 from . import codec
-from .client import Client
+from .client import Client, State
 from .life import Life
-from .message import RESERVED_ACTIONS
+from .message import RESERVED_ACTIONS, Message
 from .tasks import does_nothing
 
 
-class Room:
+class Room(Generic[State]):
     """A room. Subclass it, set the options, write hooks and `@action` methods.
 
     The attributes you set in `on_create` are the room's state; they need no lock,
     since hooks, handlers and timers run one at a time. A hook may take fewer
-    arguments than it is offered.
+    arguments than it is offered. `Room[Player]` is a room whose clients have a
+    `Player` as their `state`.
     """
 
     capacity: ClassVar[int | None] = None
@@ -38,7 +39,7 @@ class Room:
 
     name: str
     """Its name; the target of its messages."""
-    creator: Client | None
+    creator: Client[State] | None
     """Whose join created it; None when the server's code did."""
     options: dict[str, Any]
     """What the join that created it brought beside the name."""
@@ -63,16 +64,24 @@ class Room:
         """Set up the state; runs before the first join. `ActionError` here refuses the joins that wait."""
 
     @does_nothing
-    async def on_auth(self, client: Client, options: dict[str, Any]) -> None:
+    async def on_auth(self, client: Client[State], options: dict[str, Any]) -> None:
         """Refuse a join by raising `ActionError`; `options` is what the join brought beside the name."""
 
     @does_nothing
-    async def on_join(self, client: Client) -> None:
+    async def on_join(self, client: Client[State]) -> None:
         """Greet a new member, already in `members`. If it raises, the join is undone."""
 
     @does_nothing
-    async def on_leave(self, client: Client, reason: str) -> None:
+    async def on_leave(self, client: Client[State], reason: str) -> None:
         """See a member off, no longer in `members`. Not called when the room closes."""
+
+    @does_nothing
+    async def on_message(self, client: Client[State], message: Message) -> object:
+        """Handle what no action takes; the result is the reply. By its annotations it asks for what it needs."""
+
+    @does_nothing
+    async def on_error(self, error: Exception, client: Client[State] | None) -> None:
+        """Learn of a bug in a handler, hook or timer of this room, which has been logged; `client` is whose it was."""
 
     @does_nothing
     async def on_close(self, reason: str) -> None:
@@ -81,7 +90,7 @@ class Room:
     # --- yours to call
 
     @property
-    def members(self) -> Mapping[str, Client]:
+    def members(self) -> Mapping[str, Client[State]]:
         """Who is in the room, {client id: client}; a live view."""
         return MappingProxyType(self._life.members)
 
@@ -95,8 +104,8 @@ class Room:
         action: str,
         body: object = codec.EMPTY,
         *,
-        sender: Client | str | None = None,
-        exclude: Client | Iterable[Client] = (),
+        sender: Client[Any] | str | None = None,
+        exclude: Client[Any] | Iterable[Client[Any]] = (),
         volatile: bool = False,
         coalesce: str | None = None,
     ) -> None:
@@ -110,7 +119,7 @@ class Room:
         _check_said(action)
         self._life.publish(action, body, sender, exclude, volatile, coalesce)
 
-    async def send(self, client: Client, action: str, body: object = codec.EMPTY) -> bool:
+    async def send(self, client: Client[Any], action: str, body: object = codec.EMPTY) -> bool:
         """Send a message to one member, in its place among the room's; False when it is gone. Never waits.
 
         `not-a-member` for a client that is connected but not here (`client.send` reaches it anyway),
@@ -118,7 +127,7 @@ class Room:
         """
         _check_said(action)
         self._life.check_member(client)
-        return client.say(action, body, room=self.name)
+        return client.tell(action, body, room=self.name)
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task that ends with the room; it runs beside the turns, and if it raises, the room closes."""
@@ -132,7 +141,7 @@ class Room:
         """Call `function` in the room's turn every `seconds`; a call that comes late is not made up for."""
         return self._life.start_timer(seconds, function, repeat=True)
 
-    async def kick(self, client: Client, reason: str = "kicked") -> bool:
+    async def kick(self, client: Client[Any], reason: str = "kicked") -> bool:
         """Take a member out; it is told why by `client-left-room`. False when it was none."""
         life = self._life
         if life.is_global:

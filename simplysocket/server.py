@@ -20,27 +20,30 @@ import attrs
 import trio
 
 from . import codec
-from .actions import Handler, Registry, check_name
+from .actions import Actions, Handler, Registry, check_name
+from .admission import Admission
 from .broker import Broker, MemoryBroker
 from .client import Client
-from .connection import Connection, Receive
 from .dispatch import Dispatch
-from .errors import CloseCode, RegistrationError
-from .frontdoor import FrontDoor, Origins, Upgrade
+from .errors import CloseCode, RegistrationError, first_of
+from .frontdoor import Authenticate, FrontDoor, Origins
 from .hub import Hub
 from .limits import Limits
 from .listeners import open_tcp, open_unix, remove_unix
 from .metrics import Metrics
+from .middleware import Caught, Ware
+from .outbound import Hook
+from .proxies import Proxies
 from .room import Room
 from .sidedoor import SideDoor
+from .signature import check_hook, name_place
 from .tasks import LIFE
-from .turns import first_of
 from .watch import Watch
-from .wire import Wire
 
 logger = logging.getLogger("simplysocket.server")
 
-RoomClass = TypeVar("RoomClass", bound=type[Room])
+RoomClass = TypeVar("RoomClass", bound=type[Room[Any]])
+Asked = TypeVar("Asked", bound=Authenticate)
 
 _BATCH = 100  # clients that are told to go at once when the server stops, so that they do not come back all at once
 _BATCHES = 20
@@ -55,7 +58,9 @@ class Server:
     `["https://example.com"]`; None: those of the same host and port. `relay`: a
     message that no handler takes goes to everyone in its room. `direct`: clients
     may write to each other if they share a room. `open_rooms`: a join may open a
-    room of a name that no class is registered for.
+    room of a name that no class is registered for. `trusted_proxies`: addresses and
+    networks whose X-Forwarded-For is believed, `"unix"` for a Unix socket. `state`:
+    called for each new client; what it returns is `client.state`.
     """
 
     def __init__(
@@ -65,9 +70,11 @@ class Server:
         limits: Limits | None = None,
         path: str | Sequence[str] = "/ws",
         origins: Iterable[str] | None = None,
+        trusted_proxies: Iterable[str] = (),
         relay: bool = False,
         direct: bool = False,
         open_rooms: bool = True,
+        state: Callable[[], object] = dict,
         broker: Broker | None = None,
     ) -> None:
         paths = (path,) if isinstance(path, str) else tuple(path)
@@ -81,6 +88,7 @@ class Server:
         self._registry = Registry(self, relay=relay)
         self._hub = Hub(self, name, self.limits, self.metrics, broker or MemoryBroker(), open_rooms=open_rooms)
         self._dispatch = Dispatch(self._hub, self._registry, direct=direct)
+        self._admission = Admission(self._hub, self._dispatch, state)
         self._side_door = SideDoor()
         self._watch = Watch()
         self._front_door = FrontDoor(
@@ -89,8 +97,9 @@ class Server:
             watch=self._watch,
             paths=paths,
             origins=Origins.of(origins),
+            proxies=Proxies.of(trusted_proxies),
             respond=self._side_door.respond,
-            enter=self._enter,
+            enter=self._admission.enter,
         )
         self._listeners: list[trio.abc.Listener[Any]] = []  # Any: each listener has its own kind of stream
         self._is_serving = False
@@ -105,8 +114,12 @@ class Server:
 
     # --- registering
 
-    def action(self, name: str) -> Callable[[Handler], Handler]:
+    def action(self, name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
         """Register a handler for an action, for every room that has none of its own.
+
+        `turn=False`: it runs beside the turns, as a task of the room, for what takes
+        long. `cancel=True`: it ends when its caller takes the request back, waits no
+        longer or is gone, as one beside the turns always does.
 
         >>> @server.action("ping-all")
         ... async def ping_all(client: Client, room: Room) -> None: ...
@@ -115,10 +128,84 @@ class Server:
         check_name(name)
 
         def register(handler: Handler) -> Handler:
-            self._registry.add(name, handler)
+            self._registry.add(name, handler, turn=turn, cancel=cancel)
             return handler
 
         return register
+
+    def on_message(self, handler: Handler) -> Handler:
+        """Register what takes the messages that no action does; it asks by annotation, as actions do.
+
+        A room class's own `on_message` comes first.
+        """
+        self._registry.add_fallback(handler)
+        return handler
+
+    def include(self, actions: Actions) -> None:
+        """Register all actions of a group."""
+        self._registry.include(actions)
+
+    def middleware(self, ware: Ware) -> Ware:
+        """Put `async def (call, next)` around the handlers of every room; the first one written is the outermost.
+
+        >>> @server.middleware
+        ... async def log(call: Call, next: Next) -> object:
+        ...     print(call.client.name, call.action)
+        ...     return await next(call)
+        """
+        self._check_idle("middleware")
+        self._registry.add_middleware(ware)
+        return ware
+
+    def exception_handler(self, error_class: type[Exception]) -> Callable[[Caught], Caught]:
+        """Register `async def (call, error)` for what handlers raise: what it returns is the reply.
+
+        It may raise `ActionError` instead. Of several that fit, the most specific class counts.
+        """
+
+        def register(handler: Caught) -> Caught:
+            self._check_idle("exception handlers")
+            self._registry.exceptions.add(error_class, handler)
+            return handler
+
+        return register
+
+    def outbound(self, hook: Hook) -> Hook:
+        """Register a plain `def (message)` that sees what is sent to rooms and clients, once for each message.
+
+        It returns the message, another one (`attrs.evolve(message, body=...)`), or
+        None to stop it. Requests, replies and errors pass it by.
+        """
+        self._hub.outbound.add(hook)
+        return hook
+
+    def authenticate(self, function: Asked) -> Asked:
+        """Register `async def (request)` that returns the `Identity` of who connects, or raises `Refuse`."""
+        if self._front_door.authenticate is not None:
+            raise RegistrationError(f"authenticate is registered twice: {name_place(function)} is the second")
+        check_hook("authenticate", function, ("request",))
+        self._front_door.authenticate = function
+        return function
+
+    def on_connect(self, hook: Handler) -> Handler:
+        """Register `async def (client, request)`, called for each new client before its first message is read.
+
+        `ActionError` closes the connection with 1008 and its message. At most `Limits.handshake_seconds`.
+        """
+        self._admission.add_on_connect(hook)
+        return hook
+
+    def on_disconnect(self, hook: Handler) -> Handler:
+        """Register `async def (client, reason)`, called when a client's connection has ended.
+
+        `reason` is "disconnected", or in a word why the server closed it. At most `Limits.close_seconds`.
+        """
+        self._admission.add_on_disconnect(hook)
+        return hook
+
+    def _check_idle(self, what: str) -> None:
+        if self._is_serving:
+            raise RegistrationError(f"{what} must be registered before the server runs: rooms have been built without")
 
     def room(self, pattern: str) -> Callable[[RoomClass], RoomClass]:
         """Register a Room class for the rooms whose name has this shape; `*` stands for any characters.
@@ -146,12 +233,12 @@ class Server:
     # --- live
 
     @property
-    def rooms(self) -> Mapping[str, Room]:
+    def rooms(self) -> Mapping[str, Room[Any]]:
         """The rooms there are, by name, at this moment."""
         return {name: life.room for name, life in self._hub.lives.items()}
 
     @property
-    def clients(self) -> Mapping[str, Client]:
+    def clients(self) -> Mapping[str, Client[Any]]:
         """The clients that are connected, by id; a live view."""
         return MappingProxyType(self._hub.clients)
 
@@ -177,11 +264,13 @@ class Server:
             "rooms": len(self._hub.lives),
         }
 
-    async def broadcast(self, action: str, body: object = codec.EMPTY, *, sender: Client | str | None = None) -> None:
+    async def broadcast(
+        self, action: str, body: object = codec.EMPTY, *, sender: Client[Any] | str | None = None
+    ) -> None:
         """Send a message to everyone who is connected. Never waits."""
         self._hub.lobby.publish(action, body, sender)
 
-    async def open_room(self, name: str, options: dict[str, Any] | None = None) -> Room:
+    async def open_room(self, name: str, options: dict[str, Any] | None = None) -> Room[Any]:
         """Return the room of this name, made if there is none; without members it stays until the first has left."""
         return await self._hub.open_room(name, options or {})
 
@@ -340,26 +429,3 @@ class Server:
             # However long this round took to come, it counts as one: a loop that was blocked is nobody's silence.
             for client in list(self.clients.values()):
                 client.beat(seconds)
-
-    async def _enter(self, wire: Wire, upgrade: Upgrade) -> None:
-        """A client's whole stay, in the task of its connection."""
-        connection = Connection(wire, self.limits, self.metrics)
-        client: Client | None = None
-
-        def opened() -> Receive:
-            nonlocal client
-            request = upgrade.request
-            client = self._hub.connect(connection, request.query.get("name", ""), request.address)
-            self.metrics.connections_opened += 1
-            if self._hub.is_stopping:
-                connection.close(CloseCode.SHUTDOWN, "shutdown")  # it came through the door in the last moment
-            if upgrade.subprotocol:
-                client.say("welcome", {"client": client.id, "ping": self.limits.ping_seconds})
-            return partial(self._dispatch.receive, client)
-
-        try:
-            await connection.run(upgrade.head, upgrade.subprotocol, opened)
-        finally:
-            if client is not None:
-                self.metrics.connections_closed[connection.close_code] += 1
-                self._hub.disconnect(client, connection.why_it_ended)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from .errors import RegistrationError
-from .frontdoor import Request, Response, refusal
+from .frontdoor import Response, refusal
+from .request import Request
 
 _TEXT_TYPES: Final = ("text/", "application/javascript", "application/json", "image/svg+xml")
 

@@ -6,6 +6,7 @@ like a message. What a room's tasks raise closes the room; what a timer's call o
 a guarded hook raises is logged.
 """
 
+import contextlib
 import contextvars
 import functools
 import inspect
@@ -18,7 +19,7 @@ from typing import Any, Final
 import trio
 
 from .client import Client
-from .errors import RoomClosed
+from .errors import ActionError, RoomClosed, first_of
 from .limits import Limits
 from .membership import Membership
 from .metrics import Metrics
@@ -35,7 +36,7 @@ class Tasks(Membership):
 
     is_global = False
 
-    def __init__(self, limits: Limits, metrics: Metrics, name: str, creator: Client | None) -> None:
+    def __init__(self, limits: Limits, metrics: Metrics, name: str, creator: Client[Any] | None) -> None:
         super().__init__(limits, name, creator)
         self.nursery: trio.Nursery | None = None
         self._metrics = metrics
@@ -52,9 +53,17 @@ class Tasks(Membership):
         """Call a hook whose failure changes nothing: it is logged."""
         try:
             await self.call_hook(name, *args)
-        except* Exception:
+        except* Exception as group:
             self._metrics.handlers_failed += 1
             logger.exception("%s of room %.200r failed", name, self.name)
+            if name != "on_error":
+                await self.report(first_of(group), next((each for each in args if isinstance(each, Client)), None))
+
+    async def report(self, error: BaseException | None, client: Client[Any] | None) -> None:
+        """Tell the room's `on_error` of a bug, in its turn; behind the end of the room nobody is told."""
+        if is_overridden(type(self.room).on_error):
+            with contextlib.suppress(ActionError):
+                await self.in_turn(functools.partial(self.call_guarded, "on_error", error, client))
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task in the room's nursery, outside of its turns."""
@@ -92,9 +101,10 @@ class Tasks(Membership):
                     await self.in_turn(call)
                 except* RoomClosed:
                     pass  # the call was under way when the room closed
-                except* Exception:
+                except* Exception as group:
                     self._metrics.handlers_failed += 1
                     logger.exception("a timer of room %.200r failed", self.name)
+                    await self.report(first_of(group), None)
                 if not repeat:
                     break
                 # What a long turn made late is left out, not made up for.

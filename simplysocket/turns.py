@@ -19,14 +19,14 @@ from typing import Any, Final, Protocol
 import trio
 
 from .bell import Bell
-from .errors import ActionError, RoomClosed
+from .errors import ActionError, RoomClosed, first_of
 from .limits import Limits
 
 logger = logging.getLogger("simplysocket.turns")
 
 _RUN_BEFORE_YIELD: Final = 64  # messages; yields by count, since by the clock virtual time would change what happens
 
-# Any, here and below: what is asked (an envelope or a `Call`) and who asks are the business of those who run it.
+# Any, here and below: what is asked (an envelope or a `Job`) and who asks are the business of those who run it.
 Work = Callable[[Any, Any, Any], Awaitable[object]]
 """What an entry is about: called with (room, client or None, what is asked)."""
 
@@ -40,7 +40,7 @@ class NeverBegun(RoomClosed):
     """The room closed before the call had its turn."""
 
 
-class Call:
+class Job:
     """A function of the server's own code that waits for a turn: a timer, a join, a kick."""
 
     id = None  # nobody on the wire waits for it
@@ -94,14 +94,6 @@ class Call:
         return self.result
 
 
-def first_of(group: BaseExceptionGroup[Any]) -> BaseException:
-    """Return the first plain exception inside a group."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 def _scope_of(task: trio.lowlevel.Task) -> object:
     """Return what tells whether a cancel scope is open in `task` that was not before.
 
@@ -111,11 +103,6 @@ def _scope_of(task: trio.lowlevel.Task) -> object:
     """
     status: object = getattr(task, "_cancel_status", None)
     return trio.current_effective_deadline() if status is None else status
-
-
-def count_of(error: BaseException) -> int:
-    """Return how many plain exceptions there are inside a group."""
-    return sum(map(count_of, error.exceptions)) if isinstance(error, BaseExceptionGroup) else 1
 
 
 class Voice(Protocol):
@@ -219,7 +206,7 @@ class Turns:
 
     def post_always(self, work: Work, client: Hashable, ask: object) -> None:
         """Take an entry of the server's own, which no bound refuses."""
-        if isinstance(ask, Call):
+        if isinstance(ask, Job):
             self._calls += 1
         else:
             self._clients[client] = self._clients.get(client, 0) + 1
@@ -289,7 +276,7 @@ class Turns:
             try:
                 while inbox:
                     work, client, ask = inbox.popleft()
-                    if ask.__class__ is Call:
+                    if ask.__class__ is Job:
                         self._calls -= 1
                     elif (left := clients[client] - 1) > 0:
                         clients[client] = left

@@ -139,7 +139,7 @@ async def test_what_is_no_message_is_answered_with_bad_message(autojump_clock: M
     ("payload", "id", "path"),
     [
         ('{"id":7,"action":5}', 7, "$.action"),
-        ('{"id":"seven"}', "seven", None),
+        ('{"id":"seven"}', "seven", "$.action"),
         ('{"action":"echo","target":[],"id":-9007199254740992}', -(2**53), "$.target"),
         (f'{{"action":"{"a" * 65}","id":"{"i" * 64}"}}', "i" * 64, "$.action"),
     ],

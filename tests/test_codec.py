@@ -115,13 +115,13 @@ def test_a_message_is_what_was_written() -> None:
 BAD = {  # name: (payload, path, id)
     "empty": (b"", None, None),
     "half": (b'{"action":"a"', None, None),
-    "array": (b"[]", None, None),
-    "null": (b"null", None, None),
+    "array": (b"[]", "$", None),
+    "null": (b"null", "$", None),
     "NaN in the body": (b'{"action":"a","message_body":{"x":NaN}}', None, None),
     "Infinity in the body": (b'{"action":"a","message_body":[-Infinity]}', None, None),
     "body of brackets": (b'{"action":"a","message_body":' + DEEP + b"}", None, None),
     "unknown key of brackets": (b'{"action":"a","x":' + DEEP + b"}", None, None),
-    "brackets only": (DEEP, None, None),
+    "brackets only": (DEEP, "$", None),
     "lone high surrogate in the body": (b'{"action":"a","message_body":"\\ud800"}', None, None),
     "lone low surrogate in the body": (b'{"action":"a","message_body":["\\udc00"]}', None, None),
     "lone surrogate in a key": (b'{"action":"a","message_body":{"\\ud800x":1}}', None, None),
@@ -139,7 +139,7 @@ BAD = {  # name: (payload, path, id)
     "not UTF-8 in the body": (b'{"action":"a","message_body":"\xff","id":3}', None, 3),
     "not UTF-8 in an unknown key": (b'{"action":"a","id":"q","x":"\xc3"}', None, "q"),
     "control character in the body": (b'{"action":"a","message_body":"\n\0"}', None, None),
-    "no action": (b'{"id":5}', None, 5),
+    "no action": (b'{"id":5}', "$.action", 5),
     "empty action": (b'{"action":"","id":5}', "$.action", 5),
     "long action": (b'{"action":"%b","id":5}' % (b"x" * 65), "$.action", 5),
     "action null": (b'{"action":null,"id":5}', "$.action", 5),
@@ -257,12 +257,12 @@ def test_what_json_cannot_say_is_not_written(body: Any) -> None:
 
 READS: dict[str, tuple[Any, bytes, str | None]] = {  # name: (type, body, path)
     "wrong field": (AttrsBody, b'{"x":0,"y":"1"}', "$.y"),
-    "missing field": (AttrsBody, b"{}", None),
-    "inside a list": (list[StructBody], b"[{}]", "$[0]"),
+    "missing field": (AttrsBody, b"{}", "$.x"),
+    "inside a list": (list[StructBody], b"[{}]", "$[0].x"),
     "inside a dict": (dict[str, list[int]], b'{"k":[1,"2"]}', "$[...][1]"),
-    "wrong as a whole": (int, b'"1"', None),
+    "wrong as a whole": (int, b'"1"', "$"),
     "too deep": (Any, DEEP, None),
-    "number out of range": (Any, b"1e999", None),
+    "number out of range": (Any, b"1e999", "$"),
     "lone surrogate": (Any, b'"\\ud800"', None),
 }
 

@@ -13,21 +13,30 @@ PACKAGE = Path(simplysocket.__file__).parent
 
 # From the words up to the edges; a module imports from its own floor and from those above it in this list.
 FLOORS = (
-    ("errors", "message", "codec", "limits", "frames", "outbox", "buckets", "fanout", "metrics"),
+    ("errors", "message", "codec", "limits", "frames", "outbox", "buckets", "fanout", "metrics", "request", "proxies"),
     ("bell", "watch", "wire", "connection", "frontdoor"),
-    ("broker",),
-    ("turns", "client", "membership", "tasks", "life", "lobby", "room", "patterns", "tick", "hub"),
-    ("actions",),
-    ("dispatch",),
+    ("broker", "outbound"),
+    ("turns", "client", "errand", "membership", "tasks", "life", "lobby", "room", "patterns", "tick", "hub"),
+    ("call", "signature", "middleware", "actions"),
+    ("dispatch", "admission"),
     ("sidedoor", "listeners", "server"),
     ("memory", "testing"),
 )
 MACHINES = FLOORS[0]
 NAMES = ("__init__", "__main__")  # on no floor: they import what they like, and nothing imports them
-BOUNDARIES = {"connection", "frontdoor", "turns", "tasks", "life"}  # may catch `except* Exception`
-HOLDERS_OF_CONNECTIONS = {"client", "hub", "server"}  # the hub makes a client out of one, the server accepts it
-# What hands an exception on other than by `raise`: _go_on throws it into the coroutine that it steps.
-HANDED_ON = {("turns", "_go_on"), ("watch", "_serve")}
+BOUNDARIES = {
+    "connection",
+    "frontdoor",
+    "turns",
+    "tasks",
+    "life",
+    "outbound",
+    "admission",
+}  # may catch `except* Exception`
+HOLDERS_OF_CONNECTIONS = {"client", "hub", "admission"}  # the hub makes a client out of one, the server accepts it
+# What hands an exception on other than by `raise`: into the coroutine that it steps, to the task whose it is, to
+# the application's own exception handler.
+HANDED_ON = {("turns", "_go_on"), ("watch", "_serve"), ("middleware", "caught")}
 
 MODULES = {path.stem: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.glob("*.py"))}
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}

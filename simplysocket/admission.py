@@ -1,0 +1,145 @@
+"""Admission: who comes in and as whom, and what is called when he comes and when he goes.
+
+Laws: nobody is in before `on_connect` has returned; whoever it has been called
+for, `on_disconnect` is called for. Both run in the task of the connection, and
+neither can hold it for ever.
+"""
+
+import functools
+import inspect
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import trio
+
+from .client import Client
+from .connection import Connection, Receive
+from .dispatch import Dispatch
+from .errors import ActionError, CloseCode, RegistrationError, first_of
+from .frontdoor import Upgrade
+from .hub import Hub
+from .request import Request
+from .signature import check_hook
+from .wire import Wire
+
+logger = logging.getLogger("simplysocket.admission")
+
+OnConnect: TypeAlias = Callable[..., Awaitable[object]]
+OnDisconnect: TypeAlias = Callable[..., Awaitable[object]]
+
+_REASON_BYTES: Final = 123  # RFC 6455, 5.5: what a Close holds beside its code
+
+
+class Admission:
+    """Takes each client in, from the handshake to the end of its connection."""
+
+    def __init__(self, hub: Hub, dispatch: Dispatch, make_state: Callable[[], object]) -> None:
+        if not callable(make_state):
+            raise RegistrationError(
+                f"state={make_state!r}: give what makes the state of a new client, such as a class or `dict`"
+            )
+        self._hub = hub
+        self._dispatch = dispatch
+        self._make_state = make_state
+        self._on_connect: list[OnConnect] = []
+        self._on_disconnect: list[OnDisconnect] = []
+
+    def add_on_connect(self, hook: OnConnect) -> None:
+        """Register what is called for a new client, before its first message is read."""
+        self._on_connect.append(_taking("on_connect", hook, ("client", "request")))
+
+    def add_on_disconnect(self, hook: OnDisconnect) -> None:
+        """Register what is called when a client's connection has ended."""
+        self._on_disconnect.append(_taking("on_disconnect", hook, ("client", "reason")))
+
+    async def enter(self, wire: Wire, upgrade: Upgrade) -> None:
+        """A client's whole stay, in the task of its connection."""
+        hub = self._hub
+        connection = Connection(wire, hub.limits, hub.metrics)
+        client: Client[Any] | None = None
+
+        async def opened() -> Receive:
+            nonlocal client
+            request, identity = upgrade.request, upgrade.identity
+            name = (identity and identity.name) or request.query.get("name", "")
+            client = hub.make_client(connection, name, request.address, self._make_state(), identity)
+            hub.metrics.connections_opened += 1
+            if upgrade.subprotocol:
+                client.say("welcome", {"client": client.id, "ping": hub.limits.ping_seconds})
+            if self._on_connect:
+                await self._greet(client, request, connection)
+            hub.connect(client)
+            if hub.is_stopping:
+                connection.close(CloseCode.SHUTDOWN, "shutdown")  # it came through the door in the last moment
+            return partial(self._dispatch.receive, client)
+
+        try:
+            if upgrade.identity is None or upgrade.identity.expires_at is None:
+                await connection.run(upgrade.head, upgrade.subprotocol, opened)
+            else:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_expire, connection, upgrade.identity.expires_at)
+                    await connection.run(upgrade.head, upgrade.subprotocol, opened)
+                    nursery.cancel_scope.cancel()
+        finally:
+            if client is not None:
+                hub.metrics.connections_closed[connection.close_code] += 1
+                hub.disconnect(client, connection.why_it_ended)
+                if self._on_disconnect:
+                    await self._see_off(client, connection.why_it_ended)
+
+    async def _greet(self, client: Client[Any], request: Request, connection: Connection) -> None:
+        """Call on_connect; whoever it refuses is told, and closed."""
+        seconds = self._hub.limits.handshake_seconds
+        with trio.move_on_after(seconds) as scope:
+            try:
+                for hook in self._on_connect:
+                    await hook(client, request)
+            except* ActionError as group:
+                error = first_of(group)
+                reason = error.message if isinstance(error, ActionError) else ""
+                connection.close(CloseCode.POLICY, _cut(reason or "refused"))
+            except* Exception:
+                self._hub.metrics.handlers_failed += 1
+                logger.exception("on_connect failed for %r", client)
+                connection.close(CloseCode.INTERNAL, "on_connect failed")
+        if scope.cancelled_caught:
+            logger.error("on_connect for %r took over %g seconds: the connection is closed", client, seconds)
+            connection.close(CloseCode.INTERNAL, "on_connect took too long")
+
+    async def _see_off(self, client: Client[Any], reason: str) -> None:
+        """Call on_disconnect, even while the server is cancelled."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + self._hub.limits.close_seconds) as scope:
+            for hook in self._on_disconnect:
+                try:
+                    await hook(client, reason)
+                except* Exception:
+                    self._hub.metrics.handlers_failed += 1
+                    logger.exception("on_disconnect failed for %r", client)
+        if scope.cancelled_caught:
+            logger.error("on_disconnect for %r took over %g seconds", client, self._hub.limits.close_seconds)
+
+
+async def _expire(connection: Connection, expires_at: float) -> None:
+    """Close a connection whose credentials are valid no more."""
+    await trio.sleep(max(0.0, expires_at - time.time()))
+    connection.close(CloseCode.EXPIRED, "the credentials have expired")
+
+
+def _taking(what: str, hook: Callable[..., Awaitable[object]], offered: tuple[str, ...]) -> OnConnect:
+    """Return a hook as it is called: with all that is offered, of which it may take less."""
+    if inspect.iscoroutinefunction(hook):
+        parameters = inspect.signature(hook).parameters.values()
+        positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+        if len(positional) < len(offered) and not any(each.kind is each.VAR_POSITIONAL for each in parameters):
+            check_hook(what, hook, offered[: len(positional)])
+            return functools.wraps(hook)(lambda *args: hook(*args[: len(positional)]))
+    check_hook(what, hook, offered)
+    return hook
+
+
+def _cut(reason: str) -> str:
+    return reason.encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore")

@@ -1,0 +1,121 @@
+"""Middleware: what stands around handlers, and what their exceptions become.
+
+Laws: a chain is built once for an action and a room, not for each message; where
+there is no middleware there is no chain. The first one written is the outermost.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, TypeAlias, TypeVar
+
+from .call import Call
+from .errors import ActionError, RegistrationError
+from .room import Room
+from .signature import check_hook, name_place
+
+Next: TypeAlias = Callable[[Call], Awaitable[object]]
+"""What comes behind: the next middleware, or the handler. Returns the reply."""
+
+Middleware: TypeAlias = Callable[[Call, Next], Awaitable[object]]
+ExceptionHandler: TypeAlias = Callable[[Call, Any], Awaitable[object]]  # Any: the exception, of the type asked for
+
+Ware = TypeVar("Ware", bound=Callable[..., Awaitable[object]])
+Caught = TypeVar("Caught", bound=ExceptionHandler)
+
+_MARK: Final = "_simplysocket_middleware"
+
+
+def middleware(method: Ware) -> Ware:
+    """Make a method of a Room class middleware for the messages to rooms of that class.
+
+    >>> class Game(Room):
+    ...     @middleware
+    ...     async def only_players(self, call: Call, next: Next) -> object:
+    ...         if call.client.state.get("watches"):
+    ...             raise ActionError("forbidden", "you only watch")
+    ...         return await next(call)
+    """
+    check_hook("the middleware", method, ("self", "call", "next"))
+    setattr(method, _MARK, True)
+    return method
+
+
+def check_middleware(ware: Middleware) -> None:
+    """Refuse what is no middleware."""
+    check_hook("the middleware", ware, ("call", "next"))
+
+
+def middleware_of(room_class: type[Room[Any]]) -> list[Middleware]:
+    """Return the middleware of a room class, in the order written, that of its bases first."""
+    names = [
+        name for base in reversed(room_class.__mro__) for name, value in vars(base).items() if hasattr(value, _MARK)
+    ]
+    return [_bound(name) for name in dict.fromkeys(names) if hasattr(getattr(room_class, name), _MARK)]
+
+
+def _bound(name: str) -> Middleware:
+    return lambda call, next: getattr(call.room, name)(call, next)
+
+
+def chain(wares: Iterable[Middleware], handle: Next) -> Next:
+    """Return one call through all of the middleware to the handler."""
+    for ware in reversed(list(wares)):
+        handle = _link(ware, handle)
+    return handle
+
+
+def _link(ware: Middleware, next: Next) -> Next:
+    return lambda call: ware(call, next)
+
+
+class ExceptionHandlers:
+    """Which exception handler takes what."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[type[Exception], ExceptionHandler] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._handlers)
+
+    def add(self, error_class: type[Exception], handler: ExceptionHandler) -> None:
+        """Register a handler for an exception class and those below it."""
+        if not (isinstance(error_class, type) and issubclass(error_class, Exception)):
+            raise RegistrationError(
+                f"@server.exception_handler({error_class!r}) is for a class of exceptions, such as KeyError"
+            )
+        if issubclass(error_class, ActionError):
+            raise RegistrationError(
+                f"@server.exception_handler({error_class.__name__}): that is an answer; middleware sees it pass"
+            )
+        if error_class in self._handlers:
+            raise RegistrationError(
+                f"@server.exception_handler({error_class.__name__}) is used twice: {name_place(handler)} is the second"
+            )
+        check_hook(f"the exception handler of {error_class.__name__}", handler, ("call", "error"))
+        self._handlers[error_class] = handler
+
+    def around(self, handle: Next) -> Next:
+        """Return `handle` with its exceptions handed to whom they belong."""
+
+        async def caught(call: Call) -> object:
+            try:
+                return await handle(call)
+            except Exception as exc:
+                error = _alone(exc)
+                handler = self._find(type(error))
+                if handler is None:
+                    raise
+                return await handler(call, error)
+
+        return caught
+
+    def _find(self, error_class: type[BaseException]) -> ExceptionHandler | None:
+        if issubclass(error_class, ActionError):
+            return None
+        return next((self._handlers[each] for each in error_class.__mro__ if each in self._handlers), None)
+
+
+def _alone(error: BaseException) -> BaseException:
+    """Return the one exception that a group holds, if it holds just one, as nurseries raise it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,80 @@
+"""The request: what a client said when it knocked, and who it is found to be.
+
+Law: words only; how a head is read is frontdoor.py's business.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+TOKEN_ENTRY: Final = "simplysocket.token."  # a subprotocol that begins so carries a token, in base64url
+
+
+@attrs.frozen
+class Request:
+    """A request head. `headers` has lower-case names; of a header given more than once, the values joined by commas.
+
+    `address` is the client's IP address, behind a trusted proxy the one the proxy names; "" on a Unix socket.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]  # of a name given more than once, the first value
+    headers: dict[str, str] = attrs.field(repr=False)  # may hold credentials
+    address: str
+    subprotocols: tuple[str, ...] = attrs.field(default=(), repr=False)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies, by name; of a name given more than once, the first value (RFC 6265, 5.4: the most specific)."""
+        found: dict[str, str] = {}
+        for pair in self.headers.get("cookie", "").split(";"):
+            name, equals, value = pair.strip().partition("=")
+            if equals and name:
+                found.setdefault(name.strip(), value.strip().removeprefix('"').removesuffix('"'))
+        return found
+
+    @property
+    def token(self) -> str | None:
+        """The token: from `Authorization: Bearer ...`, else from a subprotocol `simplysocket.token.<base64url>`.
+
+        A browser cannot set headers for a WebSocket, but subprotocols. A token in
+        the query is not looked at: addresses stand in logs.
+        """
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            return token.strip()
+        for each in self.subprotocols:
+            if each.startswith(TOKEN_ENTRY):
+                return _from_base64url(each.removeprefix(TOKEN_ENTRY))
+        return None
+
+
+def _from_base64url(text: str) -> str | None:
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _user(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"Identity.user is {value!r}: give the user's id as a string, such as str(row.id)")
+
+
+@attrs.frozen
+class Identity:
+    """Who a client is, as `authenticate` has found.
+
+    `user` is the user's id, the same on every connection of his. `name` is shown to
+    others and wins over `?name=`. `claims` is whatever you know of him, such as his
+    roles. At `expires_at`, in seconds since the epoch, the connection is closed with 3005.
+    """
+
+    user: str = attrs.field(validator=_user)
+    name: str = ""
+    claims: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    expires_at: float | None = None
