@@ -1,5 +1,6 @@
 """simplysocket: real-time rooms over WebSockets, on structured concurrency."""
 
+from . import from_thread
 from .actions import Actions, action
 from .broker import Broker, MemoryBroker
 from .call import Call
@@ -49,6 +50,7 @@ __all__ = [
     "Server",
     "SimplySocketError",
     "action",
+    "from_thread",
     "may_come_back",
     "middleware",
 ]

@@ -118,7 +118,7 @@ class Hub:
         for name in list(client.rooms_by_name):
             life = self.lives[name]
             if life.is_open and not life.is_global:
-                life.post_always(job_work, client, Job(partial(life.remove, client, reason)))
+                life.post_always(job_work, client, Job("on_leave", partial(life.remove, client, reason)))
         if is_known:  # else it ended in on_connect
             self.lobby.disconnected(client, reason)
 
@@ -188,7 +188,7 @@ class Hub:
                 return {"roomname": name, "created": False, "members": life.list_members()}
             try:
                 admit = partial(life.admit, client, options)
-                result: dict[str, Any] = await life.in_turn(admit, otherwise=life.end_if_empty)
+                result: dict[str, Any] = await life.in_turn("on_join", admit, otherwise=life.end_if_empty)
                 return result
             except NeverBegun:
                 if life.failure is not None:
@@ -204,7 +204,7 @@ class Hub:
         if life.is_global:
             raise ActionError("forbidden", f"nobody leaves {GLOBAL_ROOM!r} but by disconnecting")
         try:
-            return bool(await life.in_turn(partial(life.remove, client, reason)))
+            return bool(await life.in_turn("on_leave", partial(life.remove, client, reason)))
         except RoomClosed:
             return False  # it let everyone go
 

@@ -85,17 +85,18 @@ class Life(Tasks):
         self.successor: Life | None = None  # who takes the joins that come while this room closes
         self._publish = home.broker.publish
         self._outbound = home.outbound
-        self._turns = Turns(home.limits, self._run, self._make_voice())
+        self.turns = Turns(name, home.limits, self._run, self._make_voice())
         self._ending = trio.Event()
         self._closed = trio.Event()
         self._reason = ""
         self._goodbye = b""  # the frame that tells the members, made when the room begins to close
         self.is_created = False  # on_create has run
+        self.born = trio.current_time()
         self.calls: dict[
             str, Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]]
         ] = {}  # {action: its handler}
         self.room = room_class(self)
-        self._turns.post_always(job_work, None, Job(self._create))
+        self.turns.post_always(job_work, None, Job("on_create", self._create))
 
     def _make_voice(self) -> Voice:
         return self.home.voice_of(self)
@@ -120,7 +121,7 @@ class Life(Tasks):
         try:
             async with trio.open_nursery() as nursery:
                 self.nursery = nursery
-                nursery.start_soon(self._turns.serve)
+                nursery.start_soon(self.turns.serve)
                 self._began(nursery)
                 await self._ending.wait()
                 nursery.cancel_scope.cancel()
@@ -146,11 +147,23 @@ class Life(Tasks):
         self._goodbye = text_frame(codec.encode("room-closed", body, self.name, self.home.server_name))
         self._reason = reason
         self.is_open = False
-        self.home.closing(self, self._turns.take_all())
-        if LIFE.get() is self and self._turns.is_busy:
-            self._turns.stop_after_this(self._ending.set)
+        self.home.closing(self, self.turns.take_all())
+        if LIFE.get() is self and self.turns.is_busy:
+            self.turns.stop_after_this(self._ending.set)
         else:
             self._ending.set()
+
+    def why_alive(self, now: float) -> str:
+        """Say in words why the room has not ended."""
+        if not self.is_open:
+            return f"closing: {self._reason}"
+        if self.members:
+            return f"{len(self.members)} members" if len(self.members) > 1 else "1 member"
+        if not self._was_joined:
+            return "waits for its first member"
+        if self.room.empty_ttl is None:
+            return "empty; it stays until it is closed"
+        return f"empty; it closes in {self.empty_until - now:.0f} s"
 
     async def close(self, reason: str) -> None:
         """Close, and wait for it unless it is the room itself that asks."""
@@ -183,7 +196,7 @@ class Life(Tasks):
         with trio.CancelScope(shield=True, deadline=trio.current_time() + self._limits.close_seconds):
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._task, self.call_guarded, ("on_close", self._reason))
+                    nursery.start_soon(self._task, "on_close", self.call_guarded, ("on_close", self._reason))
             except* Exception:
                 logger.exception("on_close of room %.200r failed", self.name)
 
@@ -220,7 +233,7 @@ class Life(Tasks):
     async def wait_created(self) -> None:
         """Wait until on_create has run; raises why it failed."""
         try:
-            await self.in_turn(_nothing)
+            await self.in_turn("nothing", _nothing)
         except RoomClosed:
             raise self.failure or RoomClosed(f"room {self.name!r} is closed") from None
 
@@ -228,30 +241,30 @@ class Life(Tasks):
 
     def post(self, work: Work, client: Client[Any], ask: Envelope) -> bool:
         """Put a client's message into the inbox; False when it is full."""
-        return self._turns.post(work, client, ask)
+        return self.turns.post(work, client, ask)
 
     def take_out(self, client: Client[Any], id: str | int) -> Envelope | None:
         """Take a client's message that still waits out of the inbox."""
-        found: Envelope | None = self._turns.take_out(client, id)
+        found: Envelope | None = self.turns.take_out(client, id)
         return found
 
     def post_always(self, work: Work, client: Client[Any], ask: object) -> None:
         """Put into the inbox what no bound may refuse."""
-        self._turns.post_always(work, client, ask)
+        self.turns.post_always(work, client, ask)
 
     async def in_turn(
-        self, function: Callable[[], Awaitable[Any]], *, otherwise: Callable[[], object] | None = None
+        self, name: str, function: Callable[[], Awaitable[Any]], *, otherwise: Callable[[], object] | None = None
     ) -> Any:
         """Run a function of the server's own code in this room's turn, at once if the caller holds it.
 
         `NeverBegun` when the room closes before; `otherwise` is called in the turn if the caller has given up.
         """
-        if self._turns.is_mine:
+        if self.turns.is_mine:
             return await function()
         if not self.is_open:
             raise NeverBegun(f"room {self.name!r} is closed")
-        call = Job(function, otherwise=otherwise)
-        self._turns.post_always(job_work, None, call)
+        call = Job(name, function, otherwise=otherwise)
+        self.turns.post_always(job_work, None, call)
         return await call.wait(self._limits.turn_seconds if TURN.get() is not None else math.inf)
 
     async def _run(self, work: Work, client: Client[Any], ask: Any) -> None:  # Any: an Envelope or a Job
@@ -280,7 +293,8 @@ class Life(Tasks):
             TURN.set(None)
             return await handle()
 
-        self.start_soon(self._run_apart, work, client, ask)
+        name = f"the handler of {ask.action!r} for {client.id}"
+        self.start(name, self._run_apart, work, client, ask)
         client.apart += 1
 
     async def _run_apart(self, work: Work, client: Client[Any], ask: Envelope) -> None:

@@ -48,13 +48,16 @@ class Lobby(Life):
     async def _restart(self) -> None:
         """Start its tasks again, as they were started at first; later each time when they crash again and again."""
         await trio.sleep(self._restart_seconds)
-        self._turns.post_always(job_work, None, Job(self._create))
+        self.turns.post_always(job_work, None, Job("on_create", self._create))
 
     def _not_created(self) -> None:
         pass
 
     def _say_goodbye(self) -> None:
         pass  # the connections have gone before
+
+    def why_alive(self, now: float) -> str:
+        return f"there as long as the server; {len(self.members)} members"
 
     def end_if_empty(self) -> None:
         pass
@@ -69,8 +72,8 @@ class Lobby(Life):
     def _turns_of(self, client: Client[Any]) -> Turns:
         """Return a client's own turns here; their worker starts with its first message."""
         if client.lobby is None:
-            client.lobby = Turns(self._limits, self._run)
-            self.home.start(self._task, client.lobby.serve, ())
+            client.lobby = Turns(self.name, self._limits, self._run)
+            self.home.start(self.run_inside, client.lobby.serve)
         return client.lobby
 
     def list_members(self) -> list[dict[str, str]]:
@@ -99,5 +102,5 @@ class Lobby(Life):
 
     def _call_if_written(self, hook: str, client: Client[Any], *args: object) -> None:
         if is_overridden(getattr(type(self.room), hook)):
-            call = Job(functools.partial(self.call_guarded, hook, client, *args))
+            call = Job(hook, functools.partial(self.call_guarded, hook, client, *args))
             self._turns_of(client).post_always(job_work, client, call)

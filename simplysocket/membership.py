@@ -31,6 +31,7 @@ class Membership(ABC):
         self._limits = limits
         self._was_joined = False
         self._empty_timer: trio.CancelScope | None = None
+        self.empty_until = 0.0  # when it ends, while it is empty
 
     # --- what the life gives
 
@@ -142,6 +143,7 @@ class Membership(ABC):
         if self._empty_timer is not None:
             self._empty_timer.cancel()
         if seconds:
+            self.empty_until = trio.current_time() + seconds
             self._empty_timer = self.start_timer(seconds, self._close_if_empty, repeat=False)
         else:
             self.begin_close("empty")

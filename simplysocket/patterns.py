@@ -5,6 +5,7 @@ wins; two patterns that are alike fail at registration.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from .errors import RegistrationError
@@ -28,6 +29,10 @@ class RoomClasses:
         # Tried in this order: the longest literal beginning first, then names without a star, then the longest pattern.
         order = sorted(self._patterns, key=lambda each: (len(each.split("*")[0]), "*" not in each, len(each)))[::-1]
         self._patterns = {each: self._patterns[each] for each in order}
+
+    def items(self) -> Iterable[tuple[str, type[Room[Any]]]]:
+        """Return the patterns with their classes, in the order in which they are tried."""
+        return ((pattern, room_class) for pattern, (_, room_class) in self._patterns.items())
 
     def find(self, name: str) -> type[Room[Any]] | None:
         """Return the class for a room of this name; None when no pattern has its shape.

@@ -148,7 +148,7 @@ class Room(Generic[State]):
             raise ValueError(f"nobody leaves {self.name!r} but by disconnecting: client.close() does that")
         if not isinstance(client, Client):
             raise TypeError(f"kick whom? {client!r} is no Client: give room.members[id], not the id")
-        return bool(await life.in_turn(lambda: life.remove(client, reason, tell=True)))
+        return bool(await life.in_turn("on_leave", lambda: life.remove(client, reason, tell=True)))
 
     async def close(self, reason: str = "closed") -> None:
         """Close the room and wait until it is closed.

@@ -24,6 +24,7 @@ from .actions import Actions, Handler, Registry, check_name
 from .admission import Admission
 from .broker import Broker, MemoryBroker
 from .client import Client
+from .describe import ActionInfo, Description, RoomInfo
 from .dispatch import Dispatch
 from .errors import CloseCode, RegistrationError, first_of
 from .frontdoor import Authenticate, FrontDoor, Origins
@@ -38,6 +39,7 @@ from .room import Room
 from .sidedoor import SideDoor
 from .signature import check_hook, name_place
 from .tasks import LIFE
+from .tree import Tree, look
 from .watch import Watch
 
 logger = logging.getLogger("simplysocket.server")
@@ -83,6 +85,9 @@ class Server:
         if not isinstance(limits, (Limits, type(None))):
             raise RegistrationError(f"limits={limits!r}: give Limits(...)")
         self.name = name
+        self.token: trio.lowlevel.TrioToken | None = None  # of the loop it runs in, while it runs
+        self._paths, self._relay, self._direct, self._open_rooms = paths, relay, direct, open_rooms
+        self._origins, self._trusted_proxies = Origins.of(origins), tuple(trusted_proxies)
         self.limits = limits or Limits()
         self.metrics = Metrics()
         self._registry = Registry(self, relay=relay)
@@ -96,7 +101,7 @@ class Server:
             metrics=self.metrics,
             watch=self._watch,
             paths=paths,
-            origins=Origins.of(origins),
+            origins=self._origins,
             proxies=Proxies.of(trusted_proxies),
             respond=self._side_door.respond,
             enter=self._admission.enter,
@@ -264,6 +269,49 @@ class Server:
             "rooms": len(self._hub.lives),
         }
 
+    def tree(self) -> Tree:
+        """Return a view of the rooms at this moment, and of what runs in each; `print(server.tree())`."""
+        return look(self._hub)
+
+    def describe(self) -> Description:
+        """Return what was registered and set, as `simplysocket check` shows it."""
+        return Description(
+            name=self.name,
+            paths=self._paths,
+            actions=tuple(
+                ActionInfo(
+                    name=action.name,
+                    room_class=None if room_class is None else room_class.__name__,
+                    body=action.signature.body,
+                    turn=action.turn,
+                    cancel=action.cancel,
+                    place=action.signature.place,
+                )
+                for room_class, action in self._registry.actions()
+            ),
+            rooms=tuple(
+                RoomInfo(
+                    pattern=pattern,
+                    class_name=room_class.__name__,
+                    capacity=room_class.capacity,
+                    relay=room_class.relay,
+                    open=room_class.open,
+                    announce=room_class.announce,
+                    empty_ttl=room_class.empty_ttl,
+                )
+                for pattern, room_class in self._hub.classes.items()
+            ),
+            middleware=tuple(name_place(ware) for ware in self._registry.middleware()),
+            origins=None if self._origins.allowed is None else tuple(sorted(self._origins.allowed)),
+            trusted_proxies=self._trusted_proxies,
+            is_authenticated=self._front_door.authenticate is not None,
+            relay=self._relay,
+            direct=self._direct,
+            open_rooms=self._open_rooms,
+            static=self._side_door.urls,
+            limits=self.limits,
+        )
+
     async def broadcast(
         self, action: str, body: object = codec.EMPTY, *, sender: Client[Any] | str | None = None
     ) -> None:
@@ -333,6 +381,7 @@ class Server:
         if self._is_serving:
             raise RuntimeError(f"server {self.name!r} is serving already")
         self._is_serving = True
+        self.token = trio.lowlevel.current_trio_token()
         self._stop_asked, self._stopped, self._may_let_go = trio.Event(), trio.Event(), trio.Event()
         self._deadline, self._drain_scope = math.inf, None
         self._front_door.is_open = True
@@ -359,6 +408,7 @@ class Server:
                 remove_unix(bound_path)
             self._listeners = []
             self._is_serving = False
+            self.token = None
             self._stopped.set()
 
     async def _live(self, task_status: trio.TaskStatus["Server"]) -> None:

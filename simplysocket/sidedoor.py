@@ -19,6 +19,7 @@ class SideDoor:
     """Answers `/health` and the registered files; anything else is 404."""
 
     def __init__(self) -> None:
+        self.urls: tuple[str, ...] = ()  # under which directories are served
         self._files: dict[str, tuple[str, bytes]] = {}  # {path: (content type, content)}
 
     def add_directory(self, url: str, directory: str | Path) -> None:
@@ -29,6 +30,7 @@ class SideDoor:
         if not url.startswith("/"):
             raise RegistrationError(f"static: the url {url!r} must begin with '/'")
         prefix = url.rstrip("/")
+        self.urls += (url,)
         for path in sorted(root.rglob("*")):
             relative = path.relative_to(root)
             if not path.is_file() or any(part.startswith(".") for part in relative.parts):

@@ -16,6 +16,7 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import attrs
 import trio
 
 from .client import Client
@@ -31,6 +32,14 @@ LIFE: Final[contextvars.ContextVar["Tasks | None"]] = contextvars.ContextVar("si
 """Whose task or handler is running: a `Life`; None outside of all rooms."""
 
 
+@attrs.frozen
+class UnderWay:
+    """What runs in a room beside its turns, and since when by trio's clock."""
+
+    name: str
+    since: float
+
+
 class Tasks(Membership):
     """What a room's life knows of its tasks."""
 
@@ -39,10 +48,11 @@ class Tasks(Membership):
     def __init__(self, limits: Limits, metrics: Metrics, name: str, creator: Client[Any] | None) -> None:
         super().__init__(limits, name, creator)
         self.nursery: trio.Nursery | None = None
+        self.under_way: dict[object, UnderWay] = {}  # {a key of its own: what runs beside the turns}
         self._metrics = metrics
 
     @abstractmethod
-    async def in_turn(self, function: Callable[[], Awaitable[Any]]) -> Any:
+    async def in_turn(self, name: str, function: Callable[[], Awaitable[Any]]) -> Any:
         """Run a function in the room's turn."""
 
     async def call_hook(self, name: str, *args: object) -> None:
@@ -63,15 +73,29 @@ class Tasks(Membership):
         """Tell the room's `on_error` of a bug, in its turn; behind the end of the room nobody is told."""
         if is_overridden(type(self.room).on_error):
             with contextlib.suppress(ActionError):
-                await self.in_turn(functools.partial(self.call_guarded, "on_error", error, client))
+                await self.in_turn("on_error", functools.partial(self.call_guarded, "on_error", error, client))
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Start a task in the room's nursery, outside of its turns."""
+        """Start a task of the user's in the room's nursery, outside of its turns."""
+        _check_function("start_soon", function, args)
+        self.start(name_of(function), function, *args)
+
+    def start(self, name: str, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Start a task in the room's nursery; `name` says what it does."""
         if self.nursery is None or not self.is_open:
             raise RoomClosed(f"room {self.name!r} is not open: nothing can be started in it")
-        self.nursery.start_soon(self._task, function, args, name=function)
+        self.nursery.start_soon(self._task, name, function, args, name=function)
 
-    async def _task(self, function: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> None:
+    async def _task(self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> None:
+        key = object()
+        self.under_way[key] = UnderWay(name, trio.current_time())
+        try:
+            await self.run_inside(function, *args)
+        finally:
+            del self.under_way[key]
+
+    async def run_inside(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run a task as one of this room, outside of its turns."""
         TURN.set(None)  # it may have been started by a handler, and does not share its turn
         LIFE.set(self)
         await function(*args)
@@ -82,8 +106,10 @@ class Tasks(Membership):
         """Call a function in the room's turn after `seconds`, or every so many; the scope cancels that."""
         if not seconds > 0:
             raise ValueError(f"{seconds!r} seconds: give a time above 0")
+        _check_function("every" if repeat else "after", function, ())
         scope = trio.CancelScope()
-        self.start_soon(self._timer, seconds, function, repeat, scope)
+        name = f"{'every' if repeat else 'once after'} {seconds:g} s: {name_of(function)}"
+        self.start(name, self._timer, seconds, function, repeat, scope)
         return scope
 
     async def _timer(
@@ -98,7 +124,7 @@ class Tasks(Membership):
             while True:
                 await trio.sleep_until(due)
                 try:
-                    await self.in_turn(call)
+                    await self.in_turn(f"the timer {name_of(function)}", call)
                 except* RoomClosed:
                     pass  # the call was under way when the room closed
                 except* Exception as group:
@@ -109,6 +135,30 @@ class Tasks(Membership):
                     break
                 # What a long turn made late is left out, not made up for.
                 due += seconds * max(1, math.ceil((trio.current_time() - due) / seconds))
+
+
+def _check_function(what: str, function: object, args: tuple[object, ...]) -> None:
+    """Refuse what is no coroutine function, before a task crashes the room with it."""
+    if inspect.iscoroutine(function):
+        name = function.__qualname__
+        function.close()
+        raise TypeError(f"{what}() got the coroutine {name}(...): give the function itself, and its arguments")
+    if not callable(function):
+        raise TypeError(f"{what}() got {function!r:.200}: give an async function")
+    is_plain = inspect.isroutine(function) and not inspect.iscoroutinefunction(function)
+    if is_plain and name_of(function).rpartition(".")[2] != "<lambda>":  # which may well return a coroutine
+        raise TypeError(f"{what}() got {name_of(function)}, which is no coroutine function: write `async def`")
+    try:
+        inspect.signature(function).bind(*args)
+    except TypeError as exc:
+        raise TypeError(f"{what}() cannot call {name_of(function)} with {len(args)} arguments: {exc}") from None
+
+
+def name_of(function: Callable[..., object]) -> str:
+    """Return what a function of the user's is called."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 _DOES_NOTHING: Final = "_simplysocket_does_nothing"

@@ -14,6 +14,8 @@ import math
 import types
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
+from functools import partial
+from time import perf_counter
 from typing import Any, Final, Protocol
 
 import trio
@@ -46,9 +48,10 @@ class Job:
     id = None  # nobody on the wire waits for it
 
     def __init__(
-        self, function: Callable[[], Awaitable[object]], *, otherwise: Callable[[], object] | None = None
+        self, name: str, function: Callable[[], Awaitable[object]], *, otherwise: Callable[[], object] | None = None
     ) -> None:
-        """`otherwise` is called in the turn instead, when nobody waits for it any more."""
+        """`name` says what it is. `otherwise` is called in the turn instead, when nobody waits for it any more."""
+        self.name = name
         self.function = function
         self.otherwise = otherwise
         self.is_wanted = True  # False: who asked has gone; it is skipped unless it has begun
@@ -105,6 +108,11 @@ def _scope_of(task: trio.lowlevel.Task) -> object:
     return trio.current_effective_deadline() if status is None else status
 
 
+def _name(ask: object) -> str:
+    """Say what an entry is: a client's action, or a function of the server's own code."""
+    return ask.name if isinstance(ask, Job) else f"the handler of {getattr(ask, 'action', '')!r:.200}"
+
+
 class Voice(Protocol):
     """What a room says in a turn. It goes out when the worker has run all that waits, or as soon as a handler waits."""
 
@@ -133,11 +141,16 @@ SILENCE: Final = _Silence()
 
 @types.coroutine
 def _go_on(
-    context: contextvars.Context, voice: Voice, coroutine: Coroutine[Any, Any, None], trap: Any
+    context: contextvars.Context,
+    voice: Voice,
+    coroutine: Coroutine[Any, Any, None],
+    trap: Any,
+    look: Callable[[float], None],
 ) -> Generator[Any, Any, None]:
     """Await the rest of `coroutine`, which has yielded `trap` at its first step.
 
-    Every step is run in `context`; what was said goes out whenever it waits.
+    Every step is run in `context`; what was said goes out whenever it waits. `look`
+    is told when each step began.
     """
     step: Callable[[Any], Any]
     value: Any
@@ -150,10 +163,13 @@ def _go_on(
             value = exc
             step = coroutine.throw
         voice.begin()
+        began = perf_counter()
         try:
             trap = context.run(step, value)
         except StopIteration:
             return
+        finally:
+            look(began)
 
 
 class Turns:
@@ -164,6 +180,7 @@ class Turns:
 
     __slots__ = (
         "_bell",
+        "_blocked",
         "_calls",
         "_clients",
         "_current",
@@ -175,11 +192,20 @@ class Turns:
         "_stop",
         "_voice",
         "is_ending",
+        "name",
+        "waits_since",
     )
 
     def __init__(
-        self, limits: Limits, run: Callable[[Work, Any, Any], Coroutine[Any, Any, None]], voice: Voice = SILENCE
+        self,
+        name: str,
+        limits: Limits,
+        run: Callable[[Work, Any, Any], Coroutine[Any, Any, None]],
+        voice: Voice = SILENCE,
     ) -> None:
+        """`name` is the room's, for whoever reads the log."""
+        self.name = name
+        self._blocked = math.inf if limits.blocked_seconds is None else limits.blocked_seconds
         self._most = math.inf if limits.inbox_messages is None else limits.inbox_messages
         self._most_each = math.inf if limits.inbox_per_client is None else limits.inbox_per_client
         self._run = run
@@ -189,6 +215,7 @@ class Turns:
         self._calls = 0  # entries of the server's own
         self._bell = Bell()
         self._current: object = None  # what is being asked, while it is handled
+        self.waits_since = 0.0  # when the handler that runs began to wait for something
         self._is_over = False
         self._stop: Callable[[], None] | None = None
         self.is_ending = False  # True: the worker ends once the inbox is empty
@@ -217,6 +244,16 @@ class Turns:
     def is_mine(self) -> bool:
         """Whether the caller is the handler that holds the turn, or what it waits for."""
         return self._current is not None and TURN.get() is self._current
+
+    @property
+    def waiting(self) -> int:
+        """How many entries wait for their turn."""
+        return len(self._inbox)
+
+    @property
+    def running(self) -> str:
+        """What is being handled, in words; "" when nothing is."""
+        return "" if self._current is None else _name(self._current)
 
     @property
     def is_busy(self) -> bool:
@@ -266,13 +303,26 @@ class Turns:
                 self._is_over = True
                 self._stop()
 
+    def _look_at_step(self, ask: object, began: float) -> None:
+        """Name a handler whose step without an await held up everyone else."""
+        seconds = perf_counter() - began
+        if seconds > self._blocked:
+            logger.warning(
+                "%s in room %.200r blocked the loop for %.2f s, and with it every client: await something meanwhile, or"
+                " hand the work to `await trio.to_thread.run_sync(...)`",
+                _name(ask),
+                self.name,
+                seconds,
+            )
+
     async def _work(self) -> None:
         task = trio.lowlevel.current_task()
         scope = _scope_of(task)
-        inbox, clients, run, voice = self._inbox, self._clients, self._run, self._voice
+        inbox, clients, run, voice, blocked = self._inbox, self._clients, self._run, self._voice, self._blocked
         done = 0
         while True:
             voice.begin()
+            began = perf_counter()
             try:
                 while inbox:
                     work, client, ask = inbox.popleft()
@@ -290,7 +340,15 @@ class Turns:
                     except StopIteration:
                         pass
                     else:
-                        await _go_on(context, voice, coroutine, trap)
+                        self._look_at_step(ask, began)
+                        self.waits_since = trio.current_time()
+                        await _go_on(context, voice, coroutine, trap, partial(self._look_at_step, ask))
+                        began = perf_counter()
+                    # One look at the clock for each message: 0.05 us.
+                    ended = perf_counter()
+                    if ended - began > blocked:
+                        self._look_at_step(ask, began)
+                    began = ended
                     if self._stop is not None:
                         return
                     if task.child_nurseries or _scope_of(task) != scope:

@@ -13,14 +13,20 @@ PACKAGE = Path(simplysocket.__file__).parent
 
 # From the words up to the edges; a module imports from its own floor and from those above it in this list.
 FLOORS = (
-    ("errors", "message", "codec", "limits", "frames", "outbox", "buckets", "fanout", "metrics", "request", "proxies"),
+    (
+        *("errors", "message", "request", "codec", "limits", "frames", "outbox", "buckets", "fanout", "metrics"),
+        *("proxies", "describe"),
+    ),
     ("bell", "watch", "wire", "connection", "frontdoor"),
     ("broker", "outbound"),
-    ("turns", "client", "errand", "membership", "tasks", "life", "lobby", "room", "patterns", "tick", "hub"),
+    (
+        *("turns", "client", "errand", "membership", "tasks", "life", "lobby", "room", "patterns", "tick", "hub"),
+        "tree",
+    ),
     ("call", "signature", "middleware", "actions"),
     ("dispatch", "admission"),
     ("sidedoor", "listeners", "server"),
-    ("memory", "testing"),
+    ("memory", "testing", "from_thread"),
 )
 MACHINES = FLOORS[0]
 NAMES = ("__init__", "__main__")  # on no floor: they import what they like, and nothing imports them

@@ -1,0 +1,87 @@
+"""The tree: a live view of the rooms, and of what runs in each: "why is this room alive?"
+
+Law: it only looks. Ages are in seconds by trio's clock.
+"""
+
+import attrs
+import trio
+
+from .hub import Hub
+from .life import Life
+
+
+@attrs.frozen
+class Task:
+    """What runs in a room beside its turns: a task, a timer, a handler with `turn=False`."""
+
+    name: str
+    age: float  # seconds
+
+
+@attrs.frozen
+class RoomView:
+    """One room at this moment."""
+
+    name: str
+    class_name: str
+    age: float  # seconds
+    reason: str  # why it is alive
+    members: int
+    waiting: int  # messages and calls that wait for their turn
+    handling: str  # what has the turn and waits for something; "" when nothing does
+    handling_age: float  # seconds since it began to wait
+    tasks: tuple[Task, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.name!r} ({self.class_name}, {_age(self.age)}): {self.reason}"]
+        if self.waiting:
+            lines.append(f"{self.waiting} waiting for a turn")
+        if self.handling:
+            lines.append(f"in its turn: {self.handling}, waiting for {_age(self.handling_age)}")
+        lines += [f"{task.name}, {_age(task.age)}" for task in self.tasks]
+        return "\n  ".join(lines)
+
+
+@attrs.frozen
+class Tree:
+    """What `Server.tree()` returns; `print` it, or walk through `rooms`."""
+
+    server: str
+    clients: int
+    rooms: tuple[RoomView, ...]
+
+    def __str__(self) -> str:
+        head = f"{self.server}: {self.clients} clients, {len(self.rooms)} rooms"
+        return "\n".join([head, *("  " + str(room).replace("\n", "\n  ") for room in self.rooms)])
+
+
+def look(hub: Hub) -> Tree:
+    """Look at all rooms, the global one first, then the oldest."""
+    now = trio.current_time()
+    lives = sorted(hub.lives.values(), key=lambda life: (not life.is_global, life.born))
+    return Tree(hub.server_name, len(hub.clients), tuple(_look_at(life, now) for life in lives))
+
+
+def _look_at(life: Life, now: float) -> RoomView:
+    turns = life.turns
+    return RoomView(
+        name=life.name,
+        class_name=type(life.room).__name__,
+        age=now - life.born,
+        reason=life.why_alive(now),
+        members=len(life.members),
+        waiting=turns.waiting,
+        handling=turns.running,
+        handling_age=now - turns.waits_since if turns.running else 0.0,
+        tasks=tuple(Task(each.name, now - each.since) for each in life.under_way.values()),
+    )
+
+
+def _age(seconds: float) -> str:
+    """Write a time as one reads it: 12 s, 3 min 5 s, 2 h 10 min."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
