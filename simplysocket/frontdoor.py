@@ -119,7 +119,8 @@ def judge(
     if "transfer-encoding" in headers and "content-length" in headers:
         return refusal(400, "bad-request", "Content-Length and Transfer-Encoding together")
     host = headers.get("host", "")
-    if names[b"host"] != 1 or not _HOST.fullmatch(host):
+    is_hostless = not names[b"host"] and event.http_version == b"1.0"  # as the probes of some balancers are
+    if not is_hostless and (names[b"host"] != 1 or not _HOST.fullmatch(host)):
         return refusal(400, "bad-request", "a request needs one valid Host")
     if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in map(
         str.lower, _tokens(headers.get("connection", ""))
@@ -412,7 +413,9 @@ def _to_request(event: h11.Request, address: str) -> Request:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     try:
-        target = urlsplit(event.target.decode("ascii"))
+        text = event.target.decode("ascii")
+        # Behind a slash all is path, in `//a/ws` too: a proxy before us has read it so (RFC 9112, 3.2.1).
+        target = urlsplit(f"http://-{text}" if text.startswith("/") else text)
         query = parse_qsl(target.query, keep_blank_values=True, max_num_fields=100)
     except ValueError:
         raise _BadHead(refusal(400, "bad-request", "the request's target is not valid")) from None
