@@ -249,8 +249,7 @@ class FrontDoor:
             elif verdict is not None:
                 if verdict.status >= _FIRST_REFUSAL:
                     self._metrics.upgrades_refused[verdict.status] += 1
-                with trio.move_on_after(limits.close_seconds):
-                    await self._answer(wire, verdict)
+                await self._answer(wire, verdict)  # a large file may take its time, as long as it moves
         finally:
             await wire.aclose()
 
@@ -374,7 +373,8 @@ class FrontDoor:
         data = writer.send(
             h11.Response(status_code=response.status, headers=headers, reason=_REASONS.get(response.status, ""))
         )
-        await send_last(wire, (data or b"") + (response.body if response.sends_body else b""))
+        body = response.body if response.sends_body else b""
+        await send_last(wire, data or b"", body, seconds=self._limits.write_seconds)
 
 
 _CODES: Final = {  # what `Refuse` says of itself in JSON, beside the message; "refused" for any other status

@@ -38,7 +38,7 @@ class Wire(Protocol):
     async def receive_into(self, take: "Take") -> None:
         """Hand over all that arrives, as it arrives, until `take` returns False; raises as `receive` does."""
 
-    async def send_some(self, data: bytes) -> int:
+    async def send_some(self, data: bytes | memoryview) -> int:
         """Wait until some bytes can go, and say how many went."""
 
     def send_eof(self) -> None:
@@ -91,7 +91,7 @@ class SocketWire:
 
         await self._watch.wait(self._socket.fileno(), readable)
 
-    async def send_some(self, data: bytes) -> int:
+    async def send_some(self, data: bytes | memoryview) -> int:
         while True:
             await trio.lowlevel.wait_writable(self._socket)
             try:
@@ -141,7 +141,7 @@ class StreamWire:
         while take(await self.receive(), trio.current_time()):
             pass
 
-    async def send_some(self, data: bytes) -> int:
+    async def send_some(self, data: bytes | memoryview) -> int:
         chunk = data[: self.chunk]
         await self._stream.send_all(chunk)
         return len(chunk)
@@ -162,13 +162,19 @@ def _would_block(_: bytes) -> int:
     raise BlockingIOError
 
 
-async def send_last(wire: Wire, data: bytes) -> None:
+async def send_last(wire: Wire, *parts: bytes, seconds: float) -> None:
     """Send a last answer so that it arrives: half-close, and drain briefly what the peer is still sending.
 
-    A socket that is closed with unread bytes sends a reset, which may overtake the answer.
+    A socket that is closed with unread bytes sends a reset, which may overtake the
+    answer. Gives up after `seconds` in which nothing could be sent.
     """
-    while data:
-        data = data[await wire.send_some(data) :]
+    for part in parts:
+        rest = memoryview(part)  # a large file would be copied again and again
+        while rest:
+            with trio.move_on_after(seconds) as scope:
+                rest = rest[await wire.send_some(rest) :]
+            if scope.cancelled_caught:
+                return
     wire.send_eof()
     drained = 0
     with trio.move_on_after(_LINGERING_SECONDS):
