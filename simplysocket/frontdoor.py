@@ -9,11 +9,12 @@ Laws:
 
 import base64
 import binascii
+import contextlib
 import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
@@ -205,6 +206,7 @@ class FrontDoor:
         self._respond = respond
         self._enter = enter
         self._addresses: Counter[str] = Counter()  # {address: its connections}
+        self._asking: set[trio.CancelScope] = set()  # of connections that are being judged or answered
         self.is_open = True  # False: stopping, upgrades are refused
         self.connections = 0
 
@@ -240,7 +242,7 @@ class FrontDoor:
                 return
             seconds = limits.handshake_seconds
             verdict: Upgrade | Response | None = refusal(408, "timeout", f"no whole request within {seconds:g} seconds")
-            with trio.move_on_after(seconds):
+            with self._hurried_at_the_end(seconds):
                 if isinstance(stream, trio.SSLStream):
                     await stream.do_handshake()
                 verdict = await self._decide(wire, visit)
@@ -249,9 +251,25 @@ class FrontDoor:
             elif verdict is not None:
                 if verdict.status >= _FIRST_REFUSAL:
                     self._metrics.upgrades_refused[verdict.status] += 1
-                await self._answer(wire, verdict)  # a large file may take its time, as long as it moves
+                with self._hurried_at_the_end(math.inf):  # a large file may take its time, as long as it moves
+                    await self._answer(wire, verdict)
         finally:
             await wire.aclose()
+
+    @contextlib.contextmanager
+    def _hurried_at_the_end(self, seconds: float) -> Iterator[None]:
+        """Bound the block, which is no client's yet; while the server stops, by `close_seconds`, too."""
+        with trio.move_on_after(seconds if self.is_open else min(seconds, self._limits.close_seconds)) as scope:
+            self._asking.add(scope)
+            try:
+                yield
+            finally:
+                self._asking.discard(scope)
+
+    def hurry(self) -> None:
+        """The clients were let go: who is still asking or being answered has `close_seconds` left."""
+        for scope in self._asking:
+            scope.deadline = min(scope.deadline, trio.current_time() + self._limits.close_seconds)
 
     def _is_flooded(self, address: str) -> bool:
         """Tell whether so many are connected that not even a refusal can be afforded: half of them say nothing."""

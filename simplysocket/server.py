@@ -425,14 +425,16 @@ class Server:
                     )
                     task_status.started(self)
                     await self._stop_asked.wait()
+                    self._drain_scope = connections.cancel_scope
+                    connections.cancel_scope.deadline = self._deadline
+                    await self._drain()
+                    # Open until here: a balancer still asks, and is told that the server is stopping.
                     doors.cancel_scope.cancel()
-                self._drain_scope = connections.cancel_scope
-                connections.cancel_scope.deadline = self._deadline
-                await self._drain()
+                self._front_door.hurry()
             life.cancel_scope.cancel()
 
     async def stop(self, grace: float = 30.0) -> None:
-        """Stop gracefully, within `grace` seconds: refuse new connections, close the rooms, then the connections.
+        """Stop gracefully, within `grace` seconds: refuse new clients, close the rooms, then the connections.
 
         From a handler or a task of a room it only begins, and returns at once.
         """
