@@ -48,7 +48,7 @@ class Response:
     body: bytes = b""
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
-    sends_body: bool = True  # False: as an answer to HEAD
+    sends_body: bool = True  # False: only its length is said, as in an answer to HEAD
 
 
 def refusal(status: int, code: str, message: str, *headers: tuple[str, str]) -> Response:
@@ -126,8 +126,6 @@ def judge(
     if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in map(
         str.lower, _tokens(headers.get("connection", ""))
     ):
-        if request.path in paths and request.method == "GET":
-            return refusal(426, "upgrade-required", "this is a WebSocket endpoint", ("Upgrade", "websocket"))
         return None
     if request.path not in paths:
         return refusal(404, "not-found", "no WebSocket endpoint here")
@@ -307,7 +305,7 @@ class FrontDoor:
             return answer
         if verdict is None:
             response = self._respond(request)
-            return attrs.evolve(response, sends_body=request.method != "HEAD")
+            return attrs.evolve(response, sends_body=response.sends_body and request.method != "HEAD")
         if isinstance(verdict, Upgrade):
             if not self.is_open:
                 return refusal(503, "stopping", "the server is stopping", ("Retry-After", "5"))
@@ -406,6 +404,8 @@ _CODES: Final = {  # what `Refuse` says of itself in JSON, beside the message; "
 
 _REASONS: Final = {
     200: "OK",
+    304: "Not Modified",
+    308: "Permanent Redirect",
     400: "Bad Request",
     401: "Unauthorized",
     402: "Payment Required",

@@ -81,3 +81,4 @@ class Limits:
     # the port
     connections: int | None = _bound(10_000)  # beyond: 503
     connections_per_address: int | None = _bound(100)  # beyond: 429
+    static_bytes: int | None = _bound(67_108_864)  # of files served over HTTP, all together: they are held in memory

@@ -94,7 +94,9 @@ class Server:
         self._hub = Hub(self, name, self.limits, self.metrics, broker or MemoryBroker(), open_rooms=open_rooms)
         self._dispatch = Dispatch(self._hub, self._registry, direct=direct)
         self._admission = Admission(self._hub, self._dispatch, state)
-        self._side_door = SideDoor()
+        self._side_door = SideDoor(
+            static_bytes=self.limits.static_bytes, paths=paths, is_ready=lambda: self._front_door.is_open
+        )
         self._watch = Watch()
         self._front_door = FrontDoor(
             limits=self.limits,
@@ -232,7 +234,14 @@ class Server:
         return register
 
     def static(self, url: str, directory: str | Path) -> None:
-        """Serve the files below a directory, as they are now, to plain HTTP requests under `url`."""
+        """Serve the files below a directory, as they are now, to plain HTTP requests under `url`.
+
+        `index.html` is served by its folder's name, too. Hidden files, links to folders
+        and links that lead out of the directory are left out. All files are held in
+        memory, at most `Limits.static_bytes`. `RegistrationError` where that cannot work.
+
+        >>> server.static("/", Path(__file__).with_name("static"))
+        """
         self._side_door.add_directory(url, directory)
 
     # --- live

@@ -49,6 +49,7 @@ DEFAULTS = {
     "connections": 10_000,
     "connections_per_address": 100,
     "protocol_errors": 10,
+    "static_bytes": 67_108_864,
 }
 LIMITS = [field.name for field in attrs.fields(Limits)]
 # What must not be without a bound: the server itself would wait for ever, or have no number to pass on.
