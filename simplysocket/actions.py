@@ -20,9 +20,9 @@ from .errand import run_errand
 from .errors import ActionError, RegistrationError
 from .life import LATER, Life
 from .message import ACTION_LENGTH, RESERVED_ACTIONS
-from .middleware import ExceptionHandlers, Middleware, Next, Ware, chain, check_middleware, middleware_of
+from .middleware import ExceptionHandlers, Middleware, Ware, chain, check_middleware, middleware_of
 from .room import Room
-from .signature import CallHandler, Signature, name_place, read
+from .signature import Answer, CallHandler, Signature, name_place, read
 from .tasks import is_overridden
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
@@ -267,34 +267,34 @@ class Registry:
         else:
             if not (self._relay if room.relay is None else room.relay):
                 return None
-            call = self._surround(life, (), _relay)
+            call = self._surround(life, (), _relay, _relay_call)
         life.calls[_FALLBACK] = call
         return call
 
     def _compose(self, life: Life, found: Action) -> CallHandler:
         """Build the one call of an action in a room: middleware, exceptions, and when it ends."""
-        call = self._surround(life, found.wares, found.signature.call)
+        call = self._surround(life, found.wares, found.signature.call, found.signature.answer)
         if not found.turn:
             return partial(_start_apart, life, call)
         return partial(_run_errand, call) if found.cancel else call
 
-    def _surround(self, life: Life, wares: tuple[Middleware, ...], handle: CallHandler) -> CallHandler:
+    def _surround(self, life: Life, wares: tuple[Middleware, ...], handle: CallHandler, answer: Answer) -> CallHandler:
         """Put middleware and exception handlers around a handler, where there are any."""
         wares = (*self._wares, *wares, *self._class_wares.get(type(life.room), ()))
         if not wares and not self.exceptions:
             return handle
-        surrounded = chain(wares, _innermost(handle))
+        surrounded = chain(wares, answer)
         if self.exceptions:
             surrounded = self.exceptions.around(surrounded)
         return lambda server, room, client, envelope: surrounded(Call(server, room, client, envelope))
 
 
-def _innermost(handle: CallHandler) -> Next:
-    return lambda call: handle(call.server, call.room, call.client, call.envelope)
-
-
 def _relay(_: object, room: Room[Any], client: Client[Any], envelope: Envelope) -> Awaitable[object]:
     return room.broadcast(envelope.action, envelope.message_body, sender=client)
+
+
+def _relay_call(call: Call) -> Awaitable[object]:
+    return _relay(call.server, call.room, call.client, call.envelope)
 
 
 async def _run_errand(

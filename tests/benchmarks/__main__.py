@@ -28,7 +28,9 @@ from tests.benchmarks.load import MAX_SECONDS, Load
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("product", "plain")
-SERVER_OPTIONS: dict[str, list[str]] = {"product": [], "plain": []}  # of their command lines; set by ours
+HOUSE_KINDS = ("house", "product")  # what typed bodies, a middleware and identities cost
+HOUSE_SHARE = 0.85  # of the product without them, in every column
+SERVER_OPTIONS: dict[str, list[str]] = {"product": [], "plain": [], "house": []}  # of their command lines; set by ours
 SERVER_CORE, GENERATOR_CORE = 0, 1  # places in the list of cores this process may use
 WARM_UP_SECONDS = 0.5
 START_SECONDS = 60.0  # for a server to listen or the idle clients to be connected; only what hangs takes as long
@@ -190,16 +192,18 @@ def verdict(value: float, target: float) -> str:
     return f"{target:g} {'met' if value >= target else 'NOT met'}"
 
 
-HEADER = ("column", "", "product/s", "plain/s", "ratio", "target", "p50 ms", "p99 ms", "lost")
+HEADER = ("column", "", "{}/s", "{}/s", "ratio", "target", "p50 ms", "p99 ms", "lost")
 LAYOUT = "{:<7} {:<39} {:>10} {:>9} {:>7}  {:<24} {:>15} {:>15} {:>7}"
 
 
-def row(column: Column, figures: dict[str, Figures], full_room: float | None) -> str:
+def row(column: Column, kinds: tuple[str, ...], figures: dict[str, Figures], full_room: float | None) -> str:
     """Return one line of the table; what was not measured is a dash."""
-    product, plain = (figures.get(kind) for kind in KINDS)
+    product, plain = (figures.get(kind) for kind in kinds)
     ratio = product.deliveries / plain.deliveries if product and plain else None
     target = "-"
-    if column.ratio is not None:
+    if kinds == HOUSE_KINDS:
+        target = verdict(ratio, HOUSE_SHARE) if ratio is not None else "-"
+    elif column.ratio is not None:
         target = verdict(ratio, column.ratio) if ratio is not None else f"{column.ratio:g}"
     elif column.share is not None and product and full_room:
         share = product.deliveries / full_room
@@ -232,6 +236,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--columns", type=chosen_columns, default=list(COLUMNS), help="names or numbers, with commas")
     parser.add_argument("--only", choices=KINDS, help="measure one of the two servers")
     parser.add_argument("--loop", action="store_true", help="the plain server sends to one member after the other")
+    parser.add_argument("--house", action="store_true", help="the product with typed bodies and so on, beside itself")
     parser.add_argument("--memory-only", action="store_true", help="leave the columns out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     options = parser.parse_args()
@@ -242,13 +247,14 @@ def arguments() -> argparse.Namespace:
 
 def run_columns(options: argparse.Namespace, kinds: tuple[str, ...]) -> dict[str, dict[str, Figures]]:
     """Measure and print the chosen columns, one line each; return {column: {kind: figures}}."""
-    print(f"{options.rounds} rounds of {options.seconds:g} s; pairs of figures are product / plain")
-    print(LAYOUT.format(*HEADER), flush=True)
+    pair = HOUSE_KINDS if options.house else KINDS
+    print(f"{options.rounds} rounds of {options.seconds:g} s; pairs of figures are {' / '.join(pair)}")
+    print(LAYOUT.format(*HEADER).format(*pair), flush=True)
     results: dict[str, dict[str, Figures]] = {}
     for column in options.columns:
         results[column.name] = figures = measure_column(column, kinds, options.rounds, options.seconds)
         full_room = results.get(FULL_ROOM, {}).get("product")
-        print(row(column, figures, full_room.deliveries if full_room else None), flush=True)
+        print(row(column, pair, figures, full_room.deliveries if full_room else None), flush=True)
         for kind, figure in figures.items():
             if figure.generator >= BUSY_GENERATOR:
                 print(f"  the generator was {figure.generator:.0%} busy: the {kind} server might have done more")
@@ -269,7 +275,7 @@ def run_memory(kinds: tuple[str, ...]) -> dict[str, float]:
 def main() -> int:
     """Run what was asked for; return 1 if the product lost anything."""
     options = arguments()
-    kinds = (options.only,) if options.only else KINDS
+    kinds = (options.only,) if options.only else HOUSE_KINDS if options.house else KINDS
     print(f"{machine()}; messages of {MESSAGE_BYTES} bytes")
     columns = {} if options.memory_only else run_columns(options, kinds)
     memory = run_memory(kinds)

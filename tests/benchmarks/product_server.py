@@ -56,7 +56,7 @@ class Hall(Room):
         await self.broadcast("say", body, sender=client)
 
 
-async def main() -> None:
+async def run(server: Server) -> None:
     """Listen on a free port of 127.0.0.1 and say which."""
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve, "127.0.0.1", 0)
@@ -64,4 +64,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main)
+    trio.run(run, server)
