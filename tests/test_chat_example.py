@@ -1,33 +1,19 @@
 """The chat example: its server in memory, and its page in a real browser."""
 
 import re
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 import trio
-from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, WebSocketRoute, expect
 
-from examples.chat.server import TEXT_LENGTH, Chat, server
+from examples.chat.server import NAME_LENGTH, TEXT_LENGTH, Chat, server
 from simplysocket import GLOBAL_ROOM, ActionError
-from simplysocket.testing import open_server
+from simplysocket.testing import TestClient, open_server
 
-ROOT = Path(__file__).parents[1]
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-PATIENCE = 20_000  # milliseconds that the browser may take; passed only when something is broken
+from .pages import PATIENCE, Process, open_browser
+
 HTML = "<img src=x onerror=\"document.title='broken'\">"
 
 
@@ -41,21 +27,26 @@ class Enter(Protocol):
 # --- the server, in memory
 
 
+async def heard_in(client: TestClient, room: str) -> list[dict[str, Any]]:  # Any: JSON
+    """Return what a client has heard in one room by now."""
+    return [message for message in await client.settle() if message["target"] == room]
+
+
 async def test_what_one_says_everyone_in_the_room_hears(autojump_clock: trio.abc.Clock) -> None:
     async with open_server(server) as net:
         ana, ben, zoe = [await net.connect(name) for name in ("Ana", "Ben", "Zoë")]
         await ana.join("garden")
         await ben.join("garden")
         await zoe.join("kitchen")
-        assert [message["action"] for message in await ana.settle()] == ["client-joined-room"]
+        assert [message["action"] for message in await heard_in(ana, "garden")] == ["client-joined-room"]
 
-        assert await ben.request("say", {"text": "  <b>hello</b>\n"}, target="garden") is None
+        assert await ben.request("say", {"text": "<b>hello</b>"}, target="garden") is None
 
         for client in (ana, ben):
-            (heard,) = await client.settle()
-            assert (heard["action"], heard["target"], heard["sender"]) == ("say", "garden", ben.id)
+            (heard,) = await heard_in(client, "garden")
+            assert (heard["action"], heard["sender"]) == ("say", ben.id)
             assert heard["message_body"] == {"text": "<b>hello</b>", "name": "Ben"}
-        assert await zoe.settle() == []
+        assert await heard_in(zoe, "garden") == []
 
 
 @pytest.mark.parametrize("text", ["", " \n\t ", "x" * (TEXT_LENGTH + 1)], ids=["empty", "blank", "too long"])
@@ -75,6 +66,61 @@ async def test_a_text_that_is_empty_or_too_long_is_refused(autojump_clock: trio.
         assert len(await ben.settle()) == 1
 
 
+async def test_who_takes_another_name_is_heard_under_it(autojump_clock: trio.abc.Clock) -> None:
+    async with open_server(server) as net:
+        ana, ben, zoe = [await net.connect(name) for name in ("Ana", "Ben", "Zoë")]
+        await ana.join("garden")
+        await ben.join("garden")
+        await zoe.join("kitchen")
+        for client in (ana, ben, zoe):
+            await client.settle()
+
+        await ana.request("rename", {"name": "Ana María"})
+        await ana.request("say", {"text": "hello"}, target="garden")
+
+        renamed, said = await ben.settle()
+        assert (renamed["action"], renamed["target"]) == ("renamed", "garden")
+        assert renamed["message_body"] == {"client": ana.id, "name": "Ana María"}
+        assert said["message_body"]["name"] == "Ana María"
+        assert await zoe.settle() == []
+        joined = await zoe.join("garden")
+        assert [member["name"] for member in joined["members"]] == ["Ana María", "Ben", "Zoë"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "Ana ", "Ana\nBen", "Ana\n", "x" * (NAME_LENGTH + 1)])
+async def test_what_is_no_name_is_refused(autojump_clock: trio.abc.Clock, name: str) -> None:
+    async with open_server(server) as net:
+        ana = await net.connect("Ana")
+        with pytest.raises(ActionError) as refusal:
+            await ana.request("rename", {"name": name})
+        assert (refusal.value.code, refusal.value.path) == ("bad-body", "$.name")
+        await ana.request("rename", {"name": "x" * NAME_LENGTH})
+
+
+async def test_everyone_is_told_of_the_rooms_there_are(autojump_clock: trio.abc.Clock) -> None:
+    async with open_server(server) as net:
+        zoe = await net.connect("Zoë")
+
+        async def told() -> list[tuple[str, int]]:
+            bodies = [each["message_body"] for each in await heard_in(zoe, GLOBAL_ROOM) if each["action"] == "room"]
+            return [(body["roomname"], body["members"]) for body in bodies]
+
+        ana, ben = await net.connect("Ana"), await net.connect("Ben")
+        await ana.join("garden")
+        assert await told() == [("garden", 1)]
+        await ben.join("garden")
+        assert await told() == [("garden", 2)]
+        await ana.close()
+        assert await told() == [("garden", 1)]
+        await ben.request("leave-room", {"roomname": "garden"})
+        assert (await told())[-1] == ("garden", 0)
+        await ben.join("garden")
+        assert await told() == [("garden", 1)]
+        await server.rooms["garden"].close()
+        assert await told() == [("garden", 0)]
+        assert (await zoe.request("list-rooms"))["rooms"] == []
+
+
 async def test_a_full_room_of_the_chat_refuses_the_next_client(autojump_clock: trio.abc.Clock) -> None:
     async with open_server(server) as net:
         for number in range(Chat.capacity or 0):
@@ -88,45 +134,9 @@ async def test_a_full_room_of_the_chat_refuses_the_next_client(autojump_clock: t
 # --- the page, in a browser
 
 
-class Process:
-    """The example as a process of its own, as a reader of the docs starts it."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.start()
-
-    def start(self) -> None:
-        """Start it, again on the port that it had; it listens once it has printed its address."""
-        port = self.url.rpartition(":")[2] or "0"
-        command = [sys.executable, "-m", "examples.chat.server", "--port", port]
-        self._process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        assert self._process.stderr is not None
-        line = self._process.stderr.readline()
-        found = re.search(r"http://\S+:\d+", line)
-        if found is None:
-            self.kill()
-            raise AssertionError(f"the example printed no address, but {line!r}")
-        self.url = found[0]
-
-    def stop(self) -> int:
-        """Stop it as Ctrl+C does, and return its exit status."""
-        self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.communicate(timeout=PATIENCE / 1000)
-        finally:
-            self.kill()
-        return self._process.returncode
-
-    def kill(self) -> None:
-        """End it if it still runs."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
-
-
 @pytest.fixture
 def process() -> Iterator[Process]:
-    process = Process()
+    process = Process("examples.chat.server")
     try:
         yield process
     finally:
@@ -135,14 +145,8 @@ def process() -> Iterator[Process]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("this test drives Debian's chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        expect.set_options(timeout=PATIENCE)
+    with open_browser() as browser:
         yield browser
-        browser.close()
 
 
 def close_or_connect(socket: WebSocketRoute, codes: list[int]) -> None:
@@ -342,16 +346,77 @@ def test_the_newest_message_is_in_view_unless_one_reads_older_ones(enter: Enter)
     expect(ana.get_by_role("button", name="New messages")).to_be_hidden()
 
 
-def test_a_page_shows_why_it_was_refused_and_keeps_the_text(enter: Enter) -> None:
+def test_a_page_shows_which_rooms_there_are_as_they_come_and_go(enter: Enter) -> None:
+    ana, zoe = enter("Ana"), enter("Zoë")
+    rooms = zoe.get_by_role("list", name="Rooms").get_by_role("listitem")
+    expect(zoe.get_by_text("There is no room yet.")).to_be_visible()
+    join(ana, "garden")
+    expect(rooms).to_have_text(["garden1 of 50"])
+    expect(zoe.get_by_text("There is no room yet.")).to_be_hidden()
+    ben = enter("Ben", room="garden")
+    expect(rooms).to_have_text(["garden2 of 50"])
+    join(ben, "attic")
+    expect(rooms).to_have_text(["attic1 of 50", "garden1 of 50"])
+    expect(ben.locator("#rooms [aria-current]")).to_have_text(["attic1 of 50"])
+    ana.close()
+    expect(rooms).to_have_text(["attic1 of 50"])
+    ben.close()
+    expect(zoe.get_by_text("There is no room yet.")).to_be_visible()
+
+
+def test_a_person_takes_another_name_and_stays_in_the_room(enter: Enter) -> None:
+    ana, ben = enter("Ana"), enter("Ben")
+    join(ana, "garden")
+    join(ben, "garden")
+    write(ana, "hello")
+
+    ana.get_by_role("button", name="Change name").click()
+    ana.get_by_label("Your new name").fill("  Ana María ")
+    ana.keyboard.press("Enter")
+    expect(log(ben).get_by_text("Ana is Ana María now")).to_be_visible()
+    expect(members(ben)).to_have_text(["Ben", "Ana María"])
+    expect(log(ana).get_by_text("You are Ana María now")).to_be_visible()
+    expect(log(ana).locator(".message .text")).to_have_text("hello")
+    expect(ana.get_by_role("banner")).to_contain_text("Ana María")
+
+    ana.get_by_role("button", name="Change name").click()
+    ana.get_by_label("Your new name").fill("Somebody")
+    ana.keyboard.press("Escape")
+    write(ana, "still me")
+    expect(log(ben).locator(".message .name").last).to_have_text("Ana María")
+
+
+def test_an_address_in_a_message_is_a_link(enter: Enter) -> None:
     ana = enter("Ana")
     join(ana, "garden")
-    text = "x" * (TEXT_LENGTH + 1)
+    write(ana, "look (https://example.com/a?b=1&c=2), it is javascript:alert(1) free <b>really</b>")
+    link = log(ana).get_by_role("link")
+    expect(link).to_have_text(["https://example.com/a?b=1&c=2"])
+    expect(link).to_have_attribute("href", "https://example.com/a?b=1&c=2")
+    expect(link).to_have_attribute("rel", "noopener noreferrer")
+    expect(log(ana).locator(".message .text")).to_contain_text("), it is javascript:alert(1) free <b>really</b>")
+
+
+def test_a_page_tells_that_a_text_is_too_long_and_keeps_it(enter: Enter) -> None:
+    ana = enter("Ana")
+    join(ana, "garden")
+    text = "🐌" * (TEXT_LENGTH + 1)
     write(ana, text)
     expect(ana.get_by_role("alert")).to_contain_text("This message has 2,001 characters, 2,000 is the most.")
     expect(ana.get_by_label("Message", exact=True)).to_have_value(text)
-    write(ana, "shorter")
-    expect(log(ana).get_by_text("shorter")).to_be_visible()
+    write(ana, text[:-1])
+    expect(log(ana).locator(".message .text")).to_have_text(text[:-1])
     expect(ana.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_page_shows_why_it_was_refused_and_keeps_the_text(enter: Enter) -> None:
+    ana, ben = enter("Ana"), enter("Ben")
+    join(ana, "garden")
+    join(ben, "garden")
+    ana.evaluate("link.request('leave-room', {roomname: 'garden'})")  # behind the page's back
+    write(ana, "nobody hears it")
+    expect(ana.get_by_role("alert")).to_contain_text("You are not in room 'garden': join it first.")
+    expect(ana.get_by_label("Message", exact=True)).to_have_value("nobody hears it")
 
 
 def test_after_a_restart_of_the_server_the_pages_are_back_in_their_room(enter: Enter, process: Process) -> None:

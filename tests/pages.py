@@ -1,0 +1,75 @@
+"""What the tests of the examples' pages share: the example as a process, and a real browser."""
+
+import contextlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE = 20_000  # milliseconds that the browser may take; passed only when something is broken
+
+
+@contextlib.contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Open Debian's chromium."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("this test drives Debian's chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        expect.set_options(timeout=PATIENCE)
+        yield browser
+        browser.close()
+
+
+class Process:
+    """The example as a process of its own, as a reader of the docs starts it."""
+
+    def __init__(self, module: str) -> None:
+        self.url = ""
+        self._module = module
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again on the port that it had; it listens once it has printed its address."""
+        port = self.url.rpartition(":")[2] or "0"
+        command = [sys.executable, "-m", self._module, "--port", port]
+        self._process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        assert self._process.stderr is not None
+        line = self._process.stderr.readline()
+        found = re.search(r"http://\S+:\d+", line)
+        if found is None:
+            self.kill()
+            raise AssertionError(f"the example printed no address, but {line!r}")
+        self.url = found[0]
+
+    def stop(self) -> int:
+        """Stop it as Ctrl+C does, and return its exit status."""
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.communicate(timeout=PATIENCE / 1000)
+        finally:
+            self.kill()
+        return self._process.returncode
+
+    def kill(self) -> None:
+        """End it if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
