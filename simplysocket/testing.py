@@ -81,6 +81,8 @@ class TestClient:
         head, _, self._rest = head.partition(b"\r\n\r\n")
         status = head.split(b" ", 2)[1].decode()
         if status != "101":
+            while received := await self.stream.receive_some():
+                self._rest += received
             raise ActionError(status, head.decode("latin-1") + "\n" + self._rest.decode())
         self.name = name
         if greet:
