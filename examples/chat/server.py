@@ -44,10 +44,10 @@ class Chat(Room):
     announce = True  # members hear `client-joined-room` and `client-left-room`
     capacity = 50  # beyond it a join is refused with `room-full`
 
-    async def on_join(self, client: Client) -> None:
+    async def on_join(self) -> None:
         await self.list_it(len(self.members))
 
-    async def on_leave(self, client: Client) -> None:
+    async def on_leave(self) -> None:
         await self.list_it(len(self.members))
 
     async def on_close(self) -> None:
