@@ -1,35 +1,282 @@
 """What the README and the docs show runs, and what they say of the wire is so."""
 
+import configparser
+import importlib.util
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Awaitable, Callable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import attrs
 import pytest
 import trio
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from trio.testing import MockClock
 
+import simplysocket
 from simplysocket import CloseCode, Limits, codec
 from simplysocket.errors import ERROR_CODES
 from simplysocket.message import RESERVED_ACTIONS
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
-PROTOCOL = (ROOT / "docs" / "protocol.md").read_text("utf-8")
+PROTOCOL = (DOCS / "protocol.md").read_text("utf-8")
+TUTORIAL = DOCS / "tutorial.md"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
+PATIENCE = 20_000  # milliseconds that the browser may take; passed only when something is broken
+
+_BLOCK = re.compile(r'^(?:<!-- not run: ([^\n]+) -->\n)?```(\w+)(?: title="([^"\n]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 
-def blocks(text: str, language: str) -> list[str]:
-    """Return the code blocks of one language."""
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+@attrs.frozen
+class Block:
+    """One block of code of a page."""
+
+    page: str
+    line: int
+    language: str
+    title: str
+    code: str
+    why_not_run: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
 
 
-def test_the_readmes_game_and_its_test_run() -> None:
-    names: dict[str, Any] = {"__name__": "readme"}
-    for block in blocks(README, "python"):
-        exec(compile(block, "README.md", "exec", dont_inherit=True), names)
+def blocks(page: Path, *languages: str) -> list[Block]:
+    """Return the blocks of these languages of a page."""
+    text = page.read_text("utf-8")
+    name = page.relative_to(ROOT).as_posix()
+    return [
+        Block(name, text.count("\n", 0, found.start(4)), found[2], found[3] or "", found[4], found[1] or "")
+        for found in _BLOCK.finditer(text)
+        if found[2] in languages
+    ]
+
+
+def pages_with(*languages: str) -> list[Path]:
+    return [page for page in PAGES if blocks(page, *languages)]
+
+
+def page_name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def run_page(page: Path) -> dict[str, Any]:
+    """Run the Python of a page, block by block, as one module; its tests behind the block that they stand in."""
+    module = sys.modules["page"] = ModuleType("page")
+    names = module.__dict__
+    for block in blocks(page, "python"):
+        if block.why_not_run:
+            continue
+        before = dict(names)
+        code = "\n" * block.line + block.code  # so that a traceback names the line of the page
+        exec(compile(code, block.page, "exec", dont_inherit=True), names)
+        for name, value in list(names.items()):
+            if name.startswith("test_") and before.get(name) is not value:
+                run_test(value)
+    return names
+
+
+def run_test(test: Callable[..., Awaitable[None]]) -> None:
+    """Run a test as pytest-trio does."""
     clock = MockClock(autojump_threshold=0)
-    trio.run(names["test_an_attempt_is_answered"], clock, clock=clock)
+    arguments = (clock,) if test.__code__.co_argcount else ()
+    trio.run(test, *arguments, clock=clock)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to be in, and a place for a page to be a module."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "page", ModuleType("page"))
+    yield tmp_path
+
+
+# --- what stands on the pages runs
+
+
+@pytest.mark.parametrize("page", [each for each in pages_with("python") if each != TUTORIAL], ids=page_name)
+def test_the_python_of_a_page_runs(page: Path, folder: Path) -> None:
+    (folder / "static").mkdir()
+    run_page(page)
+
+
+def test_hardly_any_python_is_not_run() -> None:
+    left_out = [str(block) for page in PAGES for block in blocks(page, "python") if block.why_not_run]
+    assert len(left_out) <= 2, left_out
+
+
+def test_every_block_says_its_language() -> None:
+    for page in PAGES:
+        fences = re.findall(r"^```.*$", page.read_text("utf-8"), re.MULTILINE)
+        assert len(fences) == 2 * len(_BLOCK.findall(page.read_text("utf-8"))), page
+
+
+@pytest.mark.parametrize("block", [each for page in PAGES for each in blocks(page, "sh")], ids=str)
+def test_shell_can_be_parsed(block: Block) -> None:
+    subprocess.run(["bash", "-n"], input=block.code, text=True, check=True)
+
+
+@pytest.mark.parametrize("block", [each for page in PAGES for each in blocks(page, "ini", "toml")], ids=str)
+def test_settings_can_be_parsed(block: Block) -> None:
+    if block.language == "toml":
+        tomllib.loads(block.code)
+    else:
+        configparser.ConfigParser(strict=False, interpolation=None).read_string(block.code)
+
+
+@pytest.mark.parametrize("block", [each for page in PAGES for each in blocks(page, "nginx")], ids=str)
+def test_every_nginx_directive_ends_and_every_brace_closes(block: Block) -> None:
+    lines = [line.split("#")[0].strip() for line in block.code.splitlines()]
+    assert all(line.endswith((";", "{", "}")) for line in lines if line)
+    assert block.code.count("{") == block.code.count("}")
+
+
+@pytest.mark.parametrize("block", [each for page in PAGES for each in blocks(page, "dockerfile")], ids=str)
+def test_every_line_of_a_container_file_is_an_instruction(block: Block) -> None:
+    known = {"FROM", "RUN", "COPY", "WORKDIR", "USER", "EXPOSE", "CMD", "ENTRYPOINT", "ENV", "HEALTHCHECK", "STOPSIGNAL"}
+    lines = block.code.replace("\\\n", " ").splitlines()
+    assert {line.split()[0] for line in lines if line and not line.startswith("#")} <= known
+
+
+@pytest.mark.parametrize("block", [each for page in PAGES for each in blocks(page, "js") if not each.title], ids=str)
+def test_javascript_can_be_parsed(block: Block, tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no node here")
+    (tmp_path / "block.mjs").write_text(block.code, "utf-8")
+    subprocess.run([node, "--check", "block.mjs"], cwd=tmp_path, check=True)
+
+
+# --- the tutorial, step by step
+
+
+def write_steps(folder: Path) -> Iterator[int]:
+    """Write the tutorial's files as a reader does; yields whenever a step's `game.py` is there."""
+    step = 0
+    for block in blocks(TUTORIAL, "python", "html", "js", "ini"):
+        place = folder / block.title
+        place.parent.mkdir(exist_ok=True)
+        if block.language == "js":  # lines to be put behind one of the page
+            text = place.read_text("utf-8")
+            assert text.count("const on = {\n") == 1
+            place.write_text(text.replace("const on = {\n", "const on = {\n" + block.code), "utf-8")
+        else:
+            place.write_text(block.code, "utf-8")
+        if (folder / "game.py").exists() and (folder / "static" / "index.html").exists() and block.language != "ini":
+            step += 1
+            yield step
+
+
+class Game:
+    """The tutorial's game as a process of its own, on a free port."""
+
+    def __init__(self, folder: Path) -> None:
+        code = "import game; game.server.run(port=0)"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+        )
+        assert self._process.stderr is not None
+        line = self._process.stderr.readline()
+        found = re.search(r"http://\S+:\d+", line)
+        assert found is not None, line + self._process.stderr.read()
+        self.url = found[0]
+
+    def __enter__(self) -> "Game":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("this test drives Debian's chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        expect.set_options(timeout=PATIENCE)
+        yield browser
+        browser.close()
+
+
+def enter(browser: Browser, url: str, name: str, room: str) -> Page:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(url)
+    page.get_by_label("Your name").fill(name)
+    page.get_by_label("Room").select_option(room)
+    page.get_by_role("button", name="Enter").click()
+    expect(page.locator("#log")).to_contain_text(f"{name} has joined")
+    return page
+
+
+def say(page: Page, word: str) -> None:
+    page.get_by_label("Word").fill(word)
+    page.keyboard.press("Enter")
+
+
+def test_every_step_of_the_tutorial_runs(folder: Path, browser: Browser) -> None:
+    for step in write_steps(folder):
+        with Game(folder) as game:
+            ana = enter(browser, game.url, "Ana", "room-1")
+            ben = enter(browser, game.url, "Ben", "room-1")
+            eve = enter(browser, game.url, "Eve", "room-2")
+            say(ana, "tree")
+            for page in (ana, ben):
+                expect(page.locator("#log")).to_contain_text("Ana: tree")
+            if step > 1:
+                say(ben, "Apple")
+                expect(ben.get_by_role("alert")).to_contain_text("matching")
+                say(ben, "apple")
+                expect(ben.get_by_role("alert")).to_have_text("a word must begin with 'e'")
+            say(ben, "egg")
+            expect(ana.locator("#log")).to_contain_text("Ben: egg")
+            assert "tree" not in eve.locator("#log").inner_text()
+            ben.close()
+            expect(ana.locator("#log")).to_contain_text("Ben has left")
+            ana.close()
+            eve.close()
+
+
+def test_the_tutorials_game_ends_in_the_browser_and_in_its_own_test(folder: Path, browser: Browser) -> None:
+    for _ in write_steps(folder):
+        pass
+    game_file = folder / "game.py"
+    code = game_file.read_text("utf-8")
+    assert "SECONDS = 20" in code
+    game_file.write_text(code.replace("SECONDS = 20", "SECONDS = 0.5"), "utf-8")
+    with Game(folder) as game:
+        ana = enter(browser, game.url, "Ana", "room-1")
+        say(ana, "tree")
+        expect(ana.locator("#log")).to_contain_text("Ana 4")
+        say(ana, "egg")
+        expect(ana.get_by_role("alert")).to_have_text("let somebody else speak first")
+        expect(ana.locator("#log")).to_contain_text("Time is up: Ana wins with 4 points.")
+        ana.close()
+
+    game_file.write_text(code, "utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert "2 passed" in ran.stdout, ran.stdout + ran.stderr
+
+
+# --- what the README says
 
 
 def test_the_readmes_commands_are_the_makefiles() -> None:
@@ -44,7 +291,7 @@ def test_the_readmes_links_lead_somewhere() -> None:
         assert (ROOT / link).exists(), link
 
 
-@pytest.mark.parametrize("line", [line for block in blocks(PROTOCOL, "json") for line in block.splitlines() if line])
+@pytest.mark.parametrize("line", [line for block in blocks(DOCS / "protocol.md", "json") for line in block.code.splitlines() if line])
 def test_every_frame_in_the_protocol_is_as_it_stands_on_the_wire(line: str) -> None:
     shown = json.loads(line)
     envelope = codec.decode(line.encode())
