@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench docs format clean
 
 ## demo: install what it needs and run the chat at http://localhost:8080 (or PORT=...)
 demo: .venv/installed
@@ -23,13 +23,17 @@ check: .venv/developing
 bench: .venv/developing
 	$(BIN)/python -m tests.benchmarks
 
+## docs: build the documentation into build/docs: open build/docs/index.html
+docs: .venv/documenting
+	$(BIN)/zensical build --strict --config-file .mkdocs.yml
+
 ## format: mend what can be mended by itself
 format: .venv/developing
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .cache build
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || ($(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv && $(PYTHON) -m venv --clear .venv)
@@ -41,6 +45,10 @@ clean:
 .venv/developing: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ .venv/installed
+
+.venv/documenting: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
 
 .PHONY: chromium
 chromium:

@@ -4,6 +4,7 @@ import configparser
 import importlib.util
 import json
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from trio.testing import MockClock
 
 import simplysocket
-from simplysocket import CloseCode, Limits, codec
+from simplysocket import CloseCode, Limits, Server, codec
 from simplysocket.errors import ERROR_CODES
 from simplysocket.message import RESERVED_ACTIONS
 
@@ -37,7 +38,9 @@ PATIENCE = 20_000  # milliseconds that the browser may take; passed only when so
 
 DAY = 86_400  # seconds, virtual
 
-_BLOCK = re.compile(r'^(?:<!-- not run: ([^\n]+) -->\n)?```(\w+)(?: title="([^"\n]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r'^(?:<!-- not run: ([^\n]+) -->\n)?```(\w+)(?: title="([^"\n]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL
+)
 
 
 @attrs.frozen
@@ -92,21 +95,24 @@ def run_page(page: Path) -> dict[str, Any]:
 
 def run_test(test: Callable[..., Awaitable[None]]) -> None:
     """Run a test as pytest-trio does; what still waits after a day of virtual time waits for ever."""
+    if not test.__code__.co_argcount:
+        trio.run(test)
+        return
     clock = MockClock(autojump_threshold=0)
 
     async def within_a_day() -> None:
         with trio.fail_after(DAY):
-            await test(*([clock] if test.__code__.co_argcount else []))
+            await test(clock)
 
     trio.run(within_a_day, clock=clock)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to be in, and a place for a page to be a module."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "page", ModuleType("page"))
-    yield tmp_path
+    return tmp_path
 
 
 # --- what stands on the pages runs
@@ -151,7 +157,19 @@ def test_every_nginx_directive_ends_and_every_brace_closes(block: Block) -> None
 
 @pytest.mark.parametrize("block", [each for page in PAGES for each in blocks(page, "dockerfile")], ids=str)
 def test_every_line_of_a_container_file_is_an_instruction(block: Block) -> None:
-    known = {"FROM", "RUN", "COPY", "WORKDIR", "USER", "EXPOSE", "CMD", "ENTRYPOINT", "ENV", "HEALTHCHECK", "STOPSIGNAL"}
+    known = {
+        "FROM",
+        "RUN",
+        "COPY",
+        "WORKDIR",
+        "USER",
+        "EXPOSE",
+        "CMD",
+        "ENTRYPOINT",
+        "ENV",
+        "HEALTHCHECK",
+        "STOPSIGNAL",
+    }
     lines = block.code.replace("\\\n", " ").splitlines()
     assert {line.split()[0] for line in lines if line and not line.startswith("#")} <= known
 
@@ -297,7 +315,9 @@ def test_the_readmes_links_lead_somewhere() -> None:
         assert (ROOT / link).exists(), link
 
 
-@pytest.mark.parametrize("line", [line for block in blocks(DOCS / "protocol.md", "json") for line in block.code.splitlines() if line])
+@pytest.mark.parametrize(
+    "line", [line for block in blocks(DOCS / "protocol.md", "json") for line in block.code.splitlines() if line]
+)
 def test_every_frame_in_the_protocol_is_as_it_stands_on_the_wire(line: str) -> None:
     shown = json.loads(line)
     envelope = codec.decode(line.encode())
@@ -328,3 +348,138 @@ def test_the_limits_that_the_protocol_names_have_the_defaults_it_says() -> None:
     checked = [(name, float(number.replace(",", ""))) for number, name in named if name in limits]
     assert len(checked) > 5
     assert checked == [(name, limits[name]) for name, _ in checked]
+
+
+# --- the reference
+
+
+def test_the_table_of_limits_is_that_of_the_code() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| (\S+) \|.*\| ?(\w*) \|$", (DOCS / "reference/limits.md").read_text("utf-8"), re.M
+    )
+    expected = {}
+    for field in attrs.fields(Limits):
+        default = "None" if field.default is None else f"{field.default:,}"
+        expected[field.name] = default, "None" if can_be_lifted(field.name) else ""
+    assert {name: (default, lifted) for name, default, lifted in rows} == expected
+    assert len(rows) == len(expected)
+
+
+def can_be_lifted(name: str) -> bool:
+    try:
+        Limits(**{name: None})
+    except ValueError:
+        return False
+    return True
+
+
+def test_the_tables_of_codes_are_those_of_the_code() -> None:
+    errors, closes = (DOCS / "reference/codes.md").read_text("utf-8").split("## Close codes")
+    assert set(re.findall(r"^\| `([\w-]+)` \|", errors, re.M)) == ERROR_CODES
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", closes, re.M)
+    assert [(int(code), name) for code, name in rows] == [(int(code), code.name) for code in CloseCode]
+
+
+def test_the_table_of_statistics_names_every_counter() -> None:
+    text = (DOCS / "howto/looking-inside.md").read_text("utf-8")
+    first_cells = re.findall(r"^\| (`.+?) \|", text, re.M)
+    assert set(re.findall(r"`(\w+)`", " ".join(first_cells))) == Server().statistics().keys()
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    text = "".join(page.read_text("utf-8") for page in (DOCS / "reference").glob("*.md"))
+    shown = set(re.findall(r"^::: simplysocket\.([\w.]+)$", text, re.M))
+    assert set(simplysocket.__all__) - {"Limits"} <= shown  # Limits are a table of their own
+    for name in shown:
+        pkgutil.resolve_name(f"simplysocket.{name}")  # raises where there is none
+
+
+def test_the_reference_names_the_attributes_of_a_client() -> None:
+    table = (DOCS / "reference/clients.md").read_text("utf-8").split("### Attributes")[1]
+    for name in re.findall(r"^\| `(\w+)` \|", table, re.M):
+        assert hasattr(simplysocket.Client, name), name
+
+
+def test_the_page_of_the_command_line_names_every_option() -> None:
+    pytest.importorskip("cyclopts")
+    if importlib.util.find_spec("simplysocket.cli") is None:
+        pytest.skip("there is no command line")
+    text = (DOCS / "reference/command-line.md").read_text("utf-8")
+    parts = dict(re.findall(r"^## simplysocket (\w+)\n(.*?)(?=^## )", text, re.M | re.S))
+    ran = subprocess.run(
+        [sys.executable, "-m", "simplysocket", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for command, part in parts.items():
+        assert command in ran.stdout
+        shown = subprocess.run(
+            [sys.executable, "-m", "simplysocket", command, "--help"],
+            cwd=ROOT,
+            env={**os.environ, "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        options = set(re.findall(r"(--[a-z-]+)", shown)) - {"--help", "--version"}
+        assert set(re.findall(r"^\| `(--[a-z-]+)`", part, re.M)) == {each for each in options if "--no-" not in each}
+
+
+# --- the site
+
+
+def test_every_page_has_its_place() -> None:
+    settings = (ROOT / ".mkdocs.yml").read_text("utf-8")
+    placed = re.findall(r"(\S+\.md)$", settings, re.M)
+    assert sorted(placed) == sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built from a copy."""
+    pytest.importorskip("zensical", reason="`make docs` installs what builds the site")
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copy(ROOT / ".mkdocs.yml", folder)
+    shutil.copytree(DOCS, folder / "docs")
+    shutil.copytree(ROOT / "simplysocket", folder / "simplysocket")
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "-f", ".mkdocs.yml"]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return folder / "build" / "docs"
+
+
+def test_the_site_fetches_nothing_from_elsewhere(site: Path, browser: Browser) -> None:
+    page = browser.new_page()
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url))
+    pages = sorted(site.rglob("*.html"))
+    assert len(pages) > 20
+    for each in pages:
+        page.goto(each.as_uri())
+        assert page.locator("h1").count() == 1, each
+    page.close()
+    assert {url.partition(":")[0] for url in fetched} <= {"file", "data", "blob"}
+
+
+def test_the_links_of_the_site_lead_somewhere(site: Path) -> None:
+    class Links(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.links: list[str] = []
+            self.ids: set[str] = set()
+
+        def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+            given = dict(attributes)
+            self.links += [given["href"] or ""] if "href" in given else []
+            self.ids |= {given["id"] or ""} if "id" in given else set()
+
+    found: dict[Path, Links] = {}
+    for page in site.rglob("*.html"):
+        found[page] = Links()
+        found[page].feed(page.read_text("utf-8"))
+    for page, links in found.items():
+        for link in links.links:
+            place, _, fragment = link.partition("#")
+            if not place.startswith("http") and page.name != "404.html":
+                target = (page.parent / place).resolve() if place else page
+                assert target.exists(), f"{page.name}: {link}"
+                if fragment and not fragment.startswith("__"):
+                    assert fragment in found[target].ids, f"{page.name}: {link}"
