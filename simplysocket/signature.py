@@ -91,7 +91,7 @@ def read(
                         " the room"
                     )
                 asked_class = asked
-        elif is_class and issubclass(server_class, asked) and asked is not object:
+        elif is_class and asked in server_class.__mro__ and asked is not object:  # a TypedDict knows no issubclass
             word = _SERVER
         elif read_body is None:
             word = _BODY
