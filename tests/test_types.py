@@ -1,0 +1,90 @@
+"""The types: mypy has nothing to say about correct use, and says what is wrong with common mistakes."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import simplysocket
+
+ROOT: Final = Path(__file__).parents[1]
+RIGHT: Final = ROOT / "tests" / "typed" / "right.py"
+MISTAKES: Final = ROOT / "tests" / "typed" / "mistakes.py"
+EXAMPLES: Final = sorted((ROOT / "examples").rglob("*.py"))
+
+_ERROR: Final = re.compile(r"^(.+?):(\d+): error: (.*)$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, dict[int, list[str]]]:
+    """Run mypy once over all files; returns {file: {line: what it says}}."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--enable-error-code", "unused-awaitable", "--no-pretty"]
+    command += ["--explicit-package-bases", "--hide-error-context", "--cache-dir", str(tmp_path_factory.mktemp("mypy"))]
+    files = [str(path.relative_to(ROOT)) for path in (RIGHT, MISTAKES, *EXAMPLES)]
+    done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stdout + done.stderr  # 2: it could not even begin
+    found: dict[Path, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for path, line, text in _ERROR.findall(done.stdout):
+        found[ROOT / path][int(line)].append(text)
+    return found
+
+
+def expected(mark: str) -> list[tuple[int, list[str]]]:
+    """Return the lines of the mistakes that bear a mark, and the words behind it, one for each error."""
+    lines = enumerate(MISTAKES.read_text("utf-8").splitlines(), 1)
+    return [(number, line.split(f"  # {mark}: ")[1:]) for number, line in lines if f"  # {mark}: " in line]
+
+
+def match(words: list[str], said: list[str]) -> bool:
+    """Tell whether mypy says of a line what it should, once for each error, and no more."""
+    return len(words) == len(said) and all(any(word in text for text in said) for word in words)
+
+
+def test_correct_use_and_the_examples_pass_strict_checks(errors: dict[Path, dict[int, list[str]]]) -> None:
+    assert EXAMPLES
+    assert {path: dict(errors[path]) for path in (RIGHT, *EXAMPLES) if path in errors} == {}
+    assert set(errors) <= {MISTAKES}, "the package itself is wrong"
+
+
+def test_mistakes_are_seen_and_nothing_else(errors: dict[Path, dict[int, list[str]]]) -> None:
+    wanted, missed, said = dict(expected("E")), dict(expected("M")), errors[MISTAKES]
+    assert len(wanted) > 50
+    wrong = {line: said[line] for line, words in wanted.items() if not match(words, said[line])}
+    assert wrong == {}
+    assert {line: said[line] for line in said.keys() - wanted.keys() - missed.keys() if said[line]} == {}
+
+
+@pytest.mark.xfail(reason="its signature in the package lets it pass", strict=True)
+@pytest.mark.parametrize(("line", "words"), expected("M"))
+def test_a_mistake_is_seen_that_was_not(line: int, words: list[str], errors: dict[Path, dict[int, list[str]]]) -> None:
+    assert match(words, errors[MISTAKES][line])
+
+
+def test_every_public_name_is_in_the_correct_use() -> None:
+    names = {node.id for node in ast.walk(ast.parse(RIGHT.read_text("utf-8"))) if isinstance(node, ast.Name)}
+    assert set(simplysocket.__all__) <= names
+
+
+@pytest.mark.xfail(reason="a body of a TypedDict crashes the registration", strict=True)
+def test_the_correct_use_registers() -> None:
+    done = subprocess.run([sys.executable, "-W", "error", "-m", "tests.typed.right"], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_wheel_says_that_it_is_typed(tmp_path: Path) -> None:
+    """As far as it can be built here; what goes into it is said in any case."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["simplysocket"]
+    assert (ROOT / "simplysocket" / "py.typed").read_bytes() == b""
+    pytest.importorskip("hatchling", reason="hatchling builds the wheel, and is not installed")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert "simplysocket/py.typed" in zipfile.ZipFile(wheel).namelist()
