@@ -50,7 +50,6 @@ def match(words: list[str], said: list[str]) -> bool:
 def test_correct_use_and_the_examples_pass_strict_checks(errors: dict[Path, dict[int, list[str]]]) -> None:
     assert EXAMPLES
     assert {path: dict(errors[path]) for path in (RIGHT, *EXAMPLES) if path in errors} == {}
-    assert set(errors) <= {MISTAKES}, "the package itself is wrong"
 
 
 def test_mistakes_are_seen_and_nothing_else(errors: dict[Path, dict[int, list[str]]]) -> None:

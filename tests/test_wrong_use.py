@@ -5,6 +5,9 @@ must say all by itself, before anything is served. An `async def` one happens wh
 server runs: what is raised, logged and warned counts together, with the tracebacks.
 """
 
+# mypy: ignore-errors
+# The uses are wrong on purpose; what mypy says of such is tested in test_types.py.
+
 import asyncio
 import contextlib
 import gc
@@ -42,7 +45,6 @@ from simplysocket.testing import ConnectionEnded, open_server
 if TYPE_CHECKING:
     from simplysocket.request import Request as HiddenRequest
 
-# Any, all through this file: what is handed over is of the wrong type on purpose.
 Use = Callable[[Any], Awaitable[None] | None]
 
 HERE: Final = "this file, and a line of the snippet"
@@ -100,13 +102,13 @@ class Player:
         self.name = name
 
 
-async def play(server: Server, action_name: str = "act", target: str = "hall") -> None:
+async def play(server: Server, target: str = "hall") -> None:
     """Let Ana come, join the hall, ask for something there, and stay a while."""
     async with open_server(server) as net:
         with contextlib.suppress(ActionError, ConnectionEnded):  # what counts is what the server says
             ana = await net.connect("Ana")
             await ana.join("hall")
-            await ana.request(action_name, {}, target=target)
+            await ana.request("act", {}, target=target)
         await trio.sleep(3)
 
 
@@ -220,7 +222,7 @@ def any_number_of_fields(server: Any) -> None:
 @wrong("'client' without an annotation", "`client: Client`")
 def a_client_without_its_annotation(server: Any) -> None:
     @server.action("act")
-    async def act(client) -> None: ...  # type: ignore[no-untyped-def]
+    async def act(client) -> None: ...
 
 
 @wrong("`client: Client`")
@@ -232,7 +234,7 @@ def a_client_that_may_be_none(server: Any) -> None:
 @wrong("'Nowhere' is not defined")
 def an_annotation_that_does_not_exist(server: Any) -> None:
     @server.action("act")
-    async def act(body: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+    async def act(body: "Nowhere") -> None: ...  # noqa: F821
 
 
 @wrong("'HiddenRequest' is not defined", "TYPE_CHECKING", so_far="does not say why it is not, nor what to write")
@@ -307,7 +309,7 @@ def an_action_without_characters(server: Any) -> None:
 
 @wrong("turn='no'", "True or False", place="'act'")
 def an_option_of_an_action_that_is_no_bool(server: Any) -> None:
-    action("act", turn="no")  # type: ignore[arg-type]
+    action("act", turn="no")
 
 
 @wrong("on_message is registered twice", "the first is at")
@@ -389,21 +391,21 @@ def a_room_class_with_an_init(server: Any) -> None:
 def a_hook_that_is_not_async(server: Any) -> None:
     @server.room("*")
     class Game(Room):
-        def on_join(self, client: Client) -> None: ...  # type: ignore[override]
+        def on_join(self, client: Client) -> None: ...
 
 
 @wrong("Game.on_join", "takes 2 arguments beside self, and is offered 1", so_far="no line is named")
 def a_hook_that_takes_too_much(server: Any) -> None:
     @server.room("*")
     class Game(Room):
-        async def on_join(self, client: Client, options: Any) -> None: ...  # type: ignore[override]
+        async def on_join(self, client: Client, options: Any) -> None: ...
 
 
 @wrong("Game.on_join", "without self", so_far="nothing is raised: `client` is the room")
 def a_hook_without_self(server: Any) -> None:
     @server.room("*")
     class Game(Room):
-        async def on_join(client: Client) -> None: ...  # type: ignore[override]
+        async def on_join(client: Client) -> None: ...
 
 
 @wrong("Game.on_joined", "is no hook", "on_join,", so_far="no line is named")
@@ -425,7 +427,7 @@ def a_hook_that_is_an_action(server: Any) -> None:
 def an_on_message_that_is_not_async(server: Any) -> None:
     @server.room("*")
     class Game(Room):
-        def on_message(self, client: Client, message: Message) -> None: ...  # type: ignore[override]
+        def on_message(self, client: Client, message: Message) -> None: ...
 
 
 @wrong("hides Room.close", "name it otherwise", so_far="no line is named")
@@ -433,7 +435,7 @@ def an_action_that_hides_a_method(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         @action("close")
-        async def close(self) -> None: ...  # type: ignore[override]
+        async def close(self) -> None: ...
 
 
 @wrong("wants a Other", "take `self`")
@@ -464,7 +466,7 @@ def a_time_below_zero(server: Any) -> None:
 def a_switch_that_is_a_string(server: Any) -> None:
     @server.room("*")
     class Game(Room):
-        announce = "no"  # type: ignore[assignment]
+        announce = "no"
 
 
 # --- options
@@ -472,12 +474,12 @@ def a_switch_that_is_a_string(server: Any) -> None:
 
 @wrong("give Limits(...)", place="limits={}")
 def limits_that_are_a_dict(server: Any) -> None:
-    Server(limits={})  # type: ignore[arg-type]
+    Server(limits={})
 
 
 @wrong("limits=", place="name", so_far="nothing is raised: the limits are the server's name")
 def limits_in_the_place_of_the_name(server: Any) -> None:
-    Server(Limits())  # type: ignore[arg-type]
+    Server(Limits())
 
 
 @wrong("above 0", "None for no limit", place="Limits.message_bytes is 0")
@@ -492,17 +494,17 @@ def a_limit_below_zero(server: Any) -> None:
 
 @wrong("give a number", place="Limits.connections is '100'")
 def a_limit_that_is_a_string(server: Any) -> None:
-    Limits(connections="100")  # type: ignore[arg-type]
+    Limits(connections="100")
 
 
 @wrong("cannot be lifted", place="Limits.close_seconds is None")
 def a_limit_that_cannot_be_lifted(server: Any) -> None:
-    Limits(close_seconds=None)  # type: ignore[arg-type]
+    Limits(close_seconds=None)
 
 
 @wrong("unexpected keyword argument 'max_message_bytes'", place="Limits")
 def a_limit_by_another_name(server: Any) -> None:
-    Limits(max_message_bytes=10_000)  # type: ignore[call-arg]
+    Limits(max_message_bytes=10_000)
 
 
 @wrong("silence_seconds", "below", place="Limits.ping_seconds is 90", so_far="nothing is raised: everyone is closed")
@@ -554,15 +556,15 @@ def a_trusted_proxy_by_its_name(server: Any) -> None:
 
 @wrong("such as a class or `dict`", place="state={}")
 def a_state_for_everyone_together(server: Any) -> None:
-    Server(state={})  # type: ignore[arg-type]
+    Server(state={})
 
 
 @wrong("Broker", place="broker='redis://", so_far="AttributeError: 'str' object has no attribute 'subscribe'")
 def a_broker_by_its_address(server: Any) -> None:
-    Server(broker="redis://localhost")  # type: ignore[arg-type]
+    Server(broker="redis://localhost")
 
 
-@wrong("is no directory", "Path(__file__)", place="static: 'nowhere'", so_far="does not say where it has looked")
+@wrong("is no directory", "Path(__file__)", place="static: 'nowhere'")
 def static_files_from_nowhere(server: Any) -> None:
     server.static("/", "nowhere")
 
@@ -595,7 +597,7 @@ def middleware_of_a_room_outside_of_its_class(server: Any) -> None:
 
 @wrong("without parentheses", place="middleware", so_far="Python says that an argument `ware` is missing")
 def server_middleware_with_parentheses(server: Any) -> None:
-    @server.middleware()  # type: ignore[untyped-decorator]
+    @server.middleware()
     async def log(call: Call, next: Next) -> object: ...
 
 
@@ -665,12 +667,12 @@ def an_on_connect_the_other_way_round(server: Any) -> None:
 
 @wrong("str(row.id)", place="Identity.user is 5")
 def a_user_by_a_number(server: Any) -> None:
-    Identity(5)  # type: ignore[arg-type]
+    Identity(5)
 
 
 @wrong("HTTP status of 400 to 599 first", place="Refuse('no token')")
 def a_refusal_without_its_status(server: Any) -> None:
-    Refuse("no token")  # type: ignore[arg-type]
+    Refuse("no token")
 
 
 # --- running
@@ -735,7 +737,7 @@ async def middleware_that_comes_too_late(server: Any) -> None:
 
 @wrong("state=Player", so_far="the log does not say that it is the option state=")
 async def a_state_that_needs_arguments(server: Any) -> None:
-    server = Server(state=Player)  # type: ignore[arg-type]
+    server = Server(state=Player)
     await play(server)
 
 
@@ -868,7 +870,7 @@ async def sending_what_is_no_number(server: Any) -> None:
 async def excluding_ids(server: Any) -> None:
     @server.action("act")
     async def act(client: Client, room: Room) -> None:
-        await room.broadcast("hello", exclude=[client.id])  # type: ignore[list-item]
+        await room.broadcast("hello", exclude=[client.id])
 
     await play(server)
 
@@ -877,7 +879,7 @@ async def excluding_ids(server: Any) -> None:
 async def sending_to_an_id(server: Any) -> None:
     @server.action("act")
     async def act(client: Client, room: Room) -> None:
-        await room.send(client.id, "hello")  # type: ignore[arg-type]
+        await room.send(client.id, "hello")
 
     await play(server)
 
@@ -886,7 +888,7 @@ async def sending_to_an_id(server: Any) -> None:
 async def kicking_an_id(server: Any) -> None:
     @server.action("act")
     async def act(client: Client, room: Room) -> None:
-        await room.kick(client.id)  # type: ignore[arg-type]
+        await room.kick(client.id)
 
     await play(server)
 
@@ -922,7 +924,7 @@ async def telling_everyone_a_reserved_action(server: Any) -> None:
 async def broadcasting_the_body_first(server: Any) -> None:
     @server.action("act")
     async def act(room: Room) -> None:
-        await room.broadcast({"text": "hello"})  # type: ignore[arg-type]
+        await room.broadcast({"text": "hello"})
 
     await play(server)
 
@@ -931,7 +933,7 @@ async def broadcasting_the_body_first(server: Any) -> None:
 async def sending_the_body_first(server: Any) -> None:
     @server.action("act")
     async def act(client: Client) -> None:
-        await client.send({"text": "hello"})  # type: ignore[arg-type]
+        await client.send({"text": "hello"})
 
     await play(server)
 
@@ -949,7 +951,7 @@ async def closing_with_a_code_that_is_never_sent(server: Any) -> None:
 async def closing_with_a_reason_and_no_code(server: Any) -> None:
     @server.action("act")
     async def act(client: Client) -> None:
-        await client.close("you cheated")  # type: ignore[arg-type]
+        await client.close("you cheated")
 
     await play(server)
 
@@ -958,7 +960,7 @@ async def closing_with_a_reason_and_no_code(server: Any) -> None:
 async def joining_a_room_and_not_its_name(server: Any) -> None:
     @server.action("act")
     async def act(client: Client, room: Room) -> None:
-        await client.join(room)  # type: ignore[arg-type]
+        await client.join(room)
 
     await play(server)
 
@@ -976,7 +978,7 @@ async def kicking_out_of_the_global_room(server: Any) -> None:
 async def an_error_with_a_number_for_its_code(server: Any) -> None:
     @server.action("act")
     async def act() -> None:
-        raise ActionError(404, "not found")  # type: ignore[arg-type]
+        raise ActionError(404, "not found")
 
     await play(server)
 
@@ -1044,7 +1046,7 @@ async def a_timer_the_other_way_round(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.after(self.tick, 1)  # type: ignore[arg-type]
+            self.after(self.tick, 1)
 
         async def tick(self) -> None: ...
 
@@ -1056,7 +1058,7 @@ async def a_timer_of_a_coroutine_object(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.after(1, self.tick())  # type: ignore[arg-type]
+            self.after(1, self.tick())
 
         async def tick(self) -> None: ...
 
@@ -1068,7 +1070,7 @@ async def a_timer_of_a_plain_function(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.every(1, self.tick)  # type: ignore[arg-type]
+            self.every(1, self.tick)
 
         def tick(self) -> None: ...
 
@@ -1080,7 +1082,7 @@ async def a_task_of_a_coroutine_object(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.start_soon(self.tick())  # type: ignore[arg-type]
+            self.start_soon(self.tick())
 
         async def tick(self) -> None: ...
 
@@ -1092,7 +1094,7 @@ async def a_task_of_a_plain_function(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.start_soon(self.tick)  # type: ignore[arg-type]
+            self.start_soon(self.tick)
 
         def tick(self) -> None: ...
 
@@ -1127,22 +1129,14 @@ def step(coroutine: Any) -> None:
 # --- the judge
 
 
-@attrs.frozen
-class Heard:
-    """What was said about a wrong use: in words, and with the places that tracebacks name."""
-
-    words: str
-    places: str
-
-
 def chain(error: BaseException) -> list[str]:
     """Return what an exception says, and those inside it."""
     inside = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     return [str(error), *(text for each in inside for text in chain(each))]
 
 
-def hear(use: Use, caplog: pytest.LogCaptureFixture) -> Heard:
-    """Make a wrong use, and return what is said about it."""
+def hear(use: Use, caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
+    """Make a wrong use, and return what is said about it: the words, and the places that tracebacks name."""
     server = Server("test")
     is_running = inspect.iscoroutinefunction(use)
     words: list[str] = []
@@ -1171,23 +1165,20 @@ def hear(use: Use, caplog: pytest.LogCaptureFixture) -> Heard:
         words.append(str(warning.message))
         places.append(f"{warning.filename}:{warning.lineno}")
     said = "\n".join(words).replace(use.__name__, "snippet")  # its name is no part of the answer
-    return Heard(said, "\n".join(places) if is_running else "")
+    return said, "\n".join(places) if is_running else ""
 
 
-def names_a_line_of(use: Use, heard: Heard) -> bool:
+def names_a_line_of(use: Use, said: str) -> bool:
     """Tell whether a line of the snippet is named; that of `play`, behind which it all happens, is none."""
     source, first = inspect.getsourcelines(use)
     lines = {first + at for at, line in enumerate(source) if "play(" not in line}
-    named = re.findall(rf'{re.escape(__file__)}(?:"?, line |:)(\d+)', heard.words + "\n" + heard.places)
+    named = re.findall(rf'{re.escape(__file__)}(?:"?, line |:)(\d+)', said)
     return bool(lines & set(map(int, named)))
 
 
 @pytest.mark.parametrize("case", TABLE)
 def test_a_wrong_use_is_told_where_it_is_and_what_to_write(case: Wrong, caplog: pytest.LogCaptureFixture) -> None:
-    heard = hear(case.use, caplog)
-    missing = [word for word in case.words if word not in heard.words]
-    if case.place == HERE:
-        missing += [] if names_a_line_of(case.use, heard) else [HERE]
-    elif case.place not in heard.words:
-        missing.append(case.place)
-    assert not missing, f"this was said:\n{heard.words or 'nothing'}"
+    words, places = hear(case.use, caplog)
+    is_placed = names_a_line_of(case.use, words + places) if case.place == HERE else case.place in words
+    missing = [word for word in case.words if word not in words] + ([] if is_placed else [case.place])
+    assert not missing, f"this was said:\n{words or 'nothing'}"
