@@ -16,13 +16,14 @@ import trio
 from .call import Call
 from .client import Client
 from .codec import Envelope
-from .errand import run_errand
+from .errand import Errand
 from .errors import ActionError, RegistrationError
 from .life import LATER, Life
 from .message import ACTION_LENGTH, RESERVED_ACTIONS
 from .middleware import ExceptionHandlers, Middleware, Ware, chain, check_middleware, middleware_of
+from .places import name_place, source_of
 from .room import Room
-from .signature import Answer, CallHandler, Signature, name_place, read
+from .signature import Answer, CallHandler, Signature, read
 from .tasks import is_overridden
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
@@ -53,6 +54,16 @@ def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[H
     _check_options(name, turn=turn, cancel=cancel)
 
     def mark(handler: Handler) -> Handler:
+        if isinstance(handler, (staticmethod, classmethod)):
+            raise RegistrationError(
+                f"the handler of {name!r}, {name_place(handler.__func__)}, is a {type(handler).__name__}: write a plain"
+                " method with self"
+            )
+        if getattr(handler, "__qualname__", "").rpartition(".")[0].rpartition(".")[2] in ("", "<locals>"):
+            raise RegistrationError(
+                f"the handler of {name!r}, {name_place(handler)}, is no method of a Room class: write"
+                f" `@server.action({name!r})`"
+            )
         if hasattr(handler, _MARK):
             raise RegistrationError(
                 f"{name_place(handler)} is the handler of {getattr(handler, _MARK).name!r} already: write a method for"
@@ -84,8 +95,7 @@ class Actions:
 
     def action(self, name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
         """Register a handler, as `Server.action` does, under the prefix and this name."""
-        check_name(name)
-        check_name(self.prefix + name)
+        check_name(self.prefix + name if isinstance(name, str) else name)
         _check_options(name, turn=turn, cancel=cancel)
 
         def register(handler: Handler) -> Handler:
@@ -191,7 +201,8 @@ class Registry:
             return
         if room_class.__init__ is not Room.__init__:
             raise RegistrationError(
-                f"{room_class.__qualname__} has an __init__: set up a room in `async def on_create(self)`"
+                f"{room_class.__qualname__} has an __init__ ({source_of(room_class.__init__)}):"
+                " set up a room in `async def on_create(self)`"
             )
         _check_class(room_class)
         table: Table = {}
@@ -200,6 +211,11 @@ class Registry:
             mark = getattr(handler, _MARK, None)
             if mark is None:
                 continue
+            if mark.name in ("join-room", "list-rooms"):
+                raise RegistrationError(
+                    f"{_place_in(room_class, attribute)}: {mark.name!r} is no room's: its class cannot take"
+                    f" it: write `@server.action({mark.name!r})`"
+                )
             if mark.name in table:
                 raise RegistrationError(
                     f"the action {mark.name!r} is registered twice in {room_class.__qualname__}: {name_place(handler)}"
@@ -229,6 +245,11 @@ class Registry:
     def overrides(self, name: str, life: Life | None = None) -> bool:
         """Tell whether a built-in action has been replaced, for all rooms or for this one."""
         return name in self._actions or (life is not None and name in self._tables.get(type(life.room), ()))
+
+    def place_of(self, life: Life, action: str) -> str:
+        """Return where the handler of an action in a room is written, for a log; "" when nobody knows."""
+        found = self._tables.get(type(life.room), {}).get(action) or self._actions.get(action)
+        return found.signature.place if found is not None else ""
 
     # --- finding
 
@@ -300,13 +321,13 @@ def _relay_call(call: Call) -> Awaitable[object]:
 async def _run_errand(
     call: CallHandler, server: object, room: Room[Any], client: Client[Any], envelope: Envelope
 ) -> object:
-    return await run_errand(client, envelope, partial(call, server, room, client, envelope))
+    return await Errand(client, envelope).run(partial(call, server, room, client, envelope))
 
 
 async def _start_apart(
     life: Life, call: CallHandler, server: object, room: Room[Any], client: Client[Any], envelope: Envelope
 ) -> object:
-    life.start_apart(client, envelope, partial(_run_errand, call, server, room, client, envelope))
+    await life.start_apart(client, envelope, partial(call, server, room, client, envelope))
     return LATER
 
 
@@ -335,13 +356,17 @@ def _check_class(room_class: type[Room[Any]]) -> None:
                 raise RegistrationError(f"{room_class.__qualname__}.on_message is a hook: write it without @action")
         elif name.startswith("on_") and inspect.iscoroutinefunction(value) and not hasattr(value, _MARK):
             raise RegistrationError(
-                f"{room_class.__qualname__}.{name} is no hook: there are {', '.join(_HOOKS)}, on_message"
+                f"{_place_in(room_class, name)} is no hook: there are {', '.join(_HOOKS)}, on_message"
             )
         elif name not in _OPTIONS and not name.startswith("__") and (hasattr(Room, name) or name in _TAKEN):
             raise RegistrationError(
-                f"{room_class.__qualname__}.{name} hides Room.{name}: name it otherwise; an action's name is"
+                f"{_place_in(room_class, name)} hides Room.{name}: name it otherwise; an action's name is"
                 " what stands in @action(...), not the method's"
             )
+    for option in ("announce", "open", "relay"):
+        switch = getattr(room_class, option)
+        if not isinstance(switch, bool) and not (option == "relay" and switch is None):
+            raise RegistrationError(f"{room_class.__qualname__}.{option} is {switch!r}: give True or False")
     capacity, seconds = room_class.capacity, room_class.empty_ttl
     if capacity is not None and not (isinstance(capacity, int) and capacity > 0):
         raise RegistrationError(f"{room_class.__qualname__}.capacity is {capacity!r}: give a number above 0, or None")
@@ -353,13 +378,21 @@ _TAKEN: Final = ("name", "creator", "options", "server", "_life")
 
 
 def _check_hook(room_class: type[Room[Any]], name: str, hook: Any) -> None:  # Any: what a user put there
-    place = f"{room_class.__qualname__}.{name}"
+    place = _place_in(room_class, name)
     if not inspect.iscoroutinefunction(hook) or hasattr(hook, _MARK):
         raise RegistrationError(f"{place} is no hook: write `async def {name}`, without @action")
-    parameters = list(inspect.signature(hook).parameters.values())[1:]
+    parameters = list(inspect.signature(hook).parameters.values())
+    if not parameters or parameters[0].annotation is not parameters[0].empty:
+        raise RegistrationError(f"{place} is a method without self: write self as its first parameter")
+    parameters.pop(0)
     needed = [each for each in parameters if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
     if len(needed) > _HOOKS[name]:
         raise RegistrationError(f"{place} takes {len(needed)} arguments beside self, and is offered {_HOOKS[name]}")
+
+
+def _place_in(room_class: type[Room[Any]], name: str) -> str:
+    where = source_of(getattr(room_class, name))
+    return f"{room_class.__qualname__}.{name}" + (f" ({where})" if where else "")
 
 
 def check_name(name: object) -> None:

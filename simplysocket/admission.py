@@ -9,26 +9,39 @@ import functools
 import inspect
 import logging
 import time
+import typing
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
 
 from .client import Client
 from .connection import Connection, Receive
 from .dispatch import Dispatch
-from .errors import ActionError, CloseCode, RegistrationError, first_of
+from .errors import ActionError, CloseCode, Refuse, RegistrationError, first_of
 from .frontdoor import Upgrade
 from .hub import Hub
+from .places import check_hook, name_place
 from .request import Request
-from .signature import check_hook
 from .wire import Wire
 
 logger = logging.getLogger("simplysocket.admission")
 
-OnConnect: TypeAlias = Callable[..., Awaitable[object]]
-OnDisconnect: TypeAlias = Callable[..., Awaitable[object]]
+Hook: TypeAlias = Callable[..., Awaitable[object]]
+# What may be written: with all that is offered, or with less.
+Connecting = TypeVar(
+    "Connecting",
+    bound=Callable[[Client[Any], Request], Awaitable[object]]
+    | Callable[[Client[Any]], Awaitable[object]]
+    | Callable[[], Awaitable[object]],
+)
+Disconnecting = TypeVar(
+    "Disconnecting",
+    bound=Callable[[Client[Any], str], Awaitable[object]]
+    | Callable[[Client[Any]], Awaitable[object]]
+    | Callable[[], Awaitable[object]],
+)
 
 _REASON_BYTES: Final = 123  # RFC 6455, 5.5: what a Close holds beside its code
 
@@ -41,17 +54,27 @@ class Admission:
             raise RegistrationError(
                 f"state={make_state!r}: give what makes the state of a new client, such as a class or `dict`"
             )
+        try:
+            inspect.signature(make_state).bind()
+        except TypeError as exc:
+            name = getattr(make_state, "__qualname__", make_state)
+            raise RegistrationError(
+                f"state={name} cannot be called without arguments ({exc}): write `state=lambda: {name}(...)`, or set"
+                " client.state in on_connect"
+            ) from None
+        except ValueError:
+            pass  # a builtin such as dict tells nothing
         self._hub = hub
         self._dispatch = dispatch
         self._make_state = make_state
-        self._on_connect: list[OnConnect] = []
-        self._on_disconnect: list[OnDisconnect] = []
+        self._on_connect: list[Hook] = []
+        self._on_disconnect: list[Hook] = []
 
-    def add_on_connect(self, hook: OnConnect) -> None:
+    def add_on_connect(self, hook: Hook) -> None:
         """Register what is called for a new client, before its first message is read."""
         self._on_connect.append(_taking("on_connect", hook, ("client", "request")))
 
-    def add_on_disconnect(self, hook: OnDisconnect) -> None:
+    def add_on_disconnect(self, hook: Hook) -> None:
         """Register what is called when a client's connection has ended."""
         self._on_disconnect.append(_taking("on_disconnect", hook, ("client", "reason")))
 
@@ -98,9 +121,9 @@ class Admission:
             try:
                 for hook in self._on_connect:
                     await hook(client, request)
-            except* ActionError as group:
+            except* (ActionError, Refuse) as group:
                 error = first_of(group)
-                reason = error.message if isinstance(error, ActionError) else ""
+                reason = error.message if isinstance(error, (ActionError, Refuse)) else ""
                 connection.close(CloseCode.POLICY, _cut(reason or "refused"))
             except* Exception:
                 self._hub.metrics.handlers_failed += 1
@@ -129,9 +152,10 @@ async def _expire(connection: Connection, expires_at: float) -> None:
     connection.close(CloseCode.EXPIRED, "the credentials have expired")
 
 
-def _taking(what: str, hook: Callable[..., Awaitable[object]], offered: tuple[str, ...]) -> OnConnect:
+def _taking(what: str, hook: Callable[..., Awaitable[object]], offered: tuple[str, ...]) -> Hook:
     """Return a hook as it is called: with all that is offered, of which it may take less."""
     if inspect.iscoroutinefunction(hook):
+        _check_order(what, hook, offered)
         parameters = inspect.signature(hook).parameters.values()
         positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
         if len(positional) < len(offered) and not any(each.kind is each.VAR_POSITIONAL for each in parameters):
@@ -139,6 +163,22 @@ def _taking(what: str, hook: Callable[..., Awaitable[object]], offered: tuple[st
             return functools.wraps(hook)(lambda *args: hook(*args[: len(positional)]))
     check_hook(what, hook, offered)
     return hook
+
+
+_TYPES: Final[dict[str, type]] = {"client": Client, "request": Request, "reason": str}
+
+
+def _check_order(what: str, hook: Callable[..., object], offered: tuple[str, ...]) -> None:
+    """Refuse a hook whose annotations ask for things in another order than they come in."""
+    for parameter, name in zip(inspect.signature(hook).parameters.values(), offered, strict=False):
+        hint = parameter.annotation
+        asked = typing.get_origin(hint) or hint
+        named = parameter.name if parameter.name in _TYPES else None
+        if (asked in _TYPES.values() and asked is not _TYPES[name]) or (named is not None and named != name):
+            written = f"`async def ({', '.join(offered)})`"
+            raise RegistrationError(
+                f"{what}, {name_place(hook)}, takes {parameter.name!r} where {name!r} comes: write {written}"
+            )
 
 
 def _cut(reason: str) -> str:

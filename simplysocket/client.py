@@ -18,8 +18,10 @@ from .errors import ActionError, BadMessage, CloseCode, Gone, SimplySocketError
 from .fanout import Fanout
 from .frames import text_frame
 from .limits import Limits
+from .message import check_said
 from .metrics import Metrics
 from .outbound import Outbound
+from .places import check_thread
 from .request import Identity
 from .turns import Turns
 
@@ -60,6 +62,7 @@ class Rooms(Protocol):
     metrics: Metrics
     server_name: str
     outbound: Outbound
+    thread: int
 
     async def join(self, client: "Client[Any]", name: str, options: dict[str, Any]) -> dict[str, Any]:
         """Make `client` a member of a room."""
@@ -153,6 +156,8 @@ class Client(Generic[State]):
 
         It stands behind everything its rooms have said to it before. `EncodeError` for a body that is no JSON.
         """
+        check_said(action)
+        check_thread(self._hub.thread)
         return self.tell(action, body, sender=sender)
 
     async def request(self, action: str, body: object = codec.EMPTY, *, timeout: float = 10.0) -> Any:
@@ -160,6 +165,7 @@ class Client(Generic[State]):
 
         `ActionError` with the code it answered, `timeout` after `timeout` seconds, `Gone` when it disconnects.
         """
+        check_said(action)
         self._last_id += 1
         id = self._last_id
         pending = self._requests[id] = _Pending()
@@ -181,6 +187,8 @@ class Client(Generic[State]):
 
         `ActionError` when it is refused; called from a handler, `busy` when that room's turn does not come.
         """
+        if not isinstance(name, str):
+            raise TypeError(f"join({name!r:.200}): give the room's name")
         return await self._hub.join(self, name, options or {})
 
     async def leave(self, name: str, reason: str = "left") -> bool:
@@ -189,6 +197,8 @@ class Client(Generic[State]):
 
     async def close(self, code: int = CloseCode.APPLICATION, reason: str = "") -> None:
         """Close its connection behind what is queued; `reason` may have 123 bytes. Never waits."""
+        if not isinstance(code, int):
+            raise TypeError(f"close({code!r}): give the code first, then the reason, or reason=")
         if not (code in (1000, 1001, 1008, 1011, 1012, 1013) or 3000 <= code <= 4999):
             raise ValueError(f"{code} may not be sent as a close code: take one of 3000-4999 (RFC 6455, 7.4.2)")
         self._connection.close(code, reason)

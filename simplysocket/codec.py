@@ -6,6 +6,7 @@ The keys and their order are those of docs/protocol.md, "The envelope".
 """
 
 import enum
+import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -123,7 +124,9 @@ def encode_body(body: object) -> Raw:
     try:
         encoded = _write(body)
     except _ENCODE_FAILURES as exc:
-        raise EncodeError(f"a body of type {type(body).__name__} cannot be written as JSON: {exc}") from exc
+        raise EncodeError(
+            f"a body of type {type(body).__name__} cannot be written as JSON: {exc}{_mend(body)}"
+        ) from exc
     _check(encoded, body)
     return Raw(encoded)
 
@@ -144,13 +147,23 @@ def encode(
         encoded = _write(_Outgoing(action, body, target_client, target, sender, id, timeout, room))
     except _ENCODE_FAILURES as exc:
         what = f"the message {action!r} to {target!r}, with a body of type {type(body).__name__},"
-        raise EncodeError(f"{what} cannot be written as JSON: {exc}") from exc
+        raise EncodeError(f"{what} cannot be written as JSON: {exc}{_mend(body)}") from exc
     if b"null" in encoded or body.__class__ is Raw:
         _check(encoded, body)
     return encoded
 
 
 _ENCODE_FAILURES: Final = (TypeError, ValueError, RecursionError, OverflowError)
+
+
+def _mend(body: object) -> str:
+    """Say what to write instead of a body that is no JSON."""
+    if inspect.iscoroutine(body):
+        name = body.__qualname__
+        return f"; it is the coroutine {name}(...): write `return await ...`, in middleware `return await next(call)`"
+    if isinstance(body, BaseException):
+        return "; an exception is not returned: write `raise`"
+    return "; give a dict, a list, or an attrs class"
 
 
 def _check(encoded: bytes, body: object) -> None:

@@ -15,34 +15,37 @@ from .codec import Envelope
 from .errors import ActionError, Gone
 
 
-async def run_errand(client: Client[Any], envelope: Envelope, handle: Callable[[], Awaitable[object]]) -> object:
-    """Run a handler for `client`; `ActionError` says why it was ended."""
-    if client.is_gone:
-        raise Gone(f"client {client.id} has disconnected")
-    # The dispatch has made a point in time of the timeout.
-    deadline = math.inf if envelope.timeout is None else envelope.timeout
-    errand = Errand(envelope.id, deadline)
-    client.errands.append(errand)
-    try:
-        with errand.scope:
-            return await handle()
-        raise errand.error or ActionError("timeout", "it took longer than its caller would wait")
-    finally:
-        client.errands.remove(errand)
-
-
 class Errand:
-    """What is under way for a client, under the id of its request if it has one."""
+    """A handler that is under way for a client, from its making to the end of `run`, or to `forget`."""
 
-    __slots__ = ("error", "id", "scope")
+    __slots__ = ("_client", "error", "id", "scope")
 
-    def __init__(self, id: str | int | None, deadline: float) -> None:
-        self.id = id
-        self.scope = trio.CancelScope(deadline=deadline)
+    def __init__(self, client: Client[Any], envelope: Envelope) -> None:
+        """`Gone` when there is nobody any more to run it for."""
+        if client.is_gone:
+            raise Gone(f"client {client.id} has disconnected")
+        self.id = envelope.id
+        # The dispatch has made a point in time of the timeout.
+        self.scope = trio.CancelScope(deadline=math.inf if envelope.timeout is None else envelope.timeout)
         self.error: ActionError | None = None  # why it is cancelled
+        self._client = client
+        client.errands.append(self)
+
+    async def run(self, handle: Callable[[], Awaitable[object]]) -> object:
+        """Run the handler; `ActionError` says why it was ended."""
+        try:
+            with self.scope:
+                return await handle()
+            raise self.error or ActionError("timeout", "it took longer than its caller would wait")
+        finally:
+            self.forget()
 
     def end(self, error: ActionError) -> None:
         """Cancel it; its caller is told `error`."""
         if self.error is None:
             self.error = error
         self.scope.cancel()
+
+    def forget(self) -> None:
+        """Let it be none of the client's any more."""
+        self._client.errands.remove(self)

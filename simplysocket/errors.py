@@ -124,6 +124,8 @@ class ActionError(SimplySocketError):
         self, code: str, message: str = "", *, retry_after: float | None = None, path: str | None = None
     ) -> None:
         super().__init__(code, message)
+        if not isinstance(code, str):
+            raise TypeError(f"ActionError({code!r}): the code is a string for programs, such as 'not-your-turn'")
         self.code = code
         self.message = message
         self.retry_after = retry_after

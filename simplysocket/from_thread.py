@@ -5,16 +5,17 @@ is called runs in the server's loop, beside all rooms; the thread waits for it.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 import trio
 
 from .server import Server
 
 Result = TypeVar("Result")
+Args = TypeVarTuple("Args")
 
 
-def run(server: Server, function: Callable[..., Awaitable[Result]], *args: object) -> Result:
+def run(server: Server, function: Callable[[*Args], Awaitable[Result]], *args: *Args) -> Result:
     """Run an async function in the server's loop and return its result, or raise what it raised.
 
     >>> simplysocket.from_thread.run(server, server.broadcast, "news", {"text": "hello"})
@@ -27,7 +28,7 @@ def run(server: Server, function: Callable[..., Awaitable[Result]], *args: objec
         raise RuntimeError(f"server {server.name!r} has ended before {function!r} did") from None
 
 
-def run_sync(server: Server, function: Callable[..., Result], *args: object) -> Result:
+def run_sync(server: Server, function: Callable[[*Args], Result], *args: *Args) -> Result:
     """Call a plain function in the server's loop; otherwise as `run`."""
     try:
         return trio.from_thread.run_sync(function, *args, trio_token=_token(server))

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import math
 import re
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
@@ -23,10 +24,11 @@ import h11
 import msgspec
 import trio
 
-from .errors import Refuse, first_of
+from .errors import ActionError, Refuse, first_of
 from .limits import Limits
 from .message import SUBPROTOCOL
 from .metrics import Metrics
+from .places import name_place
 from .proxies import Proxies
 from .request import Identity, Request
 from .watch import Watch
@@ -325,10 +327,17 @@ class FrontDoor:
         answer = refusal(500, "internal", "the authentication failed")
         try:
             identity = await self.authenticate(upgrade.request)
+            if isinstance(identity, Identity) and (identity.expires_at or math.inf) <= time.time():
+                return refusal(401, "expired", "the credentials have expired")
             if isinstance(identity, Identity):
                 return attrs.evolve(upgrade, identity=identity)
-            logger.error("authenticate returned %.200r: return an Identity, or raise Refuse", identity)
+            place = name_place(self.authenticate)
+            logger.error("authenticate, %.300r, returned %.200r: return an Identity, or raise Refuse", place, identity)
             answer = refusal(401, _CODES[401], _REASONS[401])
+        except* ActionError as group:
+            error = first_of(group)
+            if isinstance(error, ActionError):
+                answer = refusal(403, error.code, error.message or _REASONS[403])
         except* Refuse as group:
             error = first_of(group)
             if isinstance(error, Refuse):

@@ -10,6 +10,7 @@ Laws:
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from threading import get_ident
 from typing import Any, Final
 
 import trio
@@ -67,6 +68,8 @@ class Hub:
         self.classes = RoomClasses()
         self.outbound = Outbound(metrics)
         self.is_stopping = False
+        self.thread = 0  # the thread whose loop the server runs in
+        self.place_of: Callable[[Life, str], str] = lambda _, __: ""  # where an action's handler is written
         self._open_rooms = open_rooms
         self._node = secrets.token_hex(3)
         self._nursery: trio.Nursery | None = None
@@ -84,6 +87,7 @@ class Hub:
     def begin(self, nursery: trio.Nursery) -> None:
         """Begin: rooms and the tick live in `nursery`."""
         self._nursery = nursery
+        self.thread = get_ident()
         self.is_stopping = False
         nursery.start_soon(self._tick.run)
         self._lobby = Lobby(self, GLOBAL_ROOM, self.classes.find(GLOBAL_ROOM) or Room, None, {})

@@ -19,6 +19,7 @@ from . import codec
 from .broker import Broker
 from .client import Client
 from .codec import Envelope
+from .errand import Errand
 from .errors import ActionError, RoomClosed, count_of, first_of
 from .frames import text_frame
 from .limits import Limits
@@ -43,6 +44,8 @@ class Home(Protocol):
     server: Any  # the Server, which no module up here knows
     broker: Broker
     outbound: Outbound
+    thread: int
+    place_of: Callable[["Life", str], str]
     is_stopping: bool
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
@@ -252,6 +255,11 @@ class Life(Tasks):
         """Put into the inbox what no bound may refuse."""
         self.turns.post_always(work, client, ask)
 
+    @property
+    def has_turn(self) -> bool:
+        """Whether the caller holds the turn."""
+        return self.turns.is_mine
+
     async def in_turn(
         self, name: str, function: Callable[[], Awaitable[Any]], *, otherwise: Callable[[], object] | None = None
     ) -> Any:
@@ -259,7 +267,7 @@ class Life(Tasks):
 
         `NeverBegun` when the room closes before; `otherwise` is called in the turn if the caller has given up.
         """
-        if self.turns.is_mine:
+        if self.has_turn:
             return await function()
         if not self.is_open:
             raise NeverBegun(f"room {self.name!r} is closed")
@@ -283,25 +291,44 @@ class Life(Tasks):
             if not is_answered and isinstance(ask, Envelope):
                 self._answer_cancelled(client, ask)
 
-    def start_apart(self, client: Client[Any], ask: Envelope, handle: Callable[[], Awaitable[object]]) -> None:
-        """Run a handler beside the turns, as a task of the room that answers as one in the turn does."""
+    async def start_apart(self, client: Client[Any], ask: Envelope, handle: Callable[[], Awaitable[object]]) -> None:
+        """Run a handler beside the turns, as a task that answers as one in the turn does; returns once it has begun."""
         most = self._limits.tasks_per_client
         if most is not None and client.apart >= most:
             raise ActionError("too-many", f"{most} of your requests run beside the turns already")
+        errand, begun = Errand(client, ask), trio.Event()
+        try:
+            name = f"the handler of {ask.action!r} for {client.id}"
+            self.start(name, self._run_apart, errand, begun, handle, client, ask)
+        except BaseException:
+            errand.forget()
+            raise
+        client.apart += 1
+        with trio.CancelScope(shield=True):  # its first step is on the way: from there on it answers for itself
+            await begun.wait()
 
+    async def _run_apart(
+        self,
+        errand: Errand,
+        begun: trio.Event,
+        handle: Callable[[], Awaitable[object]],
+        client: Client[Any],
+        ask: Envelope,
+    ) -> None:
         async def work(*_: object) -> object:
             TURN.set(None)
-            return await handle()
+            begun.set()
+            try:
+                return await errand.run(handle)
+            finally:
+                client.apart -= 1
 
-        name = f"the handler of {ask.action!r} for {client.id}"
-        self.start(name, self._run_apart, work, client, ask)
-        client.apart += 1
-
-    async def _run_apart(self, work: Work, client: Client[Any], ask: Envelope) -> None:
         try:
-            await self._run(work, client, ask)
-        finally:
-            client.apart -= 1
+            # A task of its own, so that what it leaves open ends with it, as in the turns.
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._run, work, client, ask)
+        except* Exception:
+            logger.exception("the handler of %.64r has spoilt the task it ran in", ask.action)
 
     def _answer_cancelled(self, client: Client[Any], ask: Envelope) -> None:
         is_crashing = self.nursery is not None and self.nursery.cancel_scope.cancel_called
@@ -321,7 +348,15 @@ class Life(Tasks):
             return
         self._metrics.handlers_failed += 1
         bug = first_of(bugs) if bugs is not None and count_of(bugs) == 1 else bugs  # one alone without its wrapping
-        logger.error("the handler of %.64r in room %.200r failed", ask.action, self.name, exc_info=bug)
+        logger.error(
+            "the handler of %.64r in room %.200r failed; it is at %.300r",
+            ask.action,
+            self.name,
+            self.home.place_of(self, ask.action),
+            exc_info=bug,
+        )
+        if isinstance(bug, RuntimeError) and str(bug) == "no running event loop":
+            logger.error("asyncio does not run here: use trio, such as trio.sleep and trio.to_thread.run_sync")
         client.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
         await self.report(bug, client)
 

@@ -82,3 +82,15 @@ class Limits:
     connections: int | None = _bound(10_000)  # beyond: 503
     connections_per_address: int | None = _bound(100)  # beyond: 429
     static_bytes: int | None = _bound(67_108_864)  # of files served over HTTP, all together: they are held in memory
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse bounds that contradict each other."""
+        ping, silence = self.ping_seconds, self.silence_seconds
+        if ping is not None and silence is not None and ping >= silence:
+            raise ValueError(
+                f"Limits.ping_seconds is {ping:g}, and must be below silence_seconds, which is {silence:g}: else"
+                " whoever is silent is closed before he is asked"
+            )
+        for name in ("messages_burst", "joins_burst", "controls_burst"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Limits.{name} is {getattr(self, name):g}: give 1 or more, else nothing passes")

@@ -19,6 +19,8 @@ async def open_tcp(host: str | None, port: int) -> list[trio.SocketListener]:
     """Listen on every address of `host` (None: all of the machine); OSError when none can be had."""
     if not isinstance(port, int) or not 0 <= port <= 65_535:
         raise ValueError(f"port {port!r}: give a number from 0 to 65535; 0 takes one that is free")
+    if not isinstance(host, (str, type(None))):
+        raise TypeError(f"host {host!r}: give a name or an address first, or only port={host!r}")
     for _ in range(_PORT_TRIES):
         listeners = await _open_once(host, port)
         numbers = {listener.socket.getsockname()[1] for listener in listeners}
@@ -52,7 +54,9 @@ async def _open_once(host: str | None, port: int) -> list[trio.SocketListener]:
         except OSError as exc:
             failure = exc
     if not listeners and failure is not None:
-        raise failure
+        raise OSError(
+            failure.errno, f"host {host!r} is no address of this machine: take one of this machine's"
+        ) from failure
     return listeners
 
 

@@ -15,8 +15,8 @@ import trio
 from .client import Client
 from .codec import Envelope
 from .life import Life, job_work
-from .tasks import is_overridden
-from .turns import SILENCE, Job, Turns, Voice, Work
+from .tasks import LIFE, is_overridden
+from .turns import SILENCE, TURN, Job, Turns, Voice, Work
 
 _LIST_MOST: Final = 100  # of everyone who is connected, in an answer
 _RESTART_FIRST: Final = 1.0  # seconds
@@ -55,6 +55,10 @@ class Lobby(Life):
 
     def _say_goodbye(self) -> None:
         pass  # the connections have gone before
+
+    @property
+    def has_turn(self) -> bool:
+        return TURN.get() is not None and LIFE.get() is self  # one of its many
 
     def why_alive(self, now: float) -> str:
         return f"there as long as the server; {len(self.members)} members"

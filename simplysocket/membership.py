@@ -117,7 +117,7 @@ class Membership(ABC):
             if self.room.announce:
                 self.publish("client-left-room", body)
             if tell:
-                client.say("client-left-room", body, room=self.name)
+                client.tell("client-left-room", body, room=self.name)
         finally:
             self.end_if_empty()
         return True

@@ -49,6 +49,12 @@ class Message:
     id: str | int | None = None
 
 
+def check_said(action: object) -> None:
+    """Refuse what no client would take for a message of the application's."""
+    if not isinstance(action, str) or action in RESERVED_ACTIONS:
+        raise ValueError(f"{action!r} cannot be said: an action is a string, and not one reserved for the protocol")
+
+
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # Unicode categories: controls, surrogates, line ends
 _BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # turn their surroundings
 

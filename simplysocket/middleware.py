@@ -4,27 +4,30 @@ Laws: a chain is built once for an action and a room, not for each message; wher
 there is no middleware there is no chain. The first one written is the outermost.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Final, TypeAlias, TypeVar
 
 from .call import Call
 from .errors import ActionError, RegistrationError
+from .places import check_hook, name_place, source_of
 from .room import Room
-from .signature import check_hook, name_place
+from .signature import Answer
 
-Next: TypeAlias = Callable[[Call], Awaitable[object]]
+Next: TypeAlias = Callable[[Call], Coroutine[Any, Any, object]]
 """What comes behind: the next middleware, or the handler. Returns the reply."""
 
 Middleware: TypeAlias = Callable[[Call, Next], Awaitable[object]]
 ExceptionHandler: TypeAlias = Callable[[Call, Any], Awaitable[object]]  # Any: the exception, of the type asked for
 
-Ware = TypeVar("Ware", bound=Callable[..., Awaitable[object]])
-Caught = TypeVar("Caught", bound=ExceptionHandler)
+Ware = TypeVar("Ware", bound=Middleware)
+WareMethod = TypeVar("WareMethod", bound=Callable[[Any, Call, Next], Awaitable[object]])
+Error = TypeVar("Error", bound=Exception)
+Reply = TypeVar("Reply", bound=Awaitable[object])
 
 _MARK: Final = "_simplysocket_middleware"
 
 
-def middleware(method: Ware) -> Ware:
+def middleware(method: WareMethod) -> WareMethod:
     """Make a method of a Room class middleware for the messages to rooms of that class.
 
     >>> class Game(Room):
@@ -56,15 +59,24 @@ def _bound(name: str) -> Middleware:
     return lambda call, next: getattr(call.room, name)(call, next)
 
 
-def chain(wares: Iterable[Middleware], handle: Next) -> Next:
+def chain(wares: Iterable[Middleware], handle: Answer) -> Answer:
     """Return one call through all of the middleware to the handler."""
     for ware in reversed(list(wares)):
         handle = _link(ware, handle)
     return handle
 
 
-def _link(ware: Middleware, next: Next) -> Next:
+def _link(ware: Middleware, next: Any) -> Answer:  # Any: a handler's call, which is a coroutine as `Next` says
     return lambda call: ware(call, next)
+
+
+def check_error_class(error_class: object) -> None:
+    """Refuse what is no class of exceptions; a decorator without its parentheses, too."""
+    if not (isinstance(error_class, type) and issubclass(error_class, Exception)):
+        place = f" ({source_of(error_class)})" if source_of(error_class) else ""
+        raise RegistrationError(
+            f"@server.exception_handler({error_class!r}){place} is for a class of exceptions, such as KeyError"
+        )
 
 
 class ExceptionHandlers:
@@ -78,10 +90,7 @@ class ExceptionHandlers:
 
     def add(self, error_class: type[Exception], handler: ExceptionHandler) -> None:
         """Register a handler for an exception class and those below it."""
-        if not (isinstance(error_class, type) and issubclass(error_class, Exception)):
-            raise RegistrationError(
-                f"@server.exception_handler({error_class!r}) is for a class of exceptions, such as KeyError"
-            )
+        check_error_class(error_class)
         if issubclass(error_class, ActionError):
             raise RegistrationError(
                 f"@server.exception_handler({error_class.__name__}): that is an answer; middleware sees it pass"
@@ -93,7 +102,7 @@ class ExceptionHandlers:
         check_hook(f"the exception handler of {error_class.__name__}", handler, ("call", "error"))
         self._handlers[error_class] = handler
 
-    def around(self, handle: Next) -> Next:
+    def around(self, handle: Answer) -> Answer:
         """Return `handle` with its exceptions handed to whom they belong."""
 
         async def caught(call: Call) -> object:
@@ -102,16 +111,21 @@ class ExceptionHandlers:
             except Exception as exc:
                 error = _alone(exc)
                 handler = self._find(type(error))
-                if handler is None:
+                if handler is None or _is_answer(error):
                     raise
                 return await handler(call, error)
 
         return caught
 
     def _find(self, error_class: type[BaseException]) -> ExceptionHandler | None:
-        if issubclass(error_class, ActionError):
-            return None
         return next((self._handlers[each] for each in error_class.__mro__ if each in self._handlers), None)
+
+
+def _is_answer(error: BaseException) -> bool:
+    """Tell whether all that was raised is what the caller is to be told."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(ActionError)[1] is None
+    return isinstance(error, ActionError)
 
 
 def _alone(error: BaseException) -> BaseException:

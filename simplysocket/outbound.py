@@ -15,6 +15,7 @@ from . import codec
 from .errors import BadBody, EncodeError, RegistrationError
 from .message import Message
 from .metrics import Metrics
+from .places import name_place
 
 logger = logging.getLogger("simplysocket.outbound")
 
@@ -31,8 +32,9 @@ class Outbound:
 
     def add(self, hook: OutboundHook) -> None:
         """Register a hook behind those there are."""
-        name = getattr(hook, "__qualname__", repr(hook))
-        if not callable(hook) or inspect.iscoroutinefunction(hook):
+        name = name_place(hook)
+        is_async = inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__)
+        if not callable(hook) or is_async:
             raise RegistrationError(f"the outbound hook {name} must be a plain `def (message)`: sending never waits")
         try:
             inspect.signature(hook).bind(None)
@@ -56,7 +58,8 @@ class Outbound:
                 if not isinstance(message, (Message, type(None))):
                     raise TypeError(f"an outbound hook returns a Message or None, not {message!r:.200}")
             except* Exception:
-                logger.exception("the outbound hook %.200r failed; the message %.64r is stopped", hook, action)
+                place = name_place(hook)
+                logger.exception("the outbound hook %.300r failed; the message %.64r is stopped", place, action)
                 message = None
         if message is None:
             self._metrics.messages_stopped += 1

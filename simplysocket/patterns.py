@@ -6,11 +6,14 @@ wins; two patterns that are alike fail at registration.
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from .errors import RegistrationError
 from .message import GLOBAL_ROOM
 from .room import Room
+
+# What means something in other kinds of patterns: taken as it stands, no room would ever have the name.
+_NO_PATTERN: Final = re.compile(r"[\\?\[\]{}]|^\^|\$$|\.[*+]")
 
 
 class RoomClasses:
@@ -21,6 +24,11 @@ class RoomClasses:
 
     def add(self, pattern: str, room_class: type[Room[Any]]) -> None:
         """Register a class; `RegistrationError` for a pattern that is used already."""
+        odd = _NO_PATTERN.search(pattern)
+        if odd is not None:
+            raise RegistrationError(
+                f"the pattern {pattern!r} holds {odd[0]!r}: a pattern knows only `*`, for any characters"
+            )
         if pattern in self._patterns:
             other = self._patterns[pattern][1].__name__
             raise RegistrationError(f"the pattern {pattern!r} is used twice, for {other} and {room_class.__name__}")

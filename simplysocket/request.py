@@ -65,6 +65,14 @@ def _user(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
         raise TypeError(f"Identity.user is {value!r}: give the user's id as a string, such as str(row.id)")
 
 
+_LONG_AGO: Final = 1e9  # seconds since the epoch: in 2001
+
+
+def _point_in_time(_: object, attribute: "attrs.Attribute[float | None]", value: float | None) -> None:
+    if value is not None and not (isinstance(value, (int, float)) and value > _LONG_AGO):
+        raise ValueError(f"Identity.expires_at is {value!r}: give a point in time, such as time.time() + 3600")
+
+
 @attrs.frozen
 class Identity:
     """Who a client is, as `authenticate` has found.
@@ -77,4 +85,4 @@ class Identity:
     user: str = attrs.field(validator=_user)
     name: str = ""
     claims: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
-    expires_at: float | None = None
+    expires_at: float | None = attrs.field(default=None, validator=_point_in_time)

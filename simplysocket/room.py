@@ -6,15 +6,18 @@ points. What makes it live is in life.py; the one attribute for that is `_life`.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic
+from typing import Any, ClassVar, Generic, TypeVarTuple
 
 import trio
 
 from . import codec
 from .client import Client, State
 from .life import Life
-from .message import RESERVED_ACTIONS, Message
+from .message import Message, check_said
+from .places import check_thread
 from .tasks import does_nothing
+
+Args = TypeVarTuple("Args")
 
 
 class Room(Generic[State]):
@@ -46,8 +49,12 @@ class Room(Generic[State]):
     server: Any
     """The `Server` it belongs to."""
 
-    def __init__(self, life: Life) -> None:
+    def __init__(self, life: Life | None = None) -> None:
         """Made by the server; set up yours in `on_create`."""
+        if life is None:
+            raise TypeError(
+                f"{type(self).__name__}(): rooms are made by the server; `await server.open_room(name)` opens one"
+            )
         self.name = life.name
         self.creator = life.creator
         self.options = life.options
@@ -116,7 +123,8 @@ class Room(Generic[State]):
         gets it. `coalesce`: of what waits under the same key only the newest goes
         out. Raises `EncodeError` for a body that is no JSON, `RoomClosed` behind the end.
         """
-        _check_said(action)
+        check_said(action)
+        check_thread(self._life.home.thread)
         self._life.publish(action, body, sender, exclude, volatile, coalesce)
 
     async def send(self, client: Client[Any], action: str, body: object = codec.EMPTY) -> bool:
@@ -125,11 +133,12 @@ class Room(Generic[State]):
         `not-a-member` for a client that is connected but not here (`client.send` reaches it anyway),
         `RoomClosed` behind the end.
         """
-        _check_said(action)
+        check_said(action)
+        check_thread(self._life.home.thread)
         self._life.check_member(client)
         return client.tell(action, body, room=self.name)
 
-    def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+    def start_soon(self, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
         """Start a task that ends with the room; it runs beside the turns, and if it raises, the room closes."""
         self._life.start_soon(function, *args)
 
@@ -159,9 +168,3 @@ class Room(Generic[State]):
         if self._life.is_global:
             raise ValueError(f"{self.name!r} is there as long as the server: it never closes")
         await self._life.close(reason)
-
-
-def _check_said(action: object) -> None:
-    """Refuse what no client would take for a message of the application's."""
-    if not isinstance(action, str) or action in RESERVED_ACTIONS:
-        raise ValueError(f"{action!r} cannot be said: an action is a string, and not one reserved for the protocol")

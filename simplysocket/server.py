@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 import trio
 
 from . import codec
 from .actions import Actions, Handler, Registry, check_name
-from .admission import Admission
+from .admission import Admission, Connecting, Disconnecting
 from .broker import Broker, MemoryBroker
+from .call import Call
 from .client import Client
 from .describe import ActionInfo, Description, RoomInfo
 from .dispatch import Dispatch
@@ -31,19 +32,21 @@ from .frontdoor import Authenticate, FrontDoor, Origins
 from .hub import Hub
 from .limits import Limits
 from .listeners import open_tcp, open_unix, remove_unix
+from .message import check_said
 from .metrics import Metrics
-from .middleware import Caught, Ware
+from .middleware import Error, Reply, Ware, check_error_class
 from .outbound import Hook
+from .places import check_hook, name_place
 from .proxies import Proxies
 from .room import Room
 from .sidedoor import SideDoor
-from .signature import check_hook, name_place
 from .tasks import LIFE
 from .tree import Tree, look
 from .watch import Watch
 
 logger = logging.getLogger("simplysocket.server")
 
+Strings: TypeAlias = list[str] | tuple[str, ...] | set[str] | frozenset[str]  # not one string, which is iterable too
 RoomClass = TypeVar("RoomClass", bound=type[Room[Any]])
 Asked = TypeVar("Asked", bound=Authenticate)
 
@@ -71,8 +74,8 @@ class Server:
         *,
         limits: Limits | None = None,
         path: str | Sequence[str] = "/ws",
-        origins: Iterable[str] | None = None,
-        trusted_proxies: Iterable[str] = (),
+        origins: Strings | None = None,
+        trusted_proxies: Strings = (),
         relay: bool = False,
         direct: bool = False,
         open_rooms: bool = True,
@@ -82,6 +85,10 @@ class Server:
         paths = (path,) if isinstance(path, str) else tuple(path)
         if not paths or not all(isinstance(each, str) and each.startswith("/") for each in paths):
             raise RegistrationError(f"path={path!r}: a path, or several, that must begin with '/'")
+        if not isinstance(name, str):
+            raise RegistrationError(f"name={name!r:.100}: give the server's name first; all else by name, as limits=")
+        if broker is not None and not (hasattr(broker, "publish") and hasattr(broker, "subscribe")):
+            raise RegistrationError(f"broker={broker!r}: give a Broker, such as MemoryBroker()")
         if not isinstance(limits, (Limits, type(None))):
             raise RegistrationError(f"limits={limits!r}: give Limits(...)")
         self.name = name
@@ -92,6 +99,7 @@ class Server:
         self.metrics = Metrics()
         self._registry = Registry(self, relay=relay)
         self._hub = Hub(self, name, self.limits, self.metrics, broker or MemoryBroker(), open_rooms=open_rooms)
+        self._hub.place_of = self._registry.place_of
         self._dispatch = Dispatch(self._hub, self._registry, direct=direct)
         self._admission = Admission(self._hub, self._dispatch, state)
         self._side_door = SideDoor(
@@ -145,6 +153,7 @@ class Server:
 
         A room class's own `on_message` comes first.
         """
+        self._check_idle("on_message")
         self._registry.add_fallback(handler)
         return handler
 
@@ -164,13 +173,17 @@ class Server:
         self._registry.add_middleware(ware)
         return ware
 
-    def exception_handler(self, error_class: type[Exception]) -> Callable[[Caught], Caught]:
+    def exception_handler(
+        self, error_class: type[Error]
+    ) -> Callable[[Callable[[Call, Error], Reply]], Callable[[Call, Error], Reply]]:
         """Register `async def (call, error)` for what handlers raise: what it returns is the reply.
 
         It may raise `ActionError` instead. Of several that fit, the most specific class counts.
         """
 
-        def register(handler: Caught) -> Caught:
+        check_error_class(error_class)
+
+        def register(handler: Callable[[Call, Error], Reply]) -> Callable[[Call, Error], Reply]:
             self._check_idle("exception handlers")
             self._registry.exceptions.add(error_class, handler)
             return handler
@@ -194,7 +207,7 @@ class Server:
         self._front_door.authenticate = function
         return function
 
-    def on_connect(self, hook: Handler) -> Handler:
+    def on_connect(self, hook: Connecting) -> Connecting:
         """Register `async def (client, request)`, called for each new client before its first message is read.
 
         `ActionError` closes the connection with 1008 and its message. At most `Limits.handshake_seconds`.
@@ -202,7 +215,7 @@ class Server:
         self._admission.add_on_connect(hook)
         return hook
 
-    def on_disconnect(self, hook: Handler) -> Handler:
+    def on_disconnect(self, hook: Disconnecting) -> Disconnecting:
         """Register `async def (client, reason)`, called when a client's connection has ended.
 
         `reason` is "disconnected", or in a word why the server closed it. At most `Limits.close_seconds`.
@@ -325,6 +338,7 @@ class Server:
         self, action: str, body: object = codec.EMPTY, *, sender: Client[Any] | str | None = None
     ) -> None:
         """Send a message to everyone who is connected. Never waits."""
+        check_said(action)
         self._hub.lobby.publish(action, body, sender)
 
     async def open_room(self, name: str, options: dict[str, Any] | None = None) -> Room[Any]:
@@ -333,13 +347,23 @@ class Server:
 
     # --- running
 
-    def run(self, host: str | None = "localhost", port: int = 8080, **options: Any) -> None:  # Any: as for serve
+    def run(
+        self,
+        host: str | None = "localhost",
+        port: int | None = 8080,
+        *,
+        unix: str | os.PathLike[str] | None = None,
+        listeners: Iterable[trio.abc.Listener[Any]] = (),
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
         """Run until SIGINT or SIGTERM, then stop gracefully; a second signal stops at once.
 
         Where it cannot listen, the program ends with one line that says why.
         """
+        if trio.lowlevel.in_trio_run():
+            raise RuntimeError("run() is for programs: inside of trio, `await server.serve(...)` in a nursery of yours")
         try:
-            trio.run(partial(self._run, host, port, **options))
+            trio.run(partial(self._run, host, port, unix=unix, listeners=listeners, ssl_context=ssl_context))
         except BaseExceptionGroup as group:
             failed, others = group.split(OSError)
             if failed is None or others is not None:
@@ -347,7 +371,7 @@ class Server:
             error = first_of(failed)
             raise SystemExit(f"{self.name}: {getattr(error, 'strerror', None) or error}") from None
 
-    async def _run(self, host: str | None, port: int, **options: Any) -> None:
+    async def _run(self, host: str | None, port: int | None, **options: Any) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(self._watch_signals, nursery))
             serving = partial(self.serve, host, port, **options)
@@ -387,6 +411,15 @@ class Server:
         listeners of your own, taken over. For `nursery.start` it hands back the
         server once it listens. Cancelling does not drain: `stop` does.
         """
+        if not trio.lowlevel.in_trio_run():
+            raise RuntimeError(
+                "serve() needs trio: call it inside of trio.run(...), or `server.run(...)` for a program"
+            )
+        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+            raise TypeError(
+                f"ssl_context={ssl_context!r}: give an ssl.SSLContext, as ssl.create_default_context("
+                "ssl.Purpose.CLIENT_AUTH) makes one, with load_cert_chain(cert, key)"
+            )
         if self._is_serving:
             raise RuntimeError(f"server {self.name!r} is serving already")
         self._is_serving = True

@@ -4,7 +4,6 @@ Law: whatever cannot work is refused here, with the place and what to write inst
 """
 
 import inspect
-import types
 import typing
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -18,6 +17,8 @@ from .client import Client
 from .codec import Envelope
 from .errors import RegistrationError
 from .message import Message
+from .places import name_place, source_of
+from .request import Identity, Request
 from .room import Room
 
 CallHandler = Callable[[Any, Room[Any], Client[Any], Envelope], Awaitable[object]]
@@ -56,12 +57,17 @@ def read(
     place = f"{what}, {name_place(handler)},"
     if isinstance(handler, (staticmethod, classmethod)):
         raise RegistrationError(f"{place} is a {type(handler).__name__}: write a plain method with self")
+    if inspect.isasyncgenfunction(handler):
+        raise RegistrationError(f"{place} has a yield: return what the reply is, or broadcast what there is to say")
     if not inspect.iscoroutinefunction(handler):
         raise RegistrationError(f"{place} is no coroutine function: write `async def`")
     try:
         hints = typing.get_type_hints(handler, include_extras=True)
     except Exception as exc:
-        raise RegistrationError(f"{place} has an annotation that cannot be resolved: {exc}") from exc
+        raise RegistrationError(
+            f"{place} has an annotation that cannot be resolved: {exc}; is it imported only under TYPE_CHECKING, or"
+            " defined inside of a function?"
+        ) from exc
     parameters = list(inspect.signature(handler).parameters.values())
     words: list[tuple[str, str]] = []
     if room_class is not None:
@@ -76,7 +82,8 @@ def read(
         hint = hints.get(parameter.name, Any)
         asked = typing.get_origin(hint) or hint  # Client[Player] asks for a Client
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise RegistrationError(f"{place} takes *{parameter.name}: name what it needs, one parameter each")
+            stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+            raise RegistrationError(f"{place} takes {stars}{parameter.name}: name what it needs, one parameter each")
         if parameter.name == "self" and room_class is None:
             raise RegistrationError(f"{place} is a method: mark it with `@action(...)` in a Room class instead")
         is_class = isinstance(asked, type)
@@ -108,30 +115,7 @@ def read(
     names = {"handler": handler, "read_body": read_body, "to_message": codec.to_message, "Call": Call}
     call = eval(f"lambda server, room, client, envelope: handler({', '.join(each for each, _ in words)})", names)
     answer = eval(f"lambda call: handler({', '.join(each for _, each in words)})", names)
-    return Signature(call, answer, asked_class, body, _source_of(handler))
-
-
-def name_place(handler: Callable[..., object]) -> str:
-    """Return what a function is called and where it stands, for an error."""
-    where = _source_of(handler)
-    return f"{getattr(handler, '__qualname__', None) or repr(handler)}{f' ({where})' if where else ''}"
-
-
-def check_hook(what: str, hook: object, arguments: tuple[str, ...]) -> None:
-    """Refuse a hook that is no coroutine function, or that does not take what it will be given."""
-    written = f"`async def ({', '.join(arguments)})`"
-    if not callable(hook) or not inspect.iscoroutinefunction(hook):
-        place = name_place(hook) if callable(hook) else repr(hook)
-        raise RegistrationError(f"{what}, {place}, is no coroutine function: write {written}")
-    try:
-        inspect.signature(hook).bind(*arguments)
-    except TypeError as exc:
-        raise RegistrationError(f"{what}, {name_place(hook)}, does not take {written}: {exc}") from None
-
-
-def _source_of(handler: Callable[..., object]) -> str:
-    code = getattr(inspect.unwrap(handler), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if isinstance(code, types.CodeType) else ""
+    return Signature(call, answer, asked_class, body, source_of(handler))
 
 
 def _check_body_hint(hint: Any, parameter: inspect.Parameter, place: str) -> None:  # Any: any annotation
@@ -143,6 +127,11 @@ def _check_body_hint(hint: Any, parameter: inspect.Parameter, place: str) -> Non
             raise RegistrationError(
                 f"{place} takes {parameter.name}: {text}: write `{parameter.name}: {origin.__name__}`"
             )
+    if isinstance(hint, type) and hint in _NOT_FOR_HANDLERS:
+        raise RegistrationError(
+            f"{place} takes {parameter.name}: {hint.__name__}, which would be read from the body, as the client likes:"
+            f" {_NOT_FOR_HANDLERS[hint]}"
+        )
     if hint is Any and parameter.name in _USUAL_NAMES:
         raise RegistrationError(
             f"{place} takes {parameter.name!r} without an annotation, which makes it the body: write"
@@ -150,6 +139,10 @@ def _check_body_hint(hint: Any, parameter: inspect.Parameter, place: str) -> Non
         )
 
 
+_NOT_FOR_HANDLERS: Final[dict[Any, str]] = {
+    Identity: "take the client, and look at client.identity",
+    Request: "keep what you need of it in client.state, in on_connect(client, request)",
+}
 _USUAL_NAMES: Final = {"client": "Client", "room": "Room", "server": "Server", "message": "Message", "call": "Call"}
 
 
@@ -159,7 +152,12 @@ def _body_decoder(hint: Any, place: str) -> Callable[[codec.Raw], Any]:  # Any: 
         unknown = _unknown_type(msgspec.inspect.type_info(hint))
         reader = codec.body_decoder(hint)
     except (TypeError, ValueError, NameError) as exc:
-        raise RegistrationError(f"{place} takes a body of {hint!r}, which cannot be read from JSON: {exc}") from exc
+        mend = ""
+        if "more than one" in str(exc) or "union" in str(exc).lower():
+            mend = "; for one of several classes make them msgspec.Struct classes with tag=True"
+        raise RegistrationError(
+            f"{place} takes a body of {hint!r}, which cannot be read from JSON: {exc}{mend}"
+        ) from exc
     if unknown is not None:
         raise RegistrationError(
             f"{place} takes a body of {hint!r}; {unknown!r} cannot be read from JSON:"

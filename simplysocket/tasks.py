@@ -84,7 +84,10 @@ class Tasks(Membership):
         """Start a task in the room's nursery; `name` says what it does."""
         if self.nursery is None or not self.is_open:
             raise RoomClosed(f"room {self.name!r} is not open: nothing can be started in it")
-        self.nursery.start_soon(self._task, name, function, args, name=function)
+        try:
+            self.nursery.start_soon(self._task, name, function, args, name=function)
+        except RuntimeError:  # it has just been closed, by a crash
+            raise RoomClosed(f"room {self.name!r} is closing: nothing can be started in it") from None
 
     async def _task(self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> None:
         key = object()
@@ -104,6 +107,8 @@ class Tasks(Membership):
         self, seconds: float, function: Callable[[], Awaitable[object]], *, repeat: bool
     ) -> trio.CancelScope:
         """Call a function in the room's turn after `seconds`, or every so many; the scope cancels that."""
+        if not isinstance(seconds, (int, float)):
+            raise TypeError(f"{'every' if repeat else 'after'}({seconds!r:.200}, ...): give the seconds first")
         if not seconds > 0:
             raise ValueError(f"{seconds!r} seconds: give a time above 0")
         _check_function("every" if repeat else "after", function, ())

@@ -15,7 +15,7 @@ PACKAGE = Path(simplysocket.__file__).parent
 FLOORS = (
     (
         *("errors", "message", "request", "codec", "limits", "frames", "outbox", "buckets", "fanout", "metrics"),
-        *("proxies", "describe"),
+        *("proxies", "describe", "places"),
     ),
     ("bell", "watch", "wire", "connection", "frontdoor"),
     ("broker", "outbound"),

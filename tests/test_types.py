@@ -60,10 +60,10 @@ def test_mistakes_are_seen_and_nothing_else(errors: dict[Path, dict[int, list[st
     assert {line: said[line] for line in said.keys() - wanted.keys() - missed.keys() if said[line]} == {}
 
 
-@pytest.mark.xfail(reason="its signature in the package lets it pass", strict=True)
-@pytest.mark.parametrize(("line", "words"), expected("M"))
-def test_a_mistake_is_seen_that_was_not(line: int, words: list[str], errors: dict[Path, dict[int, list[str]]]) -> None:
-    assert match(words, errors[MISTAKES][line])
+def test_what_mypy_does_not_see_is_known(errors: dict[Path, dict[int, list[str]]]) -> None:
+    """A hook may take fewer arguments than it is offered, which no signature of the class could say."""
+    missed = dict(expected("M"))
+    assert {line: errors[MISTAKES][line] for line in missed} == {line: [] for line in missed}
 
 
 def test_every_public_name_is_in_the_correct_use() -> None:
@@ -71,7 +71,6 @@ def test_every_public_name_is_in_the_correct_use() -> None:
     assert set(simplysocket.__all__) <= names
 
 
-@pytest.mark.xfail(reason="a body of a TypedDict crashes the registration", strict=True)
 def test_the_correct_use_registers() -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-m", "tests.typed.right"], cwd=ROOT, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()

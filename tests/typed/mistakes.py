@@ -45,8 +45,8 @@ server = Server(state=Player())  # E: "state" to "Server" has incompatible type 
 server = Server(broker="redis://localhost")  # E: "broker" to "Server" has incompatible type "str"
 server = Server(path=80)  # E: "path" to "Server" has incompatible type "int"
 server = Server(trusted_proxy=["10.0.0.1"])  # E: Unexpected keyword argument "trusted_proxy"
-server = Server(origins="https://example.com")  # M: "origins" to "Server" has incompatible type "str"
-server = Server(trusted_proxies="10.0.0.1")  # M: "trusted_proxies" to "Server" has incompatible type "str"
+server = Server(origins="https://example.com")  # E: "origins" to "Server" has incompatible type "str"
+server = Server(trusted_proxies="10.0.0.1")  # E: "trusted_proxies" to "Server" has incompatible type "str"
 server = Server(state=Player)
 Limits(message_bytes="10")  # E: "message_bytes" to "Limits" has incompatible type "str"
 Limits(close_seconds=None)  # E: "close_seconds" to "Limits" has incompatible type "None"
@@ -133,27 +133,27 @@ async def misused(call: Call, next: Next) -> object:
     return await next(call.message)  # E: Argument 1 has incompatible type "Message"; expected "Call"
 
 
-@server.middleware  # M: Value of type variable
+@server.middleware  # E: Value of type variable
 async def only_the_call(call: Call) -> object: ...
 
 
-@chat.middleware  # M: Value of type variable
+@chat.middleware  # E: Value of type variable
 async def wrong_next(call: Call, next: Client[Player]) -> object: ...
 
 
-@server.exception_handler(KeyError)  # M: incompatible type
+@server.exception_handler(KeyError)  # E: incompatible type
 async def another_error(call: Call, error: ValueError) -> object: ...
 
 
-@server.exception_handler(BaseException)  # E: "exception_handler" of "Server" has incompatible type
+@server.exception_handler(BaseException)  # E: cannot be "BaseException"
 async def everything(call: Call, error: BaseException) -> object: ...
 
 
-@server.exception_handler  # E: "exception_handler" of "Server" has incompatible type
+@server.exception_handler  # E: Value of type variable "Error"  # E: incompatible type
 async def nothing(call: Call, error: Exception) -> object: ...
 
 
-@server.exception_handler(KeyError)  # E: Value of type variable "Caught"
+@server.exception_handler(KeyError)  # E: incompatible type
 async def only_the_error(error: KeyError) -> object: ...
 
 
@@ -167,15 +167,15 @@ async def no_identity(request: Request) -> str:
     return request.path
 
 
-@server.on_connect  # E: Value of type variable "Handler"
+@server.on_connect  # E: Value of type variable "Connecting"
 def sync_hello(client: Client[Player]) -> None: ...
 
 
-@server.on_connect  # M: Value of type variable
+@server.on_connect  # E: Value of type variable
 async def swapped(request: Request, client: Client[Player]) -> None: ...
 
 
-@server.on_disconnect  # M: Value of type variable
+@server.on_disconnect  # E: Value of type variable
 async def only_the_reason(reason: str) -> None: ...
 
 
@@ -198,8 +198,8 @@ class Odd(Room[Player]):
         self.after(self.tick, 5)  # E: expected "float"  # E: expected "Callable
         self.start_soon(self.tick())  # E: "start_soon" of "Room" has incompatible type
         self.start_soon(self.plain)  # E: "start_soon" of "Room" has incompatible type
-        self.start_soon(self.watch, "3")  # M: "start_soon" of "Room" has incompatible type
-        self.start_soon(self.watch)  # M: "start_soon" of "Room" has incompatible type
+        self.start_soon(self.watch, "3")  # E: "start_soon" of "Room" has incompatible type
+        self.start_soon(self.watch)  # E: "start_soon" of "Room" has incompatible type
         self.broadcast("hello")  # E: must be used
         self.close()  # E: must be used
         print(self.members["a"].state.points)  # E: "Player" has no attribute "points"
@@ -224,10 +224,10 @@ class Odd(Room[Player]):
     @action  # E: "action" has incompatible type
     async def nameless(self) -> None: ...  # E: "self" parameter missing
 
-    @middleware  # E: Value of type variable "Ware"
+    @middleware  # E: Value of type variable "WareMethod"
     def sync_middleware(self, call: Call, next: Next) -> object: ...
 
-    @middleware  # M: Value of type variable
+    @middleware  # E: Value of type variable
     async def without_next(self, call: Call) -> object: ...
 
     async def broadcast(self, text: str) -> None: ...  # E: Signature of "broadcast" incompatible with supertype
@@ -243,14 +243,14 @@ async def outside() -> None:
     await server.serve("localhost", "8080")  # E: "serve" of "Server" has incompatible type "str"
     await server.serve(unix="a", ssl_context="cert.pem")  # E: "ssl_context" to "serve" of "Server"
     server.run(8080)  # E: "run" of "Server" has incompatible type "int"
-    server.run(prt=8080)  # M: Unexpected keyword argument "prt"
+    server.run(prt=8080)  # E: Unexpected keyword argument "prt"
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.serve())  # E: "start_soon" of "Nursery" has incompatible type
 
 
 def in_a_thread() -> None:
     from_thread.run(server, server.broadcast("news"))  # E: "run" has incompatible type
-    from_thread.run(server, server.broadcast)  # M: "run" has incompatible type
-    from_thread.run(server, server.open_room, 5)  # M: "run" has incompatible type
+    from_thread.run(server, server.broadcast)  # E: "run" has incompatible type
+    from_thread.run(server, server.open_room, 5)  # E: "run" has incompatible type
     from_thread.run(server.broadcast, "news")  # E: expected "Server"  # E: expected "Callable
     from_thread.run_sync(server.broadcast, print)  # E: "run_sync" has incompatible type

@@ -1,0 +1,47 @@
+"""Places: where in the application's code a function stands, for errors and logs, and what it must take.
+
+Law: words only; nothing of the application's is called here.
+"""
+
+import inspect
+import types
+from collections.abc import Callable
+from threading import get_ident
+
+from .errors import RegistrationError
+
+
+def source_of(function: object) -> str:
+    """Return "file.py:12", where a function or class begins; "" when that is not known."""
+    if isinstance(function, type):
+        methods = [each for each in vars(function).values() if inspect.isfunction(each)]
+        return source_of(methods[0]) if methods else ""
+    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if isinstance(code, types.CodeType) else ""
+
+
+def name_place(function: object) -> str:
+    """Return what a function or class is called and where it stands."""
+    where = source_of(function)
+    return f"{getattr(function, '__qualname__', None) or repr(function)}{f' ({where})' if where else ''}"
+
+
+def check_hook(what: str, hook: Callable[..., object], arguments: tuple[str, ...]) -> None:
+    """Refuse a hook that is no coroutine function, or that does not take what it will be given."""
+    written = f"`async def ({', '.join(arguments)})`"
+    if not callable(hook):
+        raise RegistrationError(f"{what} is {hook!r:.200}: write {written}")
+    if not inspect.iscoroutinefunction(hook):
+        raise RegistrationError(f"{what}, {name_place(hook)}, is no coroutine function: write {written}")
+    try:
+        inspect.signature(hook).bind(*arguments)
+    except TypeError as exc:
+        raise RegistrationError(f"{what}, {name_place(hook)}, does not take {written}: {exc}") from None
+
+
+def check_thread(thread: int) -> None:
+    """Refuse to speak from another thread than the server's, where it would be lost or tear things apart: 0.04 us."""
+    if get_ident() != thread:
+        raise RuntimeError(
+            "not the thread of the server: write simplysocket.from_thread.run(server, room.broadcast, ...)"
+        )
