@@ -54,7 +54,20 @@ def test_the_client_is_the_last_address_that_is_no_trusted_proxy(
 
 @pytest.mark.parametrize(
     "entry",
-    ["", "unknown", "_hidden", "localhost", "1.2.3", "1.2.3.4.5", "01.2.3.4", "1.2.3.4/8", "for=1.2.3.4", "\xb9.2.3.4", "[", "]"],
+    [
+        "",
+        "unknown",
+        "_hidden",
+        "localhost",
+        "1.2.3",
+        "1.2.3.4.5",
+        "01.2.3.4",
+        "1.2.3.4/8",
+        "for=1.2.3.4",
+        "\xb9.2.3.4",
+        "[",
+        "]",
+    ],
 )
 def test_left_of_what_no_proxy_wrote_nothing_is_believed(entry: str) -> None:
     known = Proxies.of(["10.0.0.0/8"])
@@ -97,7 +110,7 @@ def test_a_bad_value_is_refused_with_what_to_write(proxies: Any, said: str) -> N
 
 
 @pytest.mark.xfail(strict=True, reason="ip_network takes numbers and packed bytes for addresses")
-@pytest.mark.parametrize("proxy", [8080, b"10.0", True])
+@pytest.mark.parametrize("proxy", [8080, b"10.0"])
 def test_what_is_no_string_is_no_proxy(proxy: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         Proxies.of([proxy])
@@ -160,7 +173,9 @@ async def test_an_untrusted_peer_is_not_believed(proxies: list[str], autojump_cl
 async def test_the_bound_holds_for_each_client_behind_a_proxy_and_not_for_the_proxy(autojump_clock: MockClock) -> None:
     server, seen = make(["unix", "10.0.0.1"], connections_per_address=2)
     async with open_server(server) as net:
-        ends = [await knock(net, address) for address in ("1.1.1.1", "1.1.1.1", "1.1.1.1", "2.2.2.2", "[::1]:4, 2.2.2.2")]
+        ends = [
+            await knock(net, address) for address in ("1.1.1.1", "1.1.1.1", "1.1.1.1", "2.2.2.2", "[::1]:4, 2.2.2.2")
+        ]
         assert [answer.status for _, answer in ends] == [101, 101, 429, 101, 101]
         assert (await knock(net, "2.2.2.2"))[1].status == 429
         assert (await knock(net, "1.1.1.1, 10.0.0.1", "9.9.9.9"))[1].status == 101
@@ -191,7 +206,13 @@ async def test_nobody_is_told_to_trust_a_client_behind_a_trusted_proxy(
 async def test_plain_http_and_bad_heads_behind_a_proxy_leave_no_count_behind(autojump_clock: MockClock) -> None:
     server, _ = make()
     async with open_server(server) as net:
-        for line in ("GET /health HTTP/1.1", "GET /nothing HTTP/1.1", "POST /ws HTTP/1.1", "GET /ws HTTP/1.0", "nonsense"):
+        for line in (
+            "GET /health HTTP/1.1",
+            "GET /nothing HTTP/1.1",
+            "POST /ws HTTP/1.1",
+            "GET /ws HTTP/1.0",
+            "nonsense",
+        ):
             await knock(net, "1.2.3.4", line=line)
         peer = Peer(await net.open_stream())
         await peer.send(head("GET /ws HTTP/1.1", "X-Forwarded-For: 1.2.3.4")[:-2])
