@@ -29,7 +29,7 @@ from simplysocket import (
 )
 from simplysocket.testing import ConnectionEnded, MemoryListener, Net, open_server
 
-from .attack import Answer, Peer, close, head, make_server, message, siege, until
+from .attack import TEST_SECONDS, Answer, Peer, close, head, make_server, message, siege, until
 
 HANDSHAKE_SECONDS = 5.0  # of Limits
 CLOSE_SECONDS = 2.0
@@ -1723,10 +1723,10 @@ async def test_a_state_that_cannot_be_made_is_said_on_any_wire(autojump_clock: M
 # --- on sockets
 
 
-def make_guarded() -> tuple[Server, list[str], list[int]]:
+def make_guarded(**limits: Any) -> tuple[Server, list[str], list[int]]:
     """Return a server to besiege whose hooks do what the query asks, and the calls of both hooks, client by client."""
-    server, connected, gone = make_server(limits={"connections_per_address": None}), list[str](), list[int]()
-    here = set[str]()
+    server = make_server(limits={"connections_per_address": None, **limits})
+    connected, gone, here = list[str](), list[int](), set[str]()
 
     async def misbehave(what: str | None) -> None:
         if what == "wait":
@@ -1772,11 +1772,13 @@ def at(query: str) -> bytes:
 
 
 async def test_messages_sent_before_the_answer_wait_for_on_connect() -> None:
-    server, release, handled = make_server(), trio.Event(), list[bool]()
+    server, handled = make_server(limits={"handshake_seconds": TEST_SECONDS}), list[bool]()
+    asked, release = trio.Event(), trio.Event()
 
     @server.authenticate
     async def authenticate(request: Request) -> Identity:
         if request.query:
+            asked.set()
             await release.wait()
         return Identity("user")
 
@@ -1792,9 +1794,8 @@ async def test_messages_sent_before_the_answer_wait_for_on_connect() -> None:
 
     async with siege(server) as field:
         peer = await field.dial()
-        await peer.send(at("slow"))
-        await until(lambda: server.statistics()["connections"] == 2)
-        await trio.sleep(0.02)  # the head is read by now, and what follows stands behind it
+        await peer.send(at("slow=1"))
+        await asked.wait()
         await peer.send(b"".join(message("say", number, id=number) for number in range(100)))
         release.set()
         assert (await peer.read_answer()).status == 101
@@ -1814,8 +1815,9 @@ async def test_a_peer_that_goes_while_a_hook_is_at_it(where: str, what: str, how
     server, connected, gone = make_guarded()
     async with siege(server) as field:
         before = len(connected)
-        peers = [await field.dial() for _ in range(5)]
-        for peer in peers:
+        peers = []
+        for _ in range(5):
+            peers.append(peer := await field.dial())
             await peer.send(at(f"{where}={what}"))
             if where == "on_disconnect":
                 await peer.read_answer()
@@ -1913,14 +1915,15 @@ async def test_a_thousand_clients_at_once_each_in_its_own_trouble(caplog: pytest
 
 @pytest.mark.parametrize("query", ["authenticate=never", "on_connect=never", "on_disconnect=never", ""])
 async def test_a_stop_under_a_crowd_that_is_held_up(query: str) -> None:
-    server, connected, gone = make_guarded()
+    server, connected, gone = make_guarded(handshake_seconds=20)
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(server.serve, "127.0.0.1", 0))
         peers = [Peer(await trio.open_tcp_stream("127.0.0.1", server.port)) for _ in range(100)]
         for peer in peers:
             await peer.send(at(query))
-        await until(lambda: server.statistics()["connections"] == 100)
-        with trio.fail_after(5):
+        with trio.fail_after(TEST_SECONDS):
+            await until(lambda: server.statistics()["connections"] == 100)
+        with trio.fail_after(TEST_SECONDS):
             await server.stop(0.2)
         for peer in peers:
             await peer.close()
@@ -1930,13 +1933,14 @@ async def test_a_stop_under_a_crowd_that_is_held_up(query: str) -> None:
 
 @pytest.mark.parametrize("query", ["authenticate=never", "on_connect=never", "on_disconnect=never", "on_connect=join"])
 async def test_a_hard_end_under_a_crowd_that_is_held_up(query: str) -> None:
-    server, connected, gone = make_guarded()
+    server, connected, gone = make_guarded(handshake_seconds=20)
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(server.serve, "127.0.0.1", 0))
         peers = [Peer(await trio.open_tcp_stream("127.0.0.1", server.port)) for _ in range(100)]
         for peer in peers:
             await peer.send(at(query))
-        await until(lambda: server.statistics()["connections"] == 100)
+        with trio.fail_after(TEST_SECONDS):
+            await until(lambda: server.statistics()["connections"] == 100)
         for peer in peers[::3]:
             await peer.reset()
         nursery.cancel_scope.cancel()
