@@ -18,7 +18,7 @@ FLOORS = (
         *("errors", "message", "request", "codec", "limits", "frames", "outbox", "buckets", "fanout", "metrics"),
         *("proxies", "describe"),
     ),
-    ("logs",),
+    ("logs", "settings"),
     ("bell", "watch", "wire", "connection", "frontdoor"),
     ("broker", "outbound"),
     (
