@@ -29,6 +29,7 @@ FLOORS = (
     ("dispatch", "admission"),
     ("sidedoor", "listeners", "server"),
     ("memory", "testing", "from_thread"),
+    ("loader", "supervisor", "report", "cli"),
 )
 MACHINES = FLOORS[0]
 NAMES = ("__init__", "__main__")  # on no floor: they import what they like, and nothing imports them
@@ -55,6 +56,7 @@ TRUSTED_LINES = {
         "%s in room %.200r blocked the loop for %.2f s, and with it every client: "
         "await something meanwhile, or hand the work to `await trio.to_thread.run_sync(...)`",
     ),
+    ("cli", "%s listens on %s (Ctrl+C stops)"),  # the server's own name, and the address it was given
 }
 SAFE_CONVERSION = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[radegfx%]")
 LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
