@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ FLOORS = (
         *("errors", "message", "request", "codec", "limits", "frames", "outbox", "buckets", "fanout", "metrics"),
         *("proxies", "describe", "places"),
     ),
+    ("logs", "settings"),
     ("bell", "watch", "wire", "connection", "frontdoor"),
     ("broker", "outbound"),
     (
@@ -27,6 +29,7 @@ FLOORS = (
     ("dispatch", "admission"),
     ("sidedoor", "listeners", "server"),
     ("memory", "testing", "from_thread"),
+    ("loader", "supervisor", "report", "cli"),
 )
 MACHINES = FLOORS[0]
 NAMES = ("__init__", "__main__")  # on no floor: they import what they like, and nothing imports them
@@ -43,6 +46,20 @@ HOLDERS_OF_CONNECTIONS = {"client", "hub", "admission"}  # the hub makes a clien
 # What hands an exception on other than by `raise`: into the coroutine that it steps, to the task whose it is, to
 # the application's own exception handler.
 HANDED_ON = {("turns", "_go_on"), ("watch", "_serve"), ("middleware", "caught")}
+# A line of the log is written whatever its values raise when they are shown: they say that they could not be.
+SHOWN_ANYWAY = {("logs", name) for name in ("_message", "_exception", "_field", "_repr_of")}
+# What a log line may hold by %s: never a client's text.
+TRUSTED_LINES = {
+    ("tasks", "%s of room %.200r failed"),  # the name of a hook or a timer, a constant of ours
+    (
+        "turns",  # what held it up: a function of ours, or a handler with its action quoted
+        "%s in room %.200r blocked the loop for %.2f s, and with it every client: "
+        "await something meanwhile, or hand the work to `await trio.to_thread.run_sync(...)`",
+    ),
+    ("cli", "%s listens on %s (Ctrl+C stops)"),  # the server's own name, and the address it was given
+}
+SAFE_CONVERSION = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[radegfx%]")
+LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 MODULES = {path.stem: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.glob("*.py"))}
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -163,7 +180,7 @@ def test_broadcast_and_send_are_no_cancellation_points(module: str, owner: str, 
 def test_nothing_catches_broadly_without_raising_again(name: str) -> None:
     for function, handler, is_star in handlers(MODULES[name]):
         broad = caught(handler) & ({"BaseException"} if is_star else {"BaseException", "Exception"})
-        if broad and (name, function) not in HANDED_ON:
+        if broad and (name, function) not in HANDED_ON | SHOWN_ANYWAY:
             assert isinstance(handler.body[-1], ast.Raise), f"{name}.py:{handler.lineno} catches {broad}"
 
 
@@ -189,6 +206,33 @@ def test_every_refusal_has_a_code_of_the_protocol(name: str) -> None:
             code = node.args[0]
             if isinstance(code, ast.Constant):
                 assert code.value in ERROR_CODES, f"{name}.py:{node.lineno}"
+
+
+def log_lines(tree: ast.AST) -> list[ast.expr]:
+    """Return the format strings of the calls of loggers, whatever these are called."""
+    return [
+        node.args[1 if node.func.attr == "log" else 0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in LOGGING
+        and "log" in ast.unparse(node.func.value).lower()
+    ]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_log_line_is_a_constant_and_quotes_what_it_holds(name: str) -> None:
+    for line in log_lines(MODULES[name]):
+        at = f"{name}.py:{line.lineno}"
+        assert isinstance(line, ast.Constant), f"{at}: give the values as arguments, not inside the text"
+        assert isinstance(line.value, str), at
+        rest = SAFE_CONVERSION.sub("", line.value)
+        assert "%" not in rest or (name, line.value) in TRUSTED_LINES, f"{at}: write %.200r for what may be a client's"
+
+
+def test_every_trusted_log_line_is_there() -> None:
+    said = {(name, ast.literal_eval(line)) for name in MODULES for line in log_lines(MODULES[name])}
+    assert said >= TRUSTED_LINES
 
 
 # --- the public names

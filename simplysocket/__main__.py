@@ -1,0 +1,21 @@
+"""`python -m simplysocket`, and the command `simplysocket`."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; it needs packages that a server alone does not."""
+    try:
+        import cyclopts  # noqa: F401
+        import watchfiles  # noqa: F401
+    except ModuleNotFoundError as error:
+        message = f"simplysocket: the command line needs {error.name}: pip install 'simplysocket[cli]'"
+        print(message, file=sys.stderr)
+        raise SystemExit(2) from None
+    from .cli import main
+
+    main()
+
+
+if __name__ == "__main__":
+    main()

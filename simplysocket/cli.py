@@ -1,0 +1,361 @@
+"""The command line: `simplysocket run` and `simplysocket check`.
+
+Law: what its user did wrong is said in a line or two on stderr, without a
+traceback of ours. Exit codes: 1, the server cannot be loaded, or `check
+--strict` found something; 2, the command line, the environment or the machine.
+"""
+
+import errno
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NoReturn
+
+import attrs
+import trio
+from cyclopts import App, CycloptsError, Group, Parameter, Token, convert
+from cyclopts.validators import Number
+
+from . import logs
+from .loader import LoadError, load
+from .report import print_report, to_json
+from .server import Server
+from .settings import unsafe_settings
+from .supervisor import UNUSABLE, Supervisor, heed, is_supervised, this_command
+
+logger = logging.getLogger("simplysocket.cli")
+
+_PREFIX: Final = "SIMPLYSOCKET_"  # of the environment variables
+_PORT: Final = 8080
+_FIRST_FREE_PORT: Final = 1_024  # below it a port needs privileges
+_RELOAD_GRACE: Final = 3.0  # seconds: who has just saved a file waits for it
+
+app = App(
+    name="simplysocket",
+    help="Run and check servers of real-time rooms.",
+    help_format="plaintext",
+    version_flags=["--version"],
+)
+
+_listening = Group("Where it listens", sort_key=1)
+_running = Group("How it runs", sort_key=2)
+_logging = Group("What it logs", sort_key=3)
+
+ServerName = Annotated[
+    str,
+    Parameter(
+        name="SERVER",
+        help="module:server or path/to/file.py:server; a module alone if there is one Server in it; "
+        "a function that returns the Server will do.",
+    ),
+]
+AppDir = Annotated[Path, Parameter(help="The directory that modules are imported from.")]
+
+
+def _to_lower(kind: Any, tokens: Sequence[Token]) -> Any:  # Any: a type form, and a value of it
+    """Convert a word as cyclopts does, however it is written."""
+    return convert(kind, [attrs.evolve(token, value=token.value.lower()) for token in tokens])
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class RunSettings:
+    """The options of `run`: a flag wins over its environment variable, which wins over the default."""
+
+    host: Annotated[
+        str,
+        Parameter(
+            group=_listening,
+            env_var="SIMPLYSOCKET_HOST",
+            help="Name or address to listen on; 0.0.0.0 or :: is every one of this machine.",
+        ),
+    ] = "localhost"
+    port: Annotated[
+        int | None,
+        Parameter(
+            group=_listening,
+            env_var="SIMPLYSOCKET_PORT",
+            validator=Number(gte=0, lte=65_535),
+            help=f"TCP port; 0 takes a free one. [default: {_PORT}, and none with --unix]",
+        ),
+    ] = None
+    unix: Annotated[
+        Path | None,
+        Parameter(group=_listening, env_var="SIMPLYSOCKET_UNIX", help="Path of a Unix socket to listen on."),
+    ] = None
+    certfile: Annotated[
+        Path | None,
+        Parameter(
+            group=_listening,
+            env_var="SIMPLYSOCKET_CERTFILE",
+            help="Certificate with its chain (PEM): the port then speaks TLS.",
+        ),
+    ] = None
+    keyfile: Annotated[
+        Path | None,
+        Parameter(
+            group=_listening,
+            env_var="SIMPLYSOCKET_KEYFILE",
+            help="Private key of the certificate (PEM), unless it is in the same file.",
+        ),
+    ] = None
+    grace: Annotated[
+        float | None,
+        Parameter(
+            group=_running,
+            env_var="SIMPLYSOCKET_GRACE",
+            validator=Number(gte=0),
+            help="Seconds for a graceful stop on SIGINT or SIGTERM; a second signal stops at once. "
+            f"[default: the server's Limits.drain_seconds; {_RELOAD_GRACE:g} with --reload]",
+        ),
+    ] = None
+    reload: Annotated[
+        bool,
+        Parameter(
+            group=_running,
+            env_var="SIMPLYSOCKET_RELOAD",
+            show_default=False,
+            help="Start anew when a .py or a static file has changed; for development.",
+        ),
+    ] = False
+    reload_dir: Annotated[
+        tuple[Path, ...],
+        Parameter(
+            group=_running,
+            env_var="SIMPLYSOCKET_RELOAD_DIR",
+            show_default=False,
+            negative="",
+            help="Directory to watch for --reload, besides --app-dir; may be given more than once.",
+        ),
+    ] = ()
+    app_dir: Annotated[Path, Parameter(group=_running, help="Directory that modules are imported from.")] = Path()
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error", "critical"],
+        Parameter(
+            group=_logging,
+            converter=_to_lower,
+            env_var="SIMPLYSOCKET_LOG_LEVEL",
+            help="The least serious records to show.",
+        ),
+    ] = "info"
+    log_json: Annotated[
+        bool,
+        Parameter(
+            group=_logging,
+            env_var="SIMPLYSOCKET_LOG_JSON",
+            show_default=False,
+            help="One JSON object a line instead of text.",
+        ),
+    ] = False
+
+
+_DEFAULTS: Final = RunSettings()
+
+
+@app.command
+def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
+    """Run a server until Ctrl+C.
+
+    Options may also come from the environment: a flag wins over its variable,
+    which wins over the default. The directory you are in is importable.
+
+    Examples:
+
+    simplysocket run chat:server --reload
+
+    simplysocket run examples/chat/server.py --host 0.0.0.0 --port 80 --log-json
+    """
+    logs.configure(settings.log_level, json=settings.log_json)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # the supervisor names what has changed
+    context = _to_context(settings)
+    _check_directories(settings)
+    grace = settings.grace
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if settings.reload:
+        grace = _RELOAD_GRACE if grace is None else grace
+        if not is_supervised():
+            place = Path(server.partition(":")[0])
+            directories = {settings.app_dir, *settings.reload_dir, *([place.parent] if place.suffix == ".py" else [])}
+            return trio.run(Supervisor(this_command(), sorted(directories), grace).run)
+        heed(grace)
+        signals = [signal.SIGTERM]
+    found = _load(server, settings.app_dir)
+    grace = found.limits.drain_seconds if grace is None else grace
+    problem = trio.run(_serve, found, settings, context, grace, signals)
+    if problem:
+        _fail(problem, UNUSABLE)
+    return 0
+
+
+@app.command
+def check(
+    server: ServerName,
+    /,
+    *,
+    app_dir: AppDir = Path(),
+    all: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Show every limit, not only those that were changed.")
+    ] = False,
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Write JSON for machines instead of tables.")
+    ] = False,
+    strict: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Exit with 1 if there are warnings.")
+    ] = False,
+) -> int:
+    """Show what a server is made of, and which of its settings are unsafe.
+
+    Nothing is started: the module is imported, and its Server asked.
+    """
+    description = _load(server, app_dir).describe()
+    findings = unsafe_settings(description)
+    if json:
+        print(to_json(description, findings))
+    else:
+        print_report(description, findings, all_limits=all)
+    return 1 if strict and findings else 0
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    for name, value in list(os.environ.items()):
+        if name.startswith(_PREFIX) and not value:
+            del os.environ[name]  # as container tools write a variable that is not set
+    try:
+        command, bound, _ = app.parse_args(exit_on_error=False, print_error=False)
+        raise SystemExit(command(*bound.args, **bound.kwargs))
+    except CycloptsError as error:
+        commands = " ".join(["simplysocket", *(error.command_chain or ())])
+        _fail(f"{error}\nSee {commands} --help", UNUSABLE)
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"simplysocket: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def _load(name: str, directory: Path) -> Server:
+    try:
+        return load(name, directory.resolve())
+    except LoadError as error:
+        _fail(str(error), 1)
+
+
+def _check_directories(settings: RunSettings) -> None:
+    for option, directory in [
+        ("--app-dir", settings.app_dir),
+        *(("--reload-dir", each) for each in settings.reload_dir),
+    ]:
+        if not directory.is_dir():
+            _fail(f"{option}: there is no directory {str(directory)!r}", UNUSABLE)
+
+
+def _to_context(settings: RunSettings) -> ssl.SSLContext | None:
+    """Return what TLS needs; None without --certfile."""
+    if settings.certfile is None:
+        if settings.keyfile is not None:
+            _fail("--keyfile alone is no use: give the certificate with --certfile", UNUSABLE)
+        return None
+    if _port_of(settings) is None:
+        _fail("--certfile is for a TCP port, and a Unix socket has no TLS: give --port too", UNUSABLE)
+    for option, path in (("--certfile", settings.certfile), ("--keyfile", settings.keyfile)):
+        if path is not None and not os.access(path, os.R_OK):
+            _fail(f"{option}: there is no file {str(path)!r} that can be read", UNUSABLE)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.certfile, settings.keyfile, password=_no_password)
+    except (ssl.SSLError, OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, ssl.SSLError) else str(error)
+        problem = "--certfile, --keyfile: no certificate with its key, in PEM, can be read from there"
+        _fail(f"{problem} ({reason})" if reason else problem, UNUSABLE)
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted, and a server has nobody to ask for the password")
+
+
+def _port_of(settings: RunSettings) -> int | None:
+    return _PORT if settings.port is None and settings.unix is None else settings.port
+
+
+async def _serve(
+    server: Server,
+    settings: RunSettings,
+    context: ssl.SSLContext | None,
+    grace: float,
+    signals: Sequence[signal.Signals],
+) -> str:
+    """Serve until one of the signals; return why it could not listen, or ""."""
+    port, problem = _port_of(settings), ""
+    serving = partial(server.serve, settings.host, port, unix=settings.unix, ssl_context=context)
+    async with trio.open_nursery() as nursery:
+        is_listening = trio.Event()
+        await nursery.start(_watch_signals, server, signals, grace, is_listening, nursery)
+        async with trio.open_nursery() as inner:
+            try:
+                await inner.start(serving)
+            except (OSError, UnicodeError) as error:
+                problem = explain(error, settings.host, port, settings.unix)
+            else:
+                is_listening.set()
+                where = _places(server, settings, is_tls=context is not None)
+                logger.info("%s listens on %s (Ctrl+C stops)", server.name, where)
+        nursery.cancel_scope.cancel()
+    return problem
+
+
+async def _watch_signals(
+    server: Server,
+    signals: Sequence[signal.Signals],
+    grace: float,
+    is_listening: trio.Event,
+    nursery: trio.Nursery,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    with trio.open_signal_receiver(*signals) as received:
+        task_status.started()
+        is_stopping = False
+        async for _ in received:
+            if is_stopping or not is_listening.is_set():
+                logger.info("stopping at once")
+                nursery.cancel_scope.cancel()
+                return
+            is_stopping = True
+            logger.info("stopping, within %g seconds (once more: at once)", grace)
+            nursery.start_soon(server.stop, grace)
+
+
+def _places(server: Server, settings: RunSettings, *, is_tls: bool) -> str:
+    places = [f"unix:{settings.unix}"] if settings.unix is not None else []
+    if _port_of(settings) is not None:
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        places.insert(0, f"{'https' if is_tls else 'http'}://{host}:{server.port}")
+    return " and ".join(places)
+
+
+def explain(error: OSError | UnicodeError, host: str, port: int | None, unix: Path | None) -> str:
+    """Say why a server cannot listen, and what to do, in one line."""
+    said = getattr(error, "strerror", None) or str(error)
+    number = getattr(error, "errno", None)
+    if port is None:
+        return f"cannot listen on --unix {str(unix)!r}: {said}"
+    if number == errno.EADDRINUSE and "port" in said:
+        return f"port {port} of {host} is in use: stop what listens there, or take another with --port; 0 is a free one"
+    if number == errno.EACCES and port < _FIRST_FREE_PORT:
+        return f"port {port} is for privileged programs: take one from {_FIRST_FREE_PORT} on, such as --port {_PORT}"
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        return (
+            f"the host {host!r} is not known ({said}): give --host a name or address of this machine, such as 0.0.0.0"
+        )
+    if number == errno.EADDRNOTAVAIL:
+        return f"{host!r} is no address of this machine: give --host one that is, such as 0.0.0.0 for all of them"
+    return f"cannot listen on port {port} of {host}: {said}"

@@ -1,0 +1,153 @@
+"""Logs: how a record becomes a line.
+
+Laws: what a client wrote is never raw in a line, so it can neither begin a new
+one nor command a terminal. A value that cannot be shown never costs the line.
+"""
+
+import json as jsonlib
+import logging
+import math
+import os
+import sys
+import traceback
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final, TextIO
+
+LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+
+_VALUE_LENGTH: Final = 4_096  # characters of one value; the rest is cut, so that no record fills a disk
+_MESSAGE_LENGTH: Final = 32_768  # characters of a message; one of our own never comes near
+_DEPTH: Final = 4  # of values in values; what lies deeper is written as Python would
+_ITEMS: Final = 100  # of one collection
+
+_OF_A_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_COLOURS: Final = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}  # SGR codes
+
+
+def configure(level: str = "info", *, json: bool = False, stream: TextIO | None = None) -> None:
+    """Send the logs of the whole program to `stream` (None: stderr), from `level` on; replaces what was set up before.
+
+    As text, with colours on a terminal (none if NO_COLOR is set), or with `json`
+    as one JSON object a line. ValueError for a level that is none of `LEVELS`.
+    """
+    if level.lower() not in LEVELS:
+        raise ValueError(f"{level!r} is no level of logging: give one of {', '.join(LEVELS)}")
+    stream = stream or sys.stderr
+    handler = logging.StreamHandler(stream)
+    is_coloured = stream.isatty() and not os.environ.get("NO_COLOR")
+    handler.setFormatter(JsonFormatter() if json else TextFormatter(is_coloured=is_coloured))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+class TextFormatter(logging.Formatter):
+    """Lines to read: time here, level, logger, message, extra fields; a traceback follows, indented."""
+
+    def __init__(self, *, is_coloured: bool = False) -> None:
+        super().__init__()
+        self._is_coloured = is_coloured
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a line, and the lines of its traceback."""
+        time = datetime.fromtimestamp(record.created).isoformat(" ", "milliseconds")
+        level = f"{record.levelname.lower():8}"
+        if self._is_coloured:
+            time = f"\x1b[2m{time}\x1b[0m"
+            level = f"\x1b[{_COLOURS.get(record.levelname, '0')}m{level}\x1b[0m"
+        fields = "".join(f" {escape(name)}={_repr_of(value)}" for name, value in _extra(record).items())
+        lines = [f"{time} {level} {escape(record.name)}: {escape(_message(record))}{fields}"]
+        # Indented, so that a line in an exception's text cannot pass for a record.
+        lines += [f"    {escape(line)}" for line in _exception(record).split("\n") if line]
+        return "\n".join(lines)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, in ASCII: time (RFC 3339, UTC), level, logger, message, exception, and the extra fields.
+
+    An extra field whose name is one of these is written with `_` behind it.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of JSON."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        fields: dict[str, Any] = {
+            "time": time.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _message(record),
+        }
+        if exception := _exception(record):
+            fields["exception"] = exception
+        for name, value in _extra(record).items():
+            fields[f"{name}_" if name in (*fields, "exception") else name] = _field(value)
+        return jsonlib.dumps(fields, ensure_ascii=True, allow_nan=False)
+
+
+def escape(text: str) -> str:
+    """Return the text with all that is not printable as `repr` would show it: control characters, line ends, marks."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        message = record.getMessage()
+    except Exception as error:  # a format string and arguments that do not fit, or a repr that raises
+        message = f"{_repr_of(record.msg)} with {_repr_of(record.args)} ({type(error).__name__})"
+    return _cut(message, _MESSAGE_LENGTH)
+
+
+def _exception(record: logging.LogRecord) -> str:
+    """Return the traceback and the stack, as text without a line end at the end; "" when there is neither."""
+    parts = []
+    if record.exc_info and record.exc_info[1] is not None:
+        try:
+            parts.append("".join(traceback.format_exception(record.exc_info[1])))
+        except Exception:  # an exception whose attributes raise
+            parts.append(_repr_of(record.exc_info[1]))
+    elif record.exc_text:
+        parts.append(record.exc_text)
+    if record.stack_info:
+        parts.append(record.stack_info)
+    return "\n".join(part.rstrip("\n") for part in parts)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _OF_A_RECORD}
+
+
+def _field(value: object) -> object:
+    try:
+        return _plain(value, _DEPTH)
+    except Exception:  # a collection of somebody's own that raises when it is read
+        return _repr_of(value)
+
+
+def _plain(value: object, depth: int) -> object:
+    """Return the value as JSON can say it."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _cut(str.__str__(value), _VALUE_LENGTH)
+    if isinstance(value, int) and abs(value) < 2**63:
+        return int(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    if depth and isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(each, depth - 1) for each in islice(value, _ITEMS)]
+    if depth and isinstance(value, dict):
+        some = islice(value.items(), _ITEMS)
+        return {key if isinstance(key, str) else _repr_of(key): _plain(each, depth - 1) for key, each in some}
+    return _repr_of(value)
+
+
+def _repr_of(value: object) -> str:
+    try:
+        return _cut(escape(repr(value)), _VALUE_LENGTH)
+    except Exception:  # the value's own repr: whatever it raises, the line is written
+        return f"<a {type(value).__name__} that cannot be shown>"
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}... ({len(text)} characters)"

@@ -1,0 +1,132 @@
+"""The report: a server's description and what is unsafe in it, as tables to read or as JSON.
+
+Law: it prints what it is given, and decides nothing.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import attrs
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from .describe import ActionInfo, Description, RoomInfo
+from .limits import Limits
+from .settings import Unsafe
+
+_NARROW: Final = 100  # columns of the output where there is no terminal to ask, and no COLUMNS
+
+
+def print_report(description: Description, findings: Sequence[Unsafe], *, all_limits: bool) -> None:
+    """Print the tables to stdout."""
+    console = Console(highlight=False)
+    if not console.is_terminal and console.width < _NARROW:
+        console.width = _NARROW
+    console.print(_overview(description))
+    if description.actions:
+        console.print(_actions(description.actions))
+    if description.rooms:
+        console.print(_rooms(description.rooms))
+    console.print(_limits(description.limits, all_limits=all_limits))
+    console.print(_findings(findings))
+
+
+def to_json(description: Description, findings: Sequence[Unsafe]) -> str:
+    """Return both as a JSON object: the fields of `Description`, and `warnings`."""
+    fields: dict[str, Any] = attrs.asdict(description)
+    fields["warnings"] = [attrs.asdict(finding) for finding in findings]
+    return json.dumps(fields, indent=2)
+
+
+def _table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for column in columns:
+        table.add_column(Text(column, "dim"), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))  # as Text: brackets in a name or an annotation are no markup
+    return table
+
+
+def _overview(description: Description) -> RenderableType:
+    origins = description.origins
+    lines = {
+        "WebSockets at": ", ".join(description.paths),
+        "files under": ", ".join(description.static),
+        "pages from": "the same host and port" if origins is None else ", ".join(origins) or "nowhere",
+        "trusted proxies": ", ".join(description.trusted_proxies),
+        "authenticated": _yes(description.is_authenticated),
+        "relay": _yes(description.relay),
+        "direct messages": _yes(description.direct),
+        "rooms of any name": _yes(description.open_rooms),
+        "middleware": ", ".join(description.middleware),
+    }
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for name, value in lines.items():
+        grid.add_row(Text(name, "dim"), Text(value or "none"))
+    return Group(Text(description.name, "bold"), grid, "")
+
+
+def _actions(actions: Sequence[ActionInfo]) -> RenderableType:
+    rows = [
+        (each.name, each.room_class or "any room", each.body, _yes(each.turn), _yes(each.cancel), _short(each.place))
+        for each in actions
+    ]
+    return Group(_table("Actions", ("name", "in", "body", "turn", "cancel", "where"), rows), "")
+
+
+def _rooms(rooms: Sequence[RoomInfo]) -> RenderableType:
+    columns = ("pattern", "class", "capacity", "relay", "opened by a join", "announce", "lives on empty")
+    found = [
+        (
+            each.pattern,
+            each.class_name,
+            "the server's" if each.capacity is None else str(each.capacity),
+            "the server's" if each.relay is None else _yes(each.relay),
+            _yes(each.open),
+            _yes(each.announce),
+            "until closed" if each.empty_ttl is None else f"{each.empty_ttl:g} s",
+        )
+        for each in rooms
+    ]
+    return Group(_table("Rooms", columns, found), "")
+
+
+def _limits(limits: Limits, *, all_limits: bool) -> RenderableType:
+    rows = [
+        (field.name, _number(getattr(limits, field.name)), _number(field.default))
+        for field in attrs.fields(Limits)
+        if all_limits or getattr(limits, field.name) != field.default
+    ]
+    if not rows:
+        return Group(Text("Limits: all as by default (--all shows them)"), "")
+    return Group(
+        _table("Limits" if all_limits else "Limits that are not the default", ("name", "value", "default"), rows), ""
+    )
+
+
+def _findings(findings: Sequence[Unsafe]) -> RenderableType:
+    if not findings:
+        return Text("No warnings: nothing in the settings is unsafe.", "green")
+    lines: list[RenderableType] = [Text(f"Warnings ({len(findings)})", "bold yellow")]
+    for each in findings:
+        lines.append(Text.assemble((each.setting, "yellow"), f": {each.problem}"))
+        lines.append(Text(f"    {each.remedy}"))
+    return Group(*lines)
+
+
+def _short(place: str) -> str:
+    """Return a place as seen from the directory one is in, if it is below."""
+    return place.removeprefix(os.getcwd() + os.sep)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _number(value: float | None) -> str:
+    return "no limit" if value is None else f"{value:,}"

@@ -1,0 +1,125 @@
+"""Settings: which of a server's are unsafe on the open internet, and what to write instead.
+
+Law: a plain function from a description to findings. It changes nothing and
+forbids nothing: who knows better keeps the setting.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from .describe import Description
+from .limits import Limits
+
+# Bits that a trusted network must fix at least: 10.0.0.0/8 and fc00::/7 are the widest private ones.
+_NARROWEST: Final = {4: 8, 6: 7}
+
+
+@attrs.frozen
+class Unsafe:
+    """A setting that is unsafe, why, and what to do."""
+
+    setting: str  # as it is written in the code: "origins"
+    problem: str
+    remedy: str
+
+
+def unsafe_settings(description: Description) -> list[Unsafe]:
+    """Return what is unsafe in a server's settings; empty when nothing is."""
+    return [
+        *_of_identity(description),
+        *_of_origins(description.origins or ()),
+        *_of_proxies(description.trusted_proxies),
+        *_of_rooms(description),
+        *_of_heartbeat(description.limits),
+        *_of_limits(description.limits),
+    ]
+
+
+def _of_identity(description: Description) -> Iterator[Unsafe]:
+    if description.is_authenticated:
+        return
+    yield Unsafe("authenticate", "anyone may connect, under any name", "write a function with @server.authenticate")
+    if description.direct:
+        problem = "strangers who share a room may write to each other, and nobody knows who they are"
+        yield Unsafe("direct", problem, "write @server.authenticate, or set direct=False")
+
+
+def _of_origins(origins: tuple[str, ...]) -> Iterator[Unsafe]:
+    for origin in origins:
+        if "*" in origin:
+            problem = f"{origin!r} matches no page: an origin is compared as a whole, '*' stands for nothing"
+            yield Unsafe("origins", problem, "list each origin, such as 'https://play.example.com'")
+        elif _is_plain(origin):
+            problem = f"a page from {origin!r} can be changed on its way, and then speaks for its user"
+            yield Unsafe("origins", problem, f"serve it over TLS and write {origin.replace('http', 'https', 1)!r}")
+
+
+def _is_plain(origin: str) -> bool:
+    """Tell whether an origin comes without TLS from another machine."""
+    parts = urlsplit(origin)
+    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _of_proxies(proxies: tuple[str, ...]) -> Iterator[Unsafe]:
+    for proxy in proxies:
+        try:
+            network = ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            continue  # "unix"
+        if network.prefixlen < _NARROWEST[network.version]:
+            problem = f"{proxy!r} believes X-Forwarded-For of strangers, who may then claim any address"
+            yield Unsafe("trusted_proxies", problem, "give the addresses of your proxies, such as '127.0.0.1'")
+
+
+def _of_rooms(description: Description) -> Iterator[Unsafe]:
+    if description.open_rooms and not description.rooms:
+        problem = "no room class is registered, so a join opens a room of any name, without a capacity"
+        yield Unsafe("open_rooms", problem, 'write a class with @server.room("game-*"), and set open_rooms=False')
+    if description.middleware:
+        return
+    if description.relay and not description.actions:
+        problem = "whatever a client sends goes to everyone in its room, and no code of yours sees it"
+        yield Unsafe("relay", problem, "write actions with typed bodies, or look at it in @server.middleware")
+    for room in description.rooms:
+        if room.relay and not any(action.room_class in (room.class_name, None) for action in description.actions):
+            problem = (
+                f"whatever a client sends to a {room.class_name} goes to everyone there, and no code of yours sees it"
+            )
+            yield Unsafe(f"{room.class_name}.relay", problem, "write actions with typed bodies, or a @middleware")
+
+
+def _of_heartbeat(limits: Limits) -> Iterator[Unsafe]:
+    ping, silence = limits.ping_seconds, limits.silence_seconds
+    if ping is None:
+        problem = "no client is ever asked whether it is still there, and proxies cut silent connections"
+        yield Unsafe("Limits.ping_seconds", problem, _default_of("ping_seconds"))
+    if silence is None:
+        problem = "a client that vanished without a word stays for ever"
+        yield Unsafe("Limits.silence_seconds", problem, _default_of("silence_seconds"))
+    if ping is not None and silence is not None and ping >= silence:
+        problem = f"a quiet client is cut off after {silence:g} s, before it is asked after {ping:g} s"
+        yield Unsafe("Limits.ping_seconds", problem, f"keep it below silence_seconds, such as {silence / 2.4:.0f}")
+
+
+def _of_limits(limits: Limits) -> Iterator[Unsafe]:
+    for field in attrs.fields(Limits):
+        if field.name in ("ping_seconds", "silence_seconds") or field.default is None:
+            continue
+        if getattr(limits, field.name) is None:
+            problem = "there is no bound: peers may use up what you have"
+            yield Unsafe(f"Limits.{field.name}", problem, _default_of(field.name))
+
+
+def _default_of(name: str) -> str:
+    return f"leave it at {getattr(attrs.fields(Limits), name).default:,}, or give another number"

@@ -1,0 +1,168 @@
+"""The supervisor of `run --reload`: one server process at a time, started anew when a file has changed.
+
+Laws: the user's code is never imported here. No server outlives its supervisor,
+however that ends: each server process holds a pipe whose other end is here alone.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import trio
+import watchfiles
+
+logger = logging.getLogger("simplysocket.supervisor")
+
+UNUSABLE: Final = 2  # the exit code of a server that no change of a file would mend, such as a port in use
+
+_PIPE: Final = "_SIMPLYSOCKET_SUPERVISOR"  # the environment variable that tells a server process its end of the pipe
+_KILL_SECONDS: Final = 2.0  # beyond the grace, for a server that does not stop: a handler that never awaits
+# What a server is made of. No .json, .db or .txt: servers write those, and would be restarted by their own files.
+_SUFFIXES: Final = (".py", ".html", ".css", ".js", ".mjs", ".svg", ".png", ".jpg", ".jpeg", ".webp", ".ico", ".wasm")
+_NAMES_SHOWN: Final = 3
+
+
+class Supervisor:
+    """Runs a command as the server process, until a signal comes.
+
+    `directories` are watched with all that is below them. A server process that
+    is to end gets SIGTERM, and `grace` seconds for it. After one that failed, the
+    next change is waited for.
+    """
+
+    def __init__(self, command: Sequence[str], directories: Sequence[Path], grace: float) -> None:
+        self._command = command
+        self._directories = directories
+        self._grace = grace
+        self._child: subprocess.Popen[bytes] | None = None
+        self._changed = trio.Event()
+        self._stop_asked = trio.Event()
+
+    async def run(self) -> int:
+        """Run until SIGINT or SIGTERM, a second of which stops at once; return the exit code."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._watch_signals, nursery)
+            nursery.start_soon(self._watch_files, nursery)
+            await trio.lowlevel.checkpoint()  # the files are watched before the first of them is read
+            code = 0
+            while not self._stop_asked.is_set():
+                self._changed = trio.Event()
+                ended_with = await self._run_child()
+                if self._changed.is_set():
+                    continue
+                if ended_with == UNUSABLE:
+                    code = UNUSABLE
+                    self._stop_asked.set()
+                else:
+                    logger.warning("the server has ended with %d: waiting for a change", ended_with)
+                    await self._changed.wait()
+            nursery.cancel_scope.cancel()
+        return code
+
+    async def _run_child(self) -> int:
+        """Run one server process to its end and return its exit code."""
+        theirs, ours = os.pipe()
+        try:
+            child = _start(self._command, theirs)
+        finally:
+            os.close(theirs)
+        self._child = child
+        try:
+            return await trio.to_thread.run_sync(child.wait, abandon_on_cancel=True)
+        finally:
+            self._child = None
+            child.kill()  # only where the wait was cancelled: there is nothing to kill in one that has ended
+            child.wait()
+            os.close(ours)
+
+    def _end_child(self, nursery: trio.Nursery, grace: float) -> None:
+        """Let the server process end, and the next begin; called for a change, and for a signal."""
+        self._changed.set()
+        if self._child is not None:
+            self._child.terminate()
+            nursery.start_soon(self._kill_later, self._child, grace)
+
+    async def _kill_later(self, child: subprocess.Popen[bytes], grace: float) -> None:
+        await trio.sleep(grace + _KILL_SECONDS)
+        if self._child is child:
+            logger.warning("the server did not stop within %g seconds and is killed", grace)
+            child.kill()
+
+    async def _watch_signals(
+        self, nursery: trio.Nursery, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for _ in signals:
+                self._end_child(nursery, 0.0 if self._stop_asked.is_set() else self._grace)
+                self._stop_asked.set()
+
+    async def _watch_files(self, nursery: trio.Nursery) -> None:
+        # Cancelling does not end watchfiles' thread: the event does.
+        async for changes in watchfiles.awatch(
+            *self._directories, watch_filter=_Filter(), stop_event=self._stop_asked, ignore_permission_denied=True
+        ):
+            names = sorted({Path(path).name for _, path in changes})
+            logger.info("changed: %r: restarting", names[:_NAMES_SHOWN])
+            if not self._changed.is_set():  # else one that is ending would take this for the second signal
+                self._end_child(nursery, self._grace)
+
+
+class _Filter(watchfiles.DefaultFilter):
+    """Lets through what a server is made of."""
+
+    ignore_dirs = (*watchfiles.DefaultFilter.ignore_dirs, "venv", "site-packages", ".ruff_cache")
+
+    def __call__(self, change: watchfiles.Change, path: str) -> bool:
+        return path.endswith(_SUFFIXES) and super().__call__(change, path)
+
+
+def _start(command: Sequence[str], pipe: int) -> subprocess.Popen[bytes]:
+    """Start a server process in which SIGINT waits until `heed` allows it: it is inherited that it is blocked."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return subprocess.Popen(command, env={**os.environ, _PIPE: str(pipe)}, pass_fds=(pipe,))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# --- in the server process
+
+
+def is_supervised() -> bool:
+    """Tell whether this process was started by a supervisor."""
+    return _PIPE in os.environ
+
+
+def heed(grace: float) -> None:
+    """Leave Ctrl+C, which reaches both, to the supervisor, and end when it has ended.
+
+    The terminal sends SIGINT to both processes: one that stopped by it would
+    take the supervisor's SIGTERM for the second signal, which stops at once.
+    """
+    sys.dont_write_bytecode = True  # Python takes a file changed twice in a second for the one it has compiled
+    signal.signal(signal.SIGINT, lambda _, __: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    pipe = int(os.environ.pop(_PIPE))  # so that no process started from here takes itself for the server
+    os.set_inheritable(pipe, False)
+    threading.Thread(target=_end_with, args=(pipe, grace), name="supervisor's end", daemon=True).start()
+
+
+def _end_with(pipe: int, grace: float) -> None:
+    """Wait for the supervisor's end; then stop this process, by force if it does not."""
+    os.read(pipe, 1)  # nothing is ever written: it returns when the other end is gone
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(grace + _KILL_SECONDS)
+    os._exit(1)
+
+
+def this_command() -> list[str]:
+    """Return the command that runs this program, to run it once more."""
+    return [sys.executable, *sys.orig_argv[1:]]
