@@ -23,7 +23,7 @@ check: .venv/developing
 bench: .venv/developing
 	$(BIN)/python -m tests.benchmarks
 
-## docs: build the documentation into build/docs: open build/docs/index.html
+## docs: build the documentation into build/docs (its search wants a web server: python3 -m http.server -d build/docs)
 docs: .venv/documenting
 	$(BIN)/zensical build --strict --config-file .mkdocs.yml
 
