@@ -67,7 +67,6 @@ def test_an_unsafe_setting_is_found(changes: dict[str, Any], settings: list[str]
     [
         (Limits(ping_seconds=None), ["Limits.ping_seconds"]),
         (Limits(silence_seconds=None), ["Limits.silence_seconds"]),
-        (Limits(ping_seconds=60, silence_seconds=60), ["Limits.ping_seconds"]),
         (Limits(ping_seconds=59, silence_seconds=60), []),
         (Limits(message_bytes=None, connections=None), ["Limits.message_bytes", "Limits.connections"]),
         (Limits(members_per_room=None, bytes_per_second=None), []),  # there is none by default

@@ -1,6 +1,6 @@
 """What mypy says of common mistakes: `# E:` and some of its words, on every line it must complain of, and on no other.
 
-`# M:` is what it does not see today and could, by a better signature: once it does, write `# E:`. Checked by
+`# M:` is what it cannot see, since a hook may take fewer arguments than it is offered. Checked by
 test_types.py, with --strict and the error code unused-awaitable.
 """
 
