@@ -95,7 +95,7 @@ class Actions:
 
     def action(self, name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
         """Register a handler, as `Server.action` does, under the prefix and this name."""
-        check_name(self.prefix + name if isinstance(name, str) else name)
+        check_name(self.prefix + name if isinstance(name, str) and name else name)
         _check_options(name, turn=turn, cancel=cancel)
 
         def register(handler: Handler) -> Handler:

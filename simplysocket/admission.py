@@ -20,10 +20,11 @@ from .client import Client
 from .connection import Connection, Receive
 from .dispatch import Dispatch
 from .errors import ActionError, CloseCode, Refuse, RegistrationError, first_of
-from .frontdoor import Upgrade
+from .frontdoor import Authenticate, Upgrade
 from .hub import Hub
 from .places import check_hook, name_place
-from .request import Request
+from .request import Identity, Request
+from .tasks import LIFE
 from .wire import Wire
 
 logger = logging.getLogger("simplysocket.admission")
@@ -50,25 +51,20 @@ class Admission:
     """Takes each client in, from the handshake to the end of its connection."""
 
     def __init__(self, hub: Hub, dispatch: Dispatch, make_state: Callable[[], object]) -> None:
-        if not callable(make_state):
-            raise RegistrationError(
-                f"state={make_state!r}: give what makes the state of a new client, such as a class or `dict`"
-            )
-        try:
-            inspect.signature(make_state).bind()
-        except TypeError as exc:
-            name = getattr(make_state, "__qualname__", make_state)
-            raise RegistrationError(
-                f"state={name} cannot be called without arguments ({exc}): write `state=lambda: {name}(...)`, or set"
-                " client.state in on_connect"
-            ) from None
-        except ValueError:
-            pass  # a builtin such as dict tells nothing
+        _check_state(make_state)
         self._hub = hub
         self._dispatch = dispatch
         self._make_state = make_state
+        self._authenticate: Authenticate | None = None
         self._on_connect: list[Hook] = []
         self._on_disconnect: list[Hook] = []
+
+    def set_authenticate(self, function: Authenticate) -> None:
+        """Register what says who a client is."""
+        if self._authenticate is not None:
+            raise RegistrationError(f"authenticate is registered twice: {name_place(function)} is the second")
+        check_hook("authenticate", function, ("request",))
+        self._authenticate = function
 
     def add_on_connect(self, hook: Hook) -> None:
         """Register what is called for a new client, before its first message is read."""
@@ -78,25 +74,45 @@ class Admission:
         """Register what is called when a client's connection has ended."""
         self._on_disconnect.append(_taking("on_disconnect", hook, ("client", "reason")))
 
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether it is asked who connects."""
+        return self._authenticate is not None
+
+    async def identify(self, request: Request) -> Identity | None:
+        """Ask the application who this is; None where it is not asked. Raises whatever it raised."""
+        if self._authenticate is None:
+            return None
+        identity = await self._call(self._authenticate, request)
+        if not isinstance(identity, Identity):
+            place = name_place(self._authenticate)
+            logger.error("authenticate, %.300r, returned %.200r: return an Identity, or raise Refuse", place, identity)
+            raise Refuse(401, "")
+        if identity.expires_at is not None and identity.expires_at <= time.time():
+            raise Refuse(401, "the credentials have expired")
+        return identity
+
     async def enter(self, wire: Wire, upgrade: Upgrade) -> None:
         """A client's whole stay, in the task of its connection."""
         hub = self._hub
         connection = Connection(wire, hub.limits, hub.metrics)
         client: Client[Any] | None = None
+        opening = trio.Event()
 
         async def opened() -> Receive:
             nonlocal client
-            request, identity = upgrade.request, upgrade.identity
-            name = (identity and identity.name) or request.query.get("name", "")
-            client = hub.make_client(connection, name, request.address, self._make_state(), identity)
-            hub.metrics.connections_opened += 1
+            opening.set()
+            client = self._make_client(connection, upgrade)
+            if client is None:
+                return _discard
             if upgrade.subprotocol:
                 client.say("welcome", {"client": client.id, "ping": hub.limits.ping_seconds})
             if self._on_connect:
-                await self._greet(client, request, connection)
-            hub.connect(client)
+                await self._greet(client, upgrade.request, connection)
             if hub.is_stopping:
                 connection.close(CloseCode.SHUTDOWN, "shutdown")  # it came through the door in the last moment
+            if connection.is_open:
+                hub.connect(client)
             return partial(self._dispatch.receive, client)
 
         try:
@@ -104,7 +120,7 @@ class Admission:
                 await connection.run(upgrade.head, upgrade.subprotocol, opened)
             else:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_expire, connection, upgrade.identity.expires_at)
+                    nursery.start_soon(_expire, connection, upgrade.identity.expires_at, opening)
                     await connection.run(upgrade.head, upgrade.subprotocol, opened)
                     nursery.cancel_scope.cancel()
         finally:
@@ -114,17 +130,32 @@ class Admission:
                 if self._on_disconnect:
                     await self._see_off(client, connection.why_it_ended)
 
+    def _make_client(self, connection: Connection, upgrade: Upgrade) -> Client[Any] | None:
+        request, identity = upgrade.request, upgrade.identity
+        name = (identity and identity.name) or request.query.get("name", "")
+        client: Client[Any] | None = None
+        try:
+            client = self._hub.make_client(connection, name, request.address, self._make_state(), identity)
+        except* Exception:
+            logger.exception("the option state= failed: no client can be made")
+            connection.close(CloseCode.INTERNAL, "a fault of the server")
+        else:
+            self._hub.metrics.connections_opened += 1
+        return client
+
     async def _greet(self, client: Client[Any], request: Request, connection: Connection) -> None:
         """Call on_connect; whoever it refuses is told, and closed."""
         seconds = self._hub.limits.handshake_seconds
         with trio.move_on_after(seconds) as scope:
             try:
                 for hook in self._on_connect:
-                    await hook(client, request)
+                    await self._call(hook, client, request)
             except* (ActionError, Refuse) as group:
                 error = first_of(group)
                 reason = error.message if isinstance(error, (ActionError, Refuse)) else ""
-                connection.close(CloseCode.POLICY, _cut(reason or "refused"))
+                # What meets a stop is no refusal for ever.
+                code = CloseCode.SHUTDOWN if self._hub.is_stopping else CloseCode.POLICY
+                connection.close(code, _cut(reason or "refused"))
             except* Exception:
                 self._hub.metrics.handlers_failed += 1
                 logger.exception("on_connect failed for %r", client)
@@ -134,20 +165,56 @@ class Admission:
             connection.close(CloseCode.INTERNAL, "on_connect took too long")
 
     async def _see_off(self, client: Client[Any], reason: str) -> None:
-        """Call on_disconnect, even while the server is cancelled."""
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + self._hub.limits.close_seconds) as scope:
-            for hook in self._on_disconnect:
+        """Call on_disconnect, even while the server is cancelled; one that hangs keeps no other from being called."""
+        seconds = self._hub.limits.close_seconds
+        for hook in self._on_disconnect:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds) as scope:
                 try:
-                    await hook(client, reason)
+                    await self._call(hook, client, reason)
                 except* Exception:
                     self._hub.metrics.handlers_failed += 1
                     logger.exception("on_disconnect failed for %r", client)
-        if scope.cancelled_caught:
-            logger.error("on_disconnect for %r took over %g seconds", client, self._hub.limits.close_seconds)
+            if scope.cancelled_caught:
+                logger.error("on_disconnect for %r took over %g seconds", client, seconds)
+
+    async def _call(self, function: Hook, *args: object) -> object:
+        """Call a function of the application's in a task of its own, so that whatever it leaves open ends with it."""
+        result: object = None
+
+        async def call() -> None:
+            nonlocal result
+            LIFE.set(self._hub.lobby)  # a stop that it asks for only begins: it would wait for itself
+            result = await function(*args)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(call)
+        return result
 
 
-async def _expire(connection: Connection, expires_at: float) -> None:
-    """Close a connection whose credentials are valid no more."""
+def _discard(_: bytes, __: float) -> None:
+    """Take the messages of one who is not let in."""
+
+
+def _check_state(make_state: Callable[[], object]) -> None:
+    name = getattr(make_state, "__qualname__", repr(make_state))
+    if not callable(make_state) or inspect.iscoroutinefunction(make_state):
+        raise RegistrationError(
+            f"state={name}: give what makes the state of a new client at once, such as a class or `dict`"
+        )
+    try:
+        inspect.signature(make_state).bind()
+    except TypeError as exc:
+        raise RegistrationError(
+            f"state={name} cannot be called without arguments ({exc}): write `state=lambda: {name}(...)`, or set"
+            " client.state in on_connect"
+        ) from None
+    except ValueError:
+        pass  # a builtin such as dict tells nothing
+
+
+async def _expire(connection: Connection, expires_at: float, opening: trio.Event) -> None:
+    """Close a connection whose credentials are valid no more, not before its handshake is done."""
+    await opening.wait()
     await trio.sleep(max(0.0, expires_at - time.time()))
     connection.close(CloseCode.EXPIRED, "the credentials have expired")
 

@@ -61,6 +61,7 @@ class Rooms(Protocol):
     limits: Limits
     metrics: Metrics
     server_name: str
+    clients: dict[str, "Client[Any]"]
     outbound: Outbound
     thread: int
 
@@ -166,6 +167,8 @@ class Client(Generic[State]):
         `ActionError` with the code it answered, `timeout` after `timeout` seconds, `Gone` when it disconnects.
         """
         check_said(action)
+        if self.id not in self._hub.clients and not self.is_gone:
+            raise RuntimeError("on_connect cannot ask the client: nothing is read from it before it returns")
         self._last_id += 1
         id = self._last_id
         pending = self._requests[id] = _Pending()

@@ -11,6 +11,7 @@ it is given a stream of ours and never sees the socket. Knows nothing of rooms.
 """
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import trio
@@ -48,6 +49,7 @@ class Connection:
         "_library",
         "_limits",
         "_metrics",
+        "_most_begun",
         "_outbox",
         "_peer_closed",
         "_pinged",
@@ -66,6 +68,7 @@ class Connection:
         self._metrics = metrics
         self._send = wire.send_now
         self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
+        self._most_begun = math.inf if limits.outbox_bytes is None else limits.outbox_bytes
         self._bell = Bell()  # the write pump's
         self._controls = Bucket(limits.controls_per_second, limits.controls_burst, trio.current_time())
         self._library = _LibraryStream(self)
@@ -125,9 +128,13 @@ class Connection:
             sent = self._send(data)
         except BlockingIOError:
             if not self._wire.sends_now:
-                self._outbox.begin(data)  # with nothing before it, the write pump takes it at once
+                # With nothing before it, the write pump takes it at once; but a piece beyond the bound is none at once.
+                fits = len(data) <= self._most_begun
+                self._outbox.begin(data if fits else frames[start])
                 self._blocked = True
                 self._bell.ring()
+                if not fits:
+                    self._queue(frames, start + 1)
                 return
             sent = 0
         except OSError:
@@ -233,6 +240,7 @@ class Connection:
         """Return all that waits and a Close, for one write: cancelled from outside, there is no time for more."""
         if not self.is_open or self.close_code == CloseCode.ABNORMAL:
             return b""  # it was said, or the peer is gone
+        self._is_our_close = self._is_our_close or not self.close_code
         self.close_code = self.close_code or CloseCode.SHUTDOWN
         if self._outbox.size and not self._wire.sends_now:
             return b""  # a write was cut short, who knows where
@@ -248,6 +256,7 @@ class Connection:
                 with trio.move_on_after(limits.write_seconds) as deadline:
                     sent = await self._wire.send_some(outbox.next_bytes(self._wire.chunk))
                 if deadline.cancelled_caught:
+                    self._is_our_close = self._is_our_close or not self.close_code
                     self._cut(CloseCode.SLOW)
                     return
                 outbox.sent(sent)

@@ -95,6 +95,8 @@ class Refuse(SimplySocketError):
         super().__init__(status, message)
         if not (isinstance(status, int) and 400 <= status <= 599):
             raise ValueError(f"Refuse({status!r}): give an HTTP status of 400 to 599 first, then the message")
+        if not isinstance(message, str):
+            raise TypeError(f"Refuse({status}, {message!r:.100}): the message is a string")
         self.status = status
         self.message = message
 

@@ -13,7 +13,6 @@ import contextlib
 import logging
 import math
 import re
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
@@ -28,7 +27,6 @@ from .errors import ActionError, Refuse, first_of
 from .limits import Limits
 from .message import SUBPROTOCOL
 from .metrics import Metrics
-from .places import name_place
 from .proxies import Proxies
 from .request import Identity, Request
 from .watch import Watch
@@ -55,6 +53,7 @@ class Response:
 
 def refusal(status: int, code: str, message: str, *headers: tuple[str, str]) -> Response:
     """Return an error as JSON: `{"code", "message"}`."""
+    message = message.encode(errors="replace").decode()  # without lone surrogates
     return Response(status, msgspec.json.encode({"code": code, "message": message}), headers=headers)
 
 
@@ -174,6 +173,7 @@ class _Visit:
     """One connection, as it is counted: under its peer's address, behind a trusted proxy under the client's."""
 
     address: str
+    is_forwarded: bool = False  # the address is what a trusted proxy says
 
 
 class _BadHead(Exception):
@@ -193,6 +193,7 @@ class FrontDoor:
         origins: Origins,
         proxies: Proxies,
         respond: Callable[[Request], Response],
+        identify: Callable[[Request], Awaitable[Identity | None]],
         enter: Callable[[Wire, Upgrade], Awaitable[None]],
     ) -> None:
         self._limits = limits
@@ -202,8 +203,8 @@ class FrontDoor:
         self._origins = origins
         self._proxies = proxies
         self._has_warned = False  # of a proxy that is not trusted
-        self.authenticate: Authenticate | None = None
         self._respond = respond
+        self._identify = identify
         self._enter = enter
         self._addresses: Counter[str] = Counter()  # {address: its connections}
         self._asking: set[trio.CancelScope] = set()  # of connections that are being judged or answered
@@ -241,7 +242,7 @@ class FrontDoor:
             if self._is_flooded(visit.address):
                 return
             seconds = limits.handshake_seconds
-            verdict: Upgrade | Response | None = refusal(408, "timeout", f"no whole request within {seconds:g} seconds")
+            verdict: Upgrade | Response | None = refusal(408, "timeout", f"not done within {seconds:g} seconds")
             with self._hurried_at_the_end(seconds):
                 if isinstance(stream, trio.SSLStream):
                     await stream.do_handshake()
@@ -289,7 +290,7 @@ class FrontDoor:
             return request
         address = self._proxies.client_of(visit.address, forwarded)
         self._forget(visit.address)
-        visit.address = address
+        visit.address, visit.is_forwarded = address, True
         self._addresses[address] += 1
         return attrs.evolve(request, address=address)
 
@@ -315,34 +316,27 @@ class FrontDoor:
                 return refusal(503, "too-many", "too many connections", ("Retry-After", "5"))
             address = visit.address
             if self._counts(address) and self._addresses[address] > (limits.connections_per_address or math.inf):
-                self._warn_of_proxy(request)
+                if not visit.is_forwarded:
+                    self._warn_of_proxy(request)
                 return refusal(429, "too-many", "too many connections from this address", ("Retry-After", "5"))
             return await self._ask_who(verdict)
         return verdict
 
     async def _ask_who(self, upgrade: Upgrade) -> Upgrade | Response:
-        """Have the application say who this is; what it raises is answered in HTTP."""
-        if self.authenticate is None:
-            return upgrade
+        """Have it said who this is; what is raised there is answered in HTTP."""
         answer = refusal(500, "internal", "the authentication failed")
         try:
-            identity = await self.authenticate(upgrade.request)
-            if isinstance(identity, Identity) and (identity.expires_at or math.inf) <= time.time():
-                return refusal(401, "expired", "the credentials have expired")
-            if isinstance(identity, Identity):
-                return attrs.evolve(upgrade, identity=identity)
-            place = name_place(self.authenticate)
-            logger.error("authenticate, %.300r, returned %.200r: return an Identity, or raise Refuse", place, identity)
-            answer = refusal(401, _CODES[401], _REASONS[401])
-        except* ActionError as group:
-            error = first_of(group)
-            if isinstance(error, ActionError):
-                answer = refusal(403, error.code, error.message or _REASONS[403])
+            identity = await self._identify(upgrade.request)
+            return attrs.evolve(upgrade, identity=identity)
         except* Refuse as group:
             error = first_of(group)
             if isinstance(error, Refuse):
                 code, reason = _CODES.get(error.status, "refused"), _REASONS.get(error.status, "refused")
                 answer = refusal(error.status, code, error.message or reason)
+        except* ActionError as group:
+            error = first_of(group)
+            if isinstance(error, ActionError):
+                answer = refusal(403, error.code, error.message or _REASONS[403])
         except* Exception:
             logger.exception("authenticate failed for a request from %.64r", upgrade.request.address)
         return answer
@@ -438,7 +432,8 @@ def _to_request(event: h11.Request, address: str) -> Request:
     headers: dict[str, str] = {}
     for raw_name, raw_value in event.headers:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        between = "; " if name == "cookie" else ", "  # RFC 9113, 8.2.3
+        headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
     try:
         text = event.target.decode("ascii")
         # Behind a slash all is path, in `//a/ws` too: a proxy before us has read it so (RFC 9112, 3.2.1).

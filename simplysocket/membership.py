@@ -16,6 +16,7 @@ from .client import Client
 from .errors import ActionError, Gone
 from .fanout import Fanout
 from .limits import Limits
+from .message import GLOBAL_ROOM
 
 
 class Membership(ABC):
@@ -93,7 +94,8 @@ class Membership(ABC):
             raise Gone(f"client {client.id} has disconnected")
         if most is not None and len(self.members) >= most:
             raise ActionError("room-full", f"room {self.name!r} holds {most} of {most} members")
-        if limits.rooms_per_client is not None and len(client.rooms_by_name) > limits.rooms_per_client:
+        rooms = len(client.rooms_by_name.keys() - {GLOBAL_ROOM})
+        if limits.rooms_per_client is not None and rooms >= limits.rooms_per_client:
             raise ActionError("too-many", f"a client may be in {limits.rooms_per_client} rooms")
 
     @property

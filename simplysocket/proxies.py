@@ -13,6 +13,7 @@ import attrs
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_MAPPED_BITS: Final = 96  # of ::ffff:0:0/96, before the IPv4 address
 _UNIX: Final = "unix"  # in the option: whoever connects to a Unix socket
 
 
@@ -35,8 +36,8 @@ class Proxies:
                 trusts_unix = True
                 continue
             try:
-                networks.append(ipaddress.ip_network(each))
-            except ValueError as exc:
+                networks.append(_read_network(each))
+            except (ValueError, TypeError) as exc:
                 raise ValueError(
                     f"{each!r} in trusted_proxies= is no IP address or network: write '127.0.0.1', '10.0.0.0/8', or"
                     f" 'unix' for a Unix socket ({exc})"
@@ -64,6 +65,17 @@ class Proxies:
 
     def _has(self, address: Address) -> bool:
         return any(address in network for network in self.networks)
+
+
+def _read_network(text: str) -> Network:
+    """Read a network; one of IPv4 mapped into IPv6 is one of IPv4, as such addresses are."""
+    if not isinstance(text, str):
+        raise TypeError("not a string")
+    network = ipaddress.ip_network(text)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
 def _read(text: str) -> Address | None:

@@ -34,7 +34,9 @@ class Request:
         for pair in self.headers.get("cookie", "").split(";"):
             name, equals, value = pair.strip().partition("=")
             if equals and name:
-                found.setdefault(name.strip(), value.strip().removeprefix('"').removesuffix('"'))
+                value = value.strip()
+                is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
+                found.setdefault(name.strip(), value[1:-1] if is_quoted else value)
         return found
 
     @property
@@ -49,7 +51,7 @@ class Request:
             return token.strip()
         for each in self.subprotocols:
             if each.startswith(TOKEN_ENTRY):
-                return _from_base64url(each.removeprefix(TOKEN_ENTRY))
+                return _from_base64url(each.removeprefix(TOKEN_ENTRY)) or None
         return None
 
 
@@ -63,6 +65,11 @@ def _from_base64url(text: str) -> str | None:
 def _user(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
     if not isinstance(value, str) or not value:
         raise TypeError(f"Identity.user is {value!r}: give the user's id as a string, such as str(row.id)")
+
+
+def _mapping(_: object, attribute: "attrs.Attribute[Mapping[str, Any]]", value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"Identity.claims is {value!r:.100}: give a dict")
 
 
 _LONG_AGO: Final = 1e9  # seconds since the epoch: in 2001
@@ -83,6 +90,6 @@ class Identity:
     """
 
     user: str = attrs.field(validator=_user)
-    name: str = ""
-    claims: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    name: str = attrs.field(default="", validator=attrs.validators.instance_of(str))
+    claims: Mapping[str, Any] = attrs.field(factory=dict, repr=False, validator=_mapping)
     expires_at: float | None = attrs.field(default=None, validator=_point_in_time)

@@ -36,7 +36,7 @@ from .message import check_said
 from .metrics import Metrics
 from .middleware import Error, Reply, Ware, check_error_class
 from .outbound import Hook
-from .places import check_hook, name_place
+from .places import name_place
 from .proxies import Proxies
 from .room import Room
 from .sidedoor import SideDoor
@@ -114,6 +114,7 @@ class Server:
             origins=self._origins,
             proxies=Proxies.of(trusted_proxies),
             respond=self._side_door.respond,
+            identify=self._admission.identify,
             enter=self._admission.enter,
         )
         self._listeners: list[trio.abc.Listener[Any]] = []  # Any: each listener has its own kind of stream
@@ -201,10 +202,7 @@ class Server:
 
     def authenticate(self, function: Asked) -> Asked:
         """Register `async def (request)` that returns the `Identity` of who connects, or raises `Refuse`."""
-        if self._front_door.authenticate is not None:
-            raise RegistrationError(f"authenticate is registered twice: {name_place(function)} is the second")
-        check_hook("authenticate", function, ("request",))
-        self._front_door.authenticate = function
+        self._admission.set_authenticate(function)
         return function
 
     def on_connect(self, hook: Connecting) -> Connecting:
@@ -326,7 +324,7 @@ class Server:
             middleware=tuple(name_place(ware) for ware in self._registry.middleware()),
             origins=None if self._origins.allowed is None else tuple(sorted(self._origins.allowed)),
             trusted_proxies=self._trusted_proxies,
-            is_authenticated=self._front_door.authenticate is not None,
+            is_authenticated=self._admission.is_authenticated,
             relay=self._relay,
             direct=self._direct,
             open_rooms=self._open_rooms,

@@ -127,7 +127,6 @@ async def test_a_hook_sees_each_message_of_the_application_once(autojump_clock: 
         assert server.statistics()["messages_stopped"] == 0
 
 
-@pytest.mark.xfail(strict=True, reason="the member that is kicked is told past the hooks, the others through them")
 async def test_a_hook_sees_what_a_kicked_member_is_told(autojump_clock: MockClock) -> None:
     server = make()
     noting = Noting()
@@ -407,7 +406,6 @@ def test_what_cannot_be_a_hook_is_refused() -> None:
             make().outbound(wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.xfail(strict=True, reason="an object with an `async def __call__` is taken, and stops every message")
 def test_an_object_that_would_wait_is_refused_as_a_hook() -> None:
     class Waits:
         async def __call__(self, message: Message) -> Message:
