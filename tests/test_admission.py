@@ -1096,7 +1096,7 @@ ENDINGS = [
     (say_no_in_a_nursery, 1008, "policy"),
     (fail, 3004, "internal"),
     (fail_as_the_net_does, 3004, "internal"),
-    (refuse_in_http, 3004, "internal"),
+    (refuse_in_http, 1008, "policy"),
     (cancel_itself_and_fail, 3004, "internal"),
     (never, 3004, "internal"),
     (fail_when_cancelled, 3004, "internal"),
