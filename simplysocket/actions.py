@@ -178,8 +178,13 @@ class Registry:
         if not isinstance(actions, Actions):
             raise RegistrationError(f"server.include({actions!r}): give Actions(...)")
         handlers, wares = actions.take()
-        for mark, handler in handlers:
-            self._add(mark, handler, wares)
+        before = dict(self._actions)
+        try:
+            for mark, handler in handlers:
+                self._add(mark, handler, wares)
+        except RegistrationError:
+            self._actions = before  # all of the group, or nothing of it
+            raise
 
     def add_fallback(self, handler: Callable[..., Awaitable[object]]) -> None:
         """Register what takes the messages that no action does."""

@@ -174,6 +174,7 @@ class _Visit:
 
     address: str
     is_forwarded: bool = False  # the address is what a trusted proxy says
+    is_asked: bool = False  # the application is being asked who it is
 
 
 class _BadHead(Exception):
@@ -247,6 +248,8 @@ class FrontDoor:
                 if isinstance(stream, trio.SSLStream):
                     await stream.do_handshake()
                 verdict = await self._decide(wire, visit)
+            if visit.is_asked:
+                logger.error("authenticate took over %g seconds for a request from %.64r", seconds, visit.address)
             if isinstance(verdict, Upgrade):
                 await self._enter(wire, verdict)
             elif verdict is not None:
@@ -319,7 +322,10 @@ class FrontDoor:
                 if not visit.is_forwarded:
                     self._warn_of_proxy(request)
                 return refusal(429, "too-many", "too many connections from this address", ("Retry-After", "5"))
-            return await self._ask_who(verdict)
+            visit.is_asked = True
+            verdict_on_who = await self._ask_who(verdict)
+            visit.is_asked = False
+            return verdict_on_who
         return verdict
 
     async def _ask_who(self, upgrade: Upgrade) -> Upgrade | Response:

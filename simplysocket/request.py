@@ -22,7 +22,7 @@ class Request:
 
     method: str
     path: str
-    query: dict[str, str]  # of a name given more than once, the first value
+    query: dict[str, str] = attrs.field(repr=False)  # of a name given more than once, the first value
     headers: dict[str, str] = attrs.field(repr=False)  # may hold credentials
     address: str
     subprotocols: tuple[str, ...] = attrs.field(default=(), repr=False)

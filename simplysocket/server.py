@@ -32,7 +32,6 @@ from .frontdoor import Authenticate, FrontDoor, Origins
 from .hub import Hub
 from .limits import Limits
 from .listeners import open_tcp, open_unix, remove_unix
-from .message import check_said
 from .metrics import Metrics
 from .middleware import Error, Reply, Ware, check_error_class
 from .outbound import Hook
@@ -333,11 +332,19 @@ class Server:
         )
 
     async def broadcast(
-        self, action: str, body: object = codec.EMPTY, *, sender: Client[Any] | str | None = None
+        self,
+        action: str,
+        body: object = codec.EMPTY,
+        *,
+        sender: Client[Any] | str | None = None,
+        exclude: Client[Any] | Iterable[Client[Any]] = (),
+        volatile: bool = False,
+        coalesce: str | None = None,
     ) -> None:
-        """Send a message to everyone who is connected. Never waits."""
-        check_said(action)
-        self._hub.lobby.publish(action, body, sender)
+        """Send a message to everyone who is connected. Never waits; the options are those of `Room.broadcast`."""
+        await self._hub.lobby.room.broadcast(
+            action, body, sender=sender, exclude=exclude, volatile=volatile, coalesce=coalesce
+        )
 
     async def open_room(self, name: str, options: dict[str, Any] | None = None) -> Room[Any]:
         """Return the room of this name, made if there is none; without members it stays until the first has left."""

@@ -104,6 +104,8 @@ def read(
             word = _BODY
             _check_body_hint(hint, parameter, place)
             read_body, body_name = _body_decoder(hint, place), parameter.name
+            if parameter.default is not parameter.empty:
+                read_body = _or_default(read_body, parameter.default)
             body = inspect.formatannotation(hint)
         else:
             raise RegistrationError(
@@ -164,6 +166,11 @@ def _body_decoder(hint: Any, place: str) -> Callable[[codec.Raw], Any]:  # Any: 
             " make it an attrs class, or take a dict"
         )
     return reader
+
+
+def _or_default(read_body: Callable[[codec.Raw], Any], default: object) -> Callable[[codec.Raw], Any]:
+    """Return a reader that gives the parameter's default for a message without a body."""
+    return lambda body: default if body is codec.EMPTY else read_body(body)
 
 
 def _unknown_type(info: object) -> type | None:

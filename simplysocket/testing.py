@@ -234,17 +234,22 @@ class Net:
         greet: bool = True,
         reads: bool = True,
         headers: dict[str, str] | None = None,
+        token: str | None = None,
         pipe_bytes: int = PIPE_BYTES,
     ) -> TestClient:
         """Connect a client.
 
         `greet=False`: as an old page, which gets no `welcome` and does not know its
         id. `reads=False`: it reads only when it is told to, and answers no pings
-        meanwhile; `pipe_bytes` is then what fits between it and the server.
+        meanwhile; `pipe_bytes` is then what fits between it and the server. `token`
+        comes as `Request.token`. `ActionError` with the HTTP status when it is refused.
         """
         client = TestClient(await self.open_stream(pipe_bytes))
         self._clients.append(client)
-        await client.shake_hands(name, path=path, greet=greet, headers=headers or {})
+        headers = dict(headers or {})
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        await client.shake_hands(name, path=path, greet=greet, headers=headers)
         if reads:
             client.start_reading(self.nursery)
         return client

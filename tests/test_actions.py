@@ -2232,3 +2232,46 @@ async def test_a_bug_is_logged_once_with_its_own_traceback(
             (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
             assert record.exc_info is not None
             assert record.exc_info[0] is Mine
+
+
+# --- small things
+
+
+async def test_a_message_without_a_body_gives_the_parameters_default(autojump_clock: MockClock) -> None:
+    server = make()
+    seen: list[Word | None] = []
+
+    @server.action("say")
+    async def say(body: Word | None = None) -> None:
+        seen.append(body)
+
+    async with open_server(server) as net:
+        ana = await net.connect("Ana")
+        await ana.request("say")
+        await ana.request("say", {"word": "a"})
+        with pytest.raises(ActionError, match="bad-body"):
+            await ana.request("say", {})
+    assert seen == [None, Word("a")]
+
+
+def test_a_group_is_included_whole_or_not_at_all() -> None:
+    server, group = make(), Actions("a.")
+
+    @server.action("a.two")
+    async def two() -> None: ...
+
+    group.action("one")(two)
+    group.action("two")(two)
+    with pytest.raises(RegistrationError, match="twice"):
+        server.include(group)
+    assert [action.name for action in server.describe().actions] == ["a.two"]
+
+
+async def test_what_everyone_is_told_may_leave_someone_out(autojump_clock: MockClock) -> None:
+    server = make()
+    async with open_server(server) as net:
+        ana, ben = await net.connect("Ana"), await net.connect("Ben")
+        await server.broadcast("news", 1, exclude=server.clients[ana.id], volatile=True)
+        await server.broadcast("news", 2, coalesce="news")
+        assert [message["message_body"] for message in await ana.settle()] == [2]
+        assert [message["message_body"] for message in await ben.settle()] == [1, 2]

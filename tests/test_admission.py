@@ -1919,3 +1919,31 @@ async def test_a_hard_end_under_a_crowd_that_is_held_up(query: str) -> None:
         await peer.close()
     check_empty(server)
     assert len(connected) == len(gone)
+
+
+async def test_a_test_client_comes_with_a_token(autojump_clock: MockClock) -> None:
+    server = Server("test")
+
+    @server.authenticate
+    async def authenticate(request: Request) -> Identity:
+        return Identity(request.token or "nobody")
+
+    async with house(server) as net:
+        ana = await net.connect(token="ana")
+        assert server.clients[ana.id].user == "ana"
+
+
+async def test_an_authenticate_that_takes_too_long_is_logged(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server("test", limits=Limits(handshake_seconds=3))
+
+    @server.authenticate
+    async def authenticate(request: Request) -> Identity:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async with house(server) as net:
+        _, answer = await knock(net)
+        assert answer.status == 408
+    assert "authenticate took over 3 seconds" in caplog.text
