@@ -5,7 +5,6 @@ handler gets what its annotations ask for, in any order: `Client`, `Room` or a
 subclass, `Message`, `Call`, `Server`; the one remaining parameter is the body.
 """
 
-import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -23,12 +22,11 @@ from .message import ACTION_LENGTH, RESERVED_ACTIONS
 from .middleware import ExceptionHandlers, Middleware, Ware, chain, check_middleware, middleware_of
 from .places import name_place, source_of
 from .room import Room
+from .roomclass import ACTION_MARK, check_class, place_in
 from .signature import Answer, CallHandler, Signature, read
 from .tasks import is_overridden
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
-
-_MARK: Final = "_simplysocket_action"  # on a method: its `_Mark`
 
 
 @attrs.frozen
@@ -64,12 +62,12 @@ def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[H
                 f"the handler of {name!r}, {name_place(handler)}, is no method of a Room class: write"
                 f" `@server.action({name!r})`"
             )
-        if hasattr(handler, _MARK):
+        if hasattr(handler, ACTION_MARK):
             raise RegistrationError(
-                f"{name_place(handler)} is the handler of {getattr(handler, _MARK).name!r} already: write a method for"
-                f" {name!r} that calls it"
+                f"{name_place(handler)} is the handler of {getattr(handler, ACTION_MARK).name!r} already:"
+                f" write a method for {name!r} that calls it"
             )
-        setattr(handler, _MARK, _Mark(name, turn, cancel))
+        setattr(handler, ACTION_MARK, _Mark(name, turn, cancel))
         return handler
 
     return mark
@@ -209,16 +207,16 @@ class Registry:
                 f"{room_class.__qualname__} has an __init__ ({source_of(room_class.__init__)}):"
                 " set up a room in `async def on_create(self)`"
             )
-        _check_class(room_class)
+        check_class(room_class)
         table: Table = {}
         for attribute in dir(room_class):
             handler = getattr(room_class, attribute)
-            mark = getattr(handler, _MARK, None)
+            mark = getattr(handler, ACTION_MARK, None)
             if mark is None:
                 continue
             if mark.name in ("join-room", "list-rooms"):
                 raise RegistrationError(
-                    f"{_place_in(room_class, attribute)}: {mark.name!r} is no room's: its class cannot take"
+                    f"{place_in(room_class, attribute)}: {mark.name!r} is no room's: its class cannot take"
                     f" it: write `@server.action({mark.name!r})`"
                 )
             if mark.name in table:
@@ -337,67 +335,6 @@ async def _start_apart(
 
 
 # --- what is refused
-
-_HOOKS: Final = {  # {hook: how many arguments it is offered beside self}
-    "on_create": 0,
-    "on_auth": 2,
-    "on_join": 1,
-    "on_leave": 2,
-    "on_error": 2,
-    "on_close": 1,
-}
-_OPTIONS: Final = ("capacity", "relay", "announce", "open", "empty_ttl")
-
-
-def _check_class(room_class: type[Room[Any]]) -> None:
-    """Refuse hooks, options and names in a room class that cannot work."""
-    own = {name for each in room_class.__mro__[: room_class.__mro__.index(Room)] for name in vars(each)}
-    for name in sorted(own):
-        value = getattr(room_class, name)
-        if name in _HOOKS:
-            _check_hook(room_class, name, value)
-        elif name == "on_message":
-            if hasattr(value, _MARK):
-                raise RegistrationError(f"{room_class.__qualname__}.on_message is a hook: write it without @action")
-        elif name.startswith("on_") and inspect.iscoroutinefunction(value) and not hasattr(value, _MARK):
-            raise RegistrationError(
-                f"{_place_in(room_class, name)} is no hook: there are {', '.join(_HOOKS)}, on_message"
-            )
-        elif name not in _OPTIONS and not name.startswith("__") and (hasattr(Room, name) or name in _TAKEN):
-            raise RegistrationError(
-                f"{_place_in(room_class, name)} hides Room.{name}: name it otherwise; an action's name is"
-                " what stands in @action(...), not the method's"
-            )
-    for option in ("announce", "open", "relay"):
-        switch = getattr(room_class, option)
-        if not isinstance(switch, bool) and not (option == "relay" and switch is None):
-            raise RegistrationError(f"{room_class.__qualname__}.{option} is {switch!r}: give True or False")
-    capacity, seconds = room_class.capacity, room_class.empty_ttl
-    if capacity is not None and not (isinstance(capacity, int) and capacity > 0):
-        raise RegistrationError(f"{room_class.__qualname__}.capacity is {capacity!r}: give a number above 0, or None")
-    if seconds is not None and not (isinstance(seconds, (int, float)) and seconds >= 0):
-        raise RegistrationError(f"{room_class.__qualname__}.empty_ttl is {seconds!r}: give seconds, or None for ever")
-
-
-_TAKEN: Final = ("name", "creator", "options", "server", "_life")
-
-
-def _check_hook(room_class: type[Room[Any]], name: str, hook: Any) -> None:  # Any: what a user put there
-    place = _place_in(room_class, name)
-    if not inspect.iscoroutinefunction(hook) or hasattr(hook, _MARK):
-        raise RegistrationError(f"{place} is no hook: write `async def {name}`, without @action")
-    parameters = list(inspect.signature(hook).parameters.values())
-    if not parameters or parameters[0].annotation is not parameters[0].empty:
-        raise RegistrationError(f"{place} is a method without self: write self as its first parameter")
-    parameters.pop(0)
-    needed = [each for each in parameters if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
-    if len(needed) > _HOOKS[name]:
-        raise RegistrationError(f"{place} takes {len(needed)} arguments beside self, and is offered {_HOOKS[name]}")
-
-
-def _place_in(room_class: type[Room[Any]], name: str) -> str:
-    where = source_of(getattr(room_class, name))
-    return f"{room_class.__qualname__}.{name}" + (f" ({where})" if where else "")
 
 
 def check_name(name: object) -> None:

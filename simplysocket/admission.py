@@ -20,7 +20,7 @@ from .client import Client
 from .connection import Connection, Receive
 from .dispatch import Dispatch
 from .errors import ActionError, CloseCode, Refuse, RegistrationError, first_of
-from .frontdoor import Authenticate, Upgrade
+from .handshake import Authenticate, Upgrade
 from .hub import Hub
 from .places import check_hook, name_place
 from .request import Identity, Request

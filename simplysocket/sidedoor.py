@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlencode
 import attrs
 
 from .errors import RegistrationError
-from .frontdoor import Response, refusal
+from .handshake import Response, refusal
 from .request import Request
 
 _HEALTH: Final = "/health"

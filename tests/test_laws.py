@@ -19,15 +19,15 @@ FLOORS = (
         *("proxies", "describe", "places"),
     ),
     ("logs", "settings"),
-    ("bell", "watch", "wire", "connection", "frontdoor"),
+    ("bell", "watch", "wire", "connection", "handshake", "frontdoor"),
     ("broker", "outbound"),
     (
         *("turns", "client", "errand", "membership", "tasks", "life", "lobby", "room", "patterns", "tick", "hub"),
         "tree",
     ),
-    ("call", "signature", "middleware", "actions"),
+    ("call", "signature", "middleware", "roomclass", "actions"),
     ("dispatch", "admission"),
-    ("sidedoor", "listeners", "server"),
+    ("sidedoor", "listeners", "application", "server"),
     ("memory", "testing", "from_thread"),
     ("loader", "supervisor", "report", "cli"),
 )

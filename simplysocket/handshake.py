@@ -1,0 +1,222 @@
+"""The handshake: what is decided of a request head, and what is answered; plain functions.
+
+Laws: no I/O. What trio-websocket gets to see is a request written anew, in ASCII.
+"""
+
+import base64
+import binascii
+import logging
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
+
+import attrs
+import h11
+import msgspec
+
+from .errors import ActionError, Refuse
+from .message import SUBPROTOCOL
+from .request import Identity, Request
+
+logger = logging.getLogger("simplysocket.frontdoor")
+
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?")
+_DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+_KEY_BYTES: Final = 16  # RFC 6455, 4.1
+
+
+class BadHead(Exception):
+    """A head that is refused; args[0] is the answer."""
+
+
+@attrs.frozen
+class Response:
+    """A plain HTTP answer; the connection ends behind it."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+    sends_body: bool = True  # False: only its length is said, as in an answer to HEAD
+
+
+def refusal(status: int, code: str, message: str, *headers: tuple[str, str]) -> Response:
+    """Return an error as JSON: `{"code", "message"}`."""
+    message = message.encode(errors="replace").decode()  # without lone surrogates
+    return Response(status, msgspec.json.encode({"code": code, "message": message}), headers=headers)
+
+
+Authenticate: TypeAlias = Callable[[Request], Awaitable[Identity]]
+"""Says who a client is, or raises `Refuse`."""
+
+
+@attrs.frozen
+class Upgrade:
+    """A WebSocket request that may enter: `head` is it, written anew for trio-websocket."""
+
+    request: Request
+    head: bytes
+    subprotocol: str | None
+    identity: Identity | None = None
+
+
+@attrs.frozen
+class Origins:
+    """Which pages may connect. None: those of the same host and port. Else exactly these origins."""
+
+    allowed: frozenset[str] | None
+
+    @classmethod
+    def of(cls, origins: Iterable[str] | None) -> "Origins":
+        """Read the option `origins=`; ValueError for what is no origin."""
+        if origins is None:
+            return cls(None)
+        if isinstance(origins, str):
+            raise ValueError(f"origins={origins!r} is one string: give a list, such as [{origins!r}]")
+        allowed = frozenset(origin.rstrip("/").lower() for origin in origins)
+        for origin in allowed:
+            parts = urlsplit(origin)
+            if not parts.scheme or not parts.netloc or parts.path:
+                raise ValueError(f"{origin!r} in origins= is no origin: write it as 'https://example.com'")
+        return cls(allowed)
+
+    def admit(self, origin: str, host: str) -> bool:
+        """Tell whether a page of `origin` may connect to a server that was called `host`."""
+        origin = origin.lower()
+        if self.allowed is not None:
+            return origin in self.allowed
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
+        found = _HOST.fullmatch(parts.netloc)
+        called = _HOST.fullmatch(host.lower())
+        if not found or not called or parts.scheme not in _DEFAULT_PORTS:
+            return False  # `null` among others
+        default = _DEFAULT_PORTS[parts.scheme]
+        return found[1] == called[1] and int(found[2] or default) == int(called[2] or default)
+
+
+def _tokens(value: str) -> list[str]:
+    return [token for part in value.split(",") if (token := part.strip())]
+
+
+def judge(
+    request: Request, event: h11.Request, behind: bytes, paths: Sequence[str], origins: Origins
+) -> Upgrade | Response | None:
+    """Decide on a request: an `Upgrade` may enter, a `Response` is refused, None is plain HTTP (RFC 6455, 4.2.1)."""
+    headers = request.headers
+    names = Counter(name for name, _ in event.headers)
+    if "transfer-encoding" in headers and "content-length" in headers:
+        return refusal(400, "bad-request", "Content-Length and Transfer-Encoding together")
+    host = headers.get("host", "")
+    is_hostless = not names[b"host"] and event.http_version == b"1.0"  # as the probes of some balancers are
+    if not is_hostless and (names[b"host"] != 1 or not _HOST.fullmatch(host)):
+        return refusal(400, "bad-request", "a request needs one valid Host")
+    if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in map(
+        str.lower, _tokens(headers.get("connection", ""))
+    ):
+        return None
+    if request.path not in paths:
+        return refusal(404, "not-found", "no WebSocket endpoint here")
+    if request.method != "GET":
+        return refusal(405, "method-not-allowed", "a WebSocket request is a GET", ("Allow", "GET"))
+    if event.http_version != b"1.1":
+        return refusal(400, "bad-request", "a WebSocket request is HTTP/1.1")
+    if headers.get("sec-websocket-version") != "13":
+        return refusal(426, "upgrade-required", "WebSocket version 13 only", ("Sec-WebSocket-Version", "13"))
+    key = headers.get("sec-websocket-key", "")
+    if not _is_key(key):
+        return refusal(400, "bad-request", "Sec-WebSocket-Key must be 16 bytes in base64, once")
+    if behind or "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+        return refusal(400, "bad-request", "bytes behind the head, before the handshake is done")
+    origin = headers.get("origin")
+    if origin is not None and not origins.admit(origin, host):
+        logger.warning(
+            "refused the origin %.200r for the host %.200r: set Server(origins=[...]) to admit it", origin, host
+        )
+        return refusal(403, "forbidden", "this origin may not connect")
+    subprotocol = SUBPROTOCOL if SUBPROTOCOL in request.subprotocols else None
+    lines = [
+        "GET / HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {key}",
+        "Sec-WebSocket-Version: 13",
+    ]
+    if subprotocol:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    return Upgrade(request, "\r\n".join([*lines, "", ""]).encode("ascii"), subprotocol)
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == _KEY_BYTES
+    except (binascii.Error, ValueError):
+        return False
+
+
+_CODES: Final = {  # what `Refuse` says of itself in JSON, beside the message; "refused" for any other status
+    400: "bad-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    429: "too-many",
+    503: "unavailable",
+}
+
+REASONS: Final = {
+    200: "OK",
+    304: "Not Modified",
+    308: "Permanent Redirect",
+    400: "Bad Request",
+    401: "Unauthorized",
+    402: "Payment Required",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    408: "Request Timeout",
+    414: "URI Too Long",
+    426: "Upgrade Required",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+}
+
+
+def to_request(event: h11.Request, address: str) -> Request:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in event.headers:
+        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+        between = "; " if name == "cookie" else ", "  # RFC 9113, 8.2.3
+        headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
+    try:
+        text = event.target.decode("ascii")
+        # Behind a slash all is path, in `//a/ws` too: a proxy before us has read it so (RFC 9112, 3.2.1).
+        target = urlsplit(f"http://-{text}" if text.startswith("/") else text)
+        query = parse_qsl(target.query, keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        raise BadHead(refusal(400, "bad-request", "the request's target is not valid")) from None
+    return Request(
+        method=event.method.decode("ascii"),
+        path=target.path,
+        query=dict(reversed(query)),
+        headers=headers,
+        address=address,
+        subprotocols=tuple(_tokens(headers.get("sec-websocket-protocol", ""))),
+    )
+
+
+def refuse_client(error: Refuse | ActionError) -> Response:
+    """Answer with what `authenticate` has raised: its status, or 403 with the code."""
+    if isinstance(error, ActionError):
+        return refusal(403, error.code, error.message or REASONS[403])
+    reason = REASONS.get(error.status, "refused")
+    return refusal(error.status, _CODES.get(error.status, "refused"), error.message or reason)

@@ -1,0 +1,74 @@
+"""A room class as a user writes it: what is refused in it, since it could not work.
+
+Law: it only looks at the class; what its methods take is read in signature.py.
+"""
+
+import inspect
+from typing import Any, Final
+
+from .errors import RegistrationError
+from .places import source_of
+from .room import Room
+
+ACTION_MARK: Final = "_simplysocket_action"  # on a method that `@action` has marked
+
+_HOOKS: Final = {  # {hook: how many arguments it is offered beside self}
+    "on_create": 0,
+    "on_auth": 2,
+    "on_join": 1,
+    "on_leave": 2,
+    "on_error": 2,
+    "on_close": 1,
+}
+_OPTIONS: Final = ("capacity", "relay", "announce", "open", "empty_ttl")
+
+
+def check_class(room_class: type[Room[Any]]) -> None:
+    """Refuse hooks, options and names in a room class that cannot work."""
+    own = {name for each in room_class.__mro__[: room_class.__mro__.index(Room)] for name in vars(each)}
+    for name in sorted(own):
+        value = getattr(room_class, name)
+        if name in _HOOKS:
+            _check_hook(room_class, name, value)
+        elif name == "on_message":
+            if hasattr(value, ACTION_MARK):
+                raise RegistrationError(f"{room_class.__qualname__}.on_message is a hook: write it without @action")
+        elif name.startswith("on_") and inspect.iscoroutinefunction(value) and not hasattr(value, ACTION_MARK):
+            raise RegistrationError(
+                f"{place_in(room_class, name)} is no hook: there are {', '.join(_HOOKS)}, on_message"
+            )
+        elif name not in _OPTIONS and not name.startswith("__") and (hasattr(Room, name) or name in _TAKEN):
+            raise RegistrationError(
+                f"{place_in(room_class, name)} hides Room.{name}: name it otherwise; an action's name is"
+                " what stands in @action(...), not the method's"
+            )
+    for option in ("announce", "open", "relay"):
+        switch = getattr(room_class, option)
+        if not isinstance(switch, bool) and not (option == "relay" and switch is None):
+            raise RegistrationError(f"{room_class.__qualname__}.{option} is {switch!r}: give True or False")
+    capacity, seconds = room_class.capacity, room_class.empty_ttl
+    if capacity is not None and not (isinstance(capacity, int) and capacity > 0):
+        raise RegistrationError(f"{room_class.__qualname__}.capacity is {capacity!r}: give a number above 0, or None")
+    if seconds is not None and not (isinstance(seconds, (int, float)) and seconds >= 0):
+        raise RegistrationError(f"{room_class.__qualname__}.empty_ttl is {seconds!r}: give seconds, or None for ever")
+
+
+_TAKEN: Final = ("name", "creator", "options", "server", "_life")
+
+
+def _check_hook(room_class: type[Room[Any]], name: str, hook: Any) -> None:  # Any: what a user put there
+    place = place_in(room_class, name)
+    if not inspect.iscoroutinefunction(hook) or hasattr(hook, ACTION_MARK):
+        raise RegistrationError(f"{place} is no hook: write `async def {name}`, without @action")
+    parameters = list(inspect.signature(hook).parameters.values())
+    if not parameters or parameters[0].annotation is not parameters[0].empty:
+        raise RegistrationError(f"{place} is a method without self: write self as its first parameter")
+    parameters.pop(0)
+    needed = [each for each in parameters if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
+    if len(needed) > _HOOKS[name]:
+        raise RegistrationError(f"{place} takes {len(needed)} arguments beside self, and is offered {_HOOKS[name]}")
+
+
+def place_in(room_class: type[Room[Any]], name: str) -> str:
+    where = source_of(getattr(room_class, name))
+    return f"{room_class.__qualname__}.{name}" + (f" ({where})" if where else "")
