@@ -39,6 +39,6 @@ def run_sync(server: Server, function: Callable[[*Args], Result], *args: *Args) 
 def _token(server: Server) -> trio.lowlevel.TrioToken:
     if trio.lowlevel.in_trio_run():
         raise RuntimeError("from_thread is for other threads: in the thread of the loop, await the function itself")
-    if server.token is None:
+    if server.trio_token is None:
         raise RuntimeError(f"server {server.name!r} is not running: there is no loop to call into")
-    return server.token
+    return server.trio_token

@@ -47,7 +47,7 @@ class Server(Application):
     called for each new client; what it returns is `client.state`.
     """
 
-    token: trio.lowlevel.TrioToken | None = None
+    trio_token: trio.lowlevel.TrioToken | None = None
     """Of the loop it runs in, while it runs."""
     _listeners: Sequence[trio.abc.Listener[Any]] = ()  # Any: each listener has its own kind of stream
     # Of one time of serving, made anew by `serve`.
@@ -195,7 +195,7 @@ class Server(Application):
         if self._is_serving:
             raise RuntimeError(f"server {self.name!r} is serving already")
         self._is_serving = True
-        self.token = trio.lowlevel.current_trio_token()
+        self.trio_token = trio.lowlevel.current_trio_token()
         self._stop_asked, self._stopped, self._may_let_go = trio.Event(), trio.Event(), trio.Event()
         self._deadline, self._drain_scope = math.inf, None
         self._front_door.is_open = True
@@ -222,7 +222,7 @@ class Server(Application):
                 remove_unix(bound_path)
             self._listeners = []
             self._is_serving = False
-            self.token = None
+            self.trio_token = None
             self._stopped.set()
 
     async def _live(self, task_status: trio.TaskStatus["Server"]) -> None:
