@@ -251,7 +251,8 @@ class Registry:
 
     def place_of(self, life: Life, action: str) -> str:
         """Return where the handler of an action in a room is written, for a log; "" when nobody knows."""
-        found = self._tables.get(type(life.room), {}).get(action) or self._actions.get(action)
+        table = self._tables.get(type(life.room), {})
+        found = table.get(action) or self._actions.get(action) or table.get(_FALLBACK) or self._fallback
         return found.signature.place if found is not None else ""
 
     # --- finding

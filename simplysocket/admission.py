@@ -1,8 +1,8 @@
 """Admission: who comes in and as whom, and what is called when he comes and when he goes.
 
 Laws: nobody is in before `on_connect` has returned; whoever it has been called
-for, `on_disconnect` is called for. Both run in the task of the connection, and
-neither can hold it for ever.
+for, `on_disconnect` is called for. Each hook runs in a task of its own, for which
+the connection waits, but not for ever.
 """
 
 import functools
@@ -43,8 +43,6 @@ Disconnecting = TypeVar(
     | Callable[[Client[Any]], Awaitable[object]]
     | Callable[[], Awaitable[object]],
 )
-
-_REASON_BYTES: Final = 123  # RFC 6455, 5.5: what a Close holds beside its code
 
 
 class Admission:
@@ -151,11 +149,10 @@ class Admission:
                 for hook in self._on_connect:
                     await self._call(hook, client, request)
             except* (ActionError, Refuse) as group:
-                error = first_of(group)
-                reason = error.message if isinstance(error, (ActionError, Refuse)) else ""
+                reason = first_of(group).message
                 # What meets a stop is no refusal for ever.
                 code = CloseCode.SHUTDOWN if self._hub.is_stopping else CloseCode.POLICY
-                connection.close(code, _cut(reason or "refused"))
+                connection.close(code, reason or "refused")
             except* Exception:
                 self._hub.metrics.handlers_failed += 1
                 logger.exception("on_connect failed for %r", client)
@@ -246,7 +243,3 @@ def _check_order(what: str, hook: Callable[..., object], offered: tuple[str, ...
             raise RegistrationError(
                 f"{what}, {name_place(hook)}, takes {parameter.name!r} where {name!r} comes: write {written}"
             )
-
-
-def _cut(reason: str) -> str:
-    return reason.encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore")

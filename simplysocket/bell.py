@@ -30,5 +30,5 @@ class Bell:
         """Wake the sleeper, if there is one."""
         sleeper = self._sleeper
         if sleeper is not None:
+            trio.lowlevel.reschedule(sleeper)  # raises in another thread: then it still sleeps
             self._sleeper = None
-            trio.lowlevel.reschedule(sleeper)

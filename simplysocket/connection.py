@@ -2,7 +2,7 @@
 
 Laws:
 - Only the connection writes to its wire, and only whole frames, each in one step.
-- The read pump never runs user code and never waits for the peer to read.
+- The read pump never waits for the peer to read, nor for user code.
 - Closing is a state, never an await: the read pump goes on and waits for the peer's Close.
 - Behind a received Close nothing is handled; behind our own nothing more is sent.
 

@@ -1,7 +1,7 @@
 """Dispatch: from the bytes of one message to the inbox of its room, or to the answer that refuses it.
 
-Laws: runs where the socket is read, so it never waits, never raises and never runs user
-code. Every message ends in an inbox or is answered.
+Laws: runs where the socket is read, so it never waits, never raises and runs no user code
+but outbound hooks, which are plain functions. Every message ends in an inbox or is answered.
 """
 
 import heapq

@@ -6,7 +6,9 @@ and the world's (`ActionError` with a code that the peer is answered with).
 """
 
 import enum
-from typing import Any, Final
+from typing import Final, TypeVar
+
+Raised = TypeVar("Raised", bound=BaseException)
 
 # docs/protocol.md, "Error codes". An application may answer with codes of its own beside these.
 ERROR_CODES: Final = frozenset(
@@ -158,9 +160,9 @@ class Gone(ActionError):
         super().__init__("gone", message)
 
 
-def first_of(group: BaseExceptionGroup[Any]) -> BaseException:
+def first_of(group: BaseExceptionGroup[Raised]) -> Raised:
     """Return the first plain exception inside a group."""
-    error: BaseException = group
+    error: Raised | BaseExceptionGroup[Raised] = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -20,7 +20,7 @@ def run(server: Server, function: Callable[[*Args], Awaitable[Result]], *args: *
 
     >>> simplysocket.from_thread.run(server, server.broadcast, "news", {"text": "hello"})
 
-    RuntimeError when the server is not running, ends meanwhile, or runs in this very thread.
+    RuntimeError when the server is not running, when its loop ends meanwhile, or when it runs in this very thread.
     """
     try:
         return trio.from_thread.run(function, *args, trio_token=_token(server))

@@ -194,9 +194,7 @@ class FrontDoor:
             identity = await self._identify(upgrade.request)
             return attrs.evolve(upgrade, identity=identity)
         except* (Refuse, ActionError) as group:
-            error = first_of(group)
-            if isinstance(error, (Refuse, ActionError)):
-                answer = refuse_client(error)
+            answer = refuse_client(first_of(group))
         except* Exception:
             logger.exception("authenticate failed for a request from %.64r", upgrade.request.address)
         return answer

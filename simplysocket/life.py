@@ -73,6 +73,8 @@ class Hooks(Protocol):
 class Life(Tasks):
     """The life of one room. `room` is what users see of it, made by `room_class(life)`."""
 
+    home: Home
+
     def __init__(
         self,
         home: Home,
@@ -221,8 +223,7 @@ class Life(Tasks):
             await self.call_hook("on_create")
             self.is_created = True
         except* ActionError as group:
-            error = first_of(group)
-            self.failure = error if isinstance(error, ActionError) else None
+            self.failure = first_of(group)
         except* Exception:
             self._metrics.rooms_crashed += 1
             logger.exception("on_create of room %.200r failed", self.name)
@@ -326,7 +327,7 @@ class Life(Tasks):
         try:
             # A task of its own, so that what it leaves open ends with it, as in the turns.
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._run, work, client, ask)
+                nursery.start_soon(self.turns.run_apart, ask, self._run(work, client, ask))
         except* Exception:
             logger.exception("the handler of %.64r has spoilt the task it ran in", ask.action)
 
@@ -342,9 +343,7 @@ class Life(Tasks):
     async def _answer_failure(self, client: Client[Any], ask: Envelope, group: BaseExceptionGroup[Exception]) -> None:
         refused, bugs = group.split(ActionError)
         if bugs is None and refused is not None:
-            error = first_of(refused)
-            if isinstance(error, ActionError):
-                client.refuse(ask.id, ask.action, error)
+            client.refuse(ask.id, ask.action, first_of(refused))
             return
         self._metrics.handlers_failed += 1
         bug = first_of(bugs) if bugs is not None and count_of(bugs) == 1 else bugs  # one alone without its wrapping
@@ -352,7 +351,7 @@ class Life(Tasks):
             "the handler of %.64r in room %.200r failed; it is at %.300r",
             ask.action,
             self.name,
-            self.home.place_of(self, ask.action),
+            self.home.place_of(self, ask.action) or "no place of yours",
             exc_info=bug,
         )
         if isinstance(bug, RuntimeError) and str(bug) == "no running event loop":

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
 from . import codec
-from .errors import BadBody, EncodeError, RegistrationError
+from .errors import RegistrationError
 from .message import Message
 from .metrics import Metrics
 from .places import name_place
@@ -47,16 +47,15 @@ class Outbound:
     ) -> Message | None:
         """Return what becomes of a message; None when it is stopped. Only action, body and sender may change."""
         if isinstance(body, codec.Raw):
-            try:
-                body = codec.decode_body(body)
-            except BadBody as exc:
-                raise EncodeError(f"the body of {action!r} is no JSON: {exc.message}") from None
+            body = codec.decode_body(body)  # `BadBody` is for who sent it
         message: Message | None = Message(action, body, target, target_client, sender)
         for hook in self.hooks:
             try:
                 message = hook(message) if message is not None else None
                 if not isinstance(message, (Message, type(None))):
                     raise TypeError(f"an outbound hook returns a Message or None, not {message!r:.200}")
+                if message is not None and message.body is not body:
+                    codec.encode_body(message.body)  # here, where it costs this message and nobody else
             except* Exception:
                 place = name_place(hook)
                 logger.exception("the outbound hook %.300r failed; the message %.64r is stopped", place, action)

@@ -80,7 +80,10 @@ class Room(Generic[State]):
 
     @does_nothing
     async def on_leave(self, client: Client[State], reason: str) -> None:
-        """See a member off, no longer in `members`. Not called when the room closes."""
+        """See a member off, no longer in `members`. Not called when the room closes.
+
+        In the global room it may be cut short when the server stops: `Server.on_disconnect` is not.
+        """
 
     @does_nothing
     async def on_message(self, client: Client[State], message: Message) -> object:
@@ -153,6 +156,7 @@ class Room(Generic[State]):
     async def kick(self, client: Client[Any], reason: str = "kicked") -> bool:
         """Take a member out; it is told why by `client-left-room`. False when it was none."""
         life = self._life
+        check_thread(life.home.thread)
         if life.is_global:
             raise ValueError(f"nobody leaves {self.name!r} but by disconnecting: client.close() does that")
         if not isinstance(client, Client):
@@ -162,9 +166,11 @@ class Room(Generic[State]):
     async def close(self, reason: str = "closed") -> None:
         """Close the room and wait until it is closed.
 
-        From a handler, timer or task of this very room it only begins: the handler
-        runs to its end, its reply is sent, then the room closes.
+        From a handler, timer or task of this very room it only begins: what has the
+        turn runs to its end, its reply is sent, then the room closes. A task, or a
+        handler with `turn=False`, ends with the room.
         """
+        check_thread(self._life.home.thread)
         if self._life.is_global:
             raise ValueError(f"{self.name!r} is there as long as the server: it never closes")
         await self._life.close(reason)

@@ -4,6 +4,7 @@ Laws: nothing here is on the way of a message. The nurseries, from the outside
 in: the life of rooms; connections; the doors. Each ends before the one around it.
 """
 
+import contextlib
 import logging
 import math
 import os
@@ -149,10 +150,16 @@ class Server(Application):
             serving = partial(self.serve, host, port, **options)
             async with trio.open_nursery() as inner:
                 await inner.start(serving)
-                scheme = "https" if options.get("ssl_context") else "http"
-                where = f"[{host}]" if host and ":" in host else host or "0.0.0.0"
-                print(f"{self.name} listens on {scheme}://{where}:{self.port} (Ctrl+C stops)", file=sys.stderr)
+                print(f"{self.name} listens{self._where(host, **options)} (Ctrl+C stops)", file=sys.stderr)
             nursery.cancel_scope.cancel()
+
+    def _where(self, host: str | None, *, unix: object, ssl_context: object, listeners: object) -> str:
+        """Say where it listens, as far as there are names for it."""
+        places = [] if unix is None else [f"unix:{unix}"]
+        with contextlib.suppress(RuntimeError):  # on no TCP port
+            name = f"[{host}]" if host and ":" in host else host or "0.0.0.0"
+            places.insert(0, f"{'https' if ssl_context else 'http'}://{name}:{self.port}")
+        return f" on {' and '.join(places)}" if places else ""
 
     async def _watch_signals(
         self, nursery: trio.Nursery, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -261,7 +268,7 @@ class Server(Application):
         if self._drain_scope is not None:
             self._drain_scope.deadline = self._deadline
         life = LIFE.get()
-        if life is None:
+        if life is None or life.home is not self._hub:  # of another server it is a stranger's
             if not self._stop_asked.is_set():
                 self._may_let_go.set()
                 self._stop_asked.set()

@@ -44,6 +44,7 @@ class Tasks(Membership):
     """What a room's life knows of its tasks."""
 
     is_global = False
+    home: Any  # Any: the hub; what is asked of it stands in life.py
 
     def __init__(self, limits: Limits, metrics: Metrics, name: str, creator: Client[Any] | None) -> None:
         super().__init__(limits, name, creator)

@@ -3,6 +3,8 @@
 Law: it only looks. Ages are in seconds by trio's clock.
 """
 
+from collections.abc import Iterator
+
 import attrs
 import trio
 
@@ -72,9 +74,17 @@ def _look_at(life: Life, now: float) -> RoomView:
         members=len(life.members),
         waiting=turns.waiting,
         handling=turns.running,
-        handling_age=now - turns.waits_since if turns.running else 0.0,
-        tasks=tuple(Task(each.name, now - each.since) for each in life.under_way.values()),
+        handling_age=turns.waited(now),
+        tasks=(*_handlers_of(life, now), *(Task(each.name, now - each.since) for each in life.under_way.values())),
     )
+
+
+def _handlers_of(life: Life, now: float) -> Iterator[Task]:
+    """Return what runs in the global room: there each client has turns of its own."""
+    if life.is_global:
+        for client in life.members.values():
+            if client.lobby is not None and client.lobby.running:
+                yield Task(f"{client.lobby.running} for {client.id}", client.lobby.waited(now))
 
 
 def _age(seconds: float) -> str:

@@ -191,6 +191,7 @@ class Turns:
         "_run",
         "_stop",
         "_voice",
+        "_waits",
         "is_ending",
         "name",
         "waits_since",
@@ -215,7 +216,8 @@ class Turns:
         self._calls = 0  # entries of the server's own
         self._bell = Bell()
         self._current: object = None  # what is being asked, while it is handled
-        self.waits_since = 0.0  # when the handler that runs began to wait for something
+        self._waits: object = None  # what last began to wait for something
+        self.waits_since = 0.0  # when it did
         self._is_over = False
         self._stop: Callable[[], None] | None = None
         self.is_ending = False  # True: the worker ends once the inbox is empty
@@ -254,6 +256,10 @@ class Turns:
     def running(self) -> str:
         """What is being handled, in words; "" when nothing is."""
         return "" if self._current is None else _name(self._current)
+
+    def waited(self, now: float) -> float:
+        """For how many seconds what is being handled has waited for something; 0 when it runs."""
+        return now - self.waits_since if self._current is not None and self._waits is self._current else 0.0
 
     @property
     def is_busy(self) -> bool:
@@ -315,6 +321,18 @@ class Turns:
                 seconds,
             )
 
+    async def run_apart(self, ask: object, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run what is none of the turns, in a context of its own, and name it if a step of it blocks the loop."""
+        context, began = contextvars.copy_context(), perf_counter()
+        look = partial(self._look_at_step, ask)
+        try:
+            trap = context.run(coroutine.send, None)
+        except StopIteration:
+            return
+        finally:
+            look(began)
+        await _go_on(context, SILENCE, coroutine, trap, look)
+
     async def _work(self) -> None:
         task = trio.lowlevel.current_task()
         scope = _scope_of(task)
@@ -341,7 +359,7 @@ class Turns:
                         pass
                     else:
                         self._look_at_step(ask, began)
-                        self.waits_since = trio.current_time()
+                        self._waits, self.waits_since = ask, trio.current_time()
                         await _go_on(context, voice, coroutine, trap, partial(self._look_at_step, ask))
                         began = perf_counter()
                     # One look at the clock for each message: 0.05 us.

@@ -35,7 +35,7 @@ class Wire(Protocol):
     async def receive(self) -> bytes:
         """Wait for bytes; b"" is the end. OSError or trio.BrokenResourceError when broken."""
 
-    async def receive_into(self, take: "Take") -> None:
+    async def receive_into(self, take: Take) -> None:
         """Hand over all that arrives, as it arrives, until `take` returns False; raises as `receive` does."""
 
     async def send_some(self, data: bytes | memoryview) -> int:

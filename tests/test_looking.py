@@ -1,5 +1,6 @@
 """Looking inside a server that runs: who blocks the loop, why a room is alive, and calls from other threads."""
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable
@@ -45,6 +46,12 @@ async def test_a_handler_that_blocks_the_loop_is_named(
         async def count(self, body: float) -> None:
             counter.now += body
 
+        @action("apart", turn=False)
+        async def apart(self, body: float) -> None:
+            counter.now += body
+            await trio.sleep(5)
+            counter.now += body
+
         @action("late")
         async def late(self, body: float) -> None:
             await trio.sleep(5)  # waiting is no blocking
@@ -59,12 +66,15 @@ async def test_a_handler_that_blocks_the_loop_is_named(
             await ana.request("count", seconds, target="hall")
         await ana.request("late", 0.09, target="hall")
         await ana.request("late", 1.5, target="hall")
+        await ana.request("apart", 0.5, target="hall")
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     starts = [warning.split(",")[0] for warning in warnings]
     assert starts == [
         "the handler of 'count' in room 'hall' blocked the loop for 0.25 s",
         "the handler of 'late' in room 'hall' blocked the loop for 1.50 s",
         "the handler of 'late' in room 'hall' blocked the loop for 1.50 s",
+        "the handler of 'apart' in room 'hall' blocked the loop for 0.50 s",
+        "the handler of 'apart' in room 'hall' blocked the loop for 0.50 s",
     ]
     assert all("to_thread" in warning for warning in warnings)
 
@@ -166,6 +176,29 @@ async def test_the_tree_shows_a_room_that_is_closing(autojump_clock: MockClock) 
         assert [task.name for task in slow.tasks] == ["on_close"]
 
 
+async def test_the_tree_shows_what_waits_in_the_global_room_and_no_age_of_another(autojump_clock: MockClock) -> None:
+    server, seen = make(), list[float]()
+
+    @server.action("slow")
+    async def slow() -> None:
+        await trio.sleep(60)
+
+    @server.action("look")
+    async def look() -> None:
+        seen.append(server.tree().rooms[1].handling_age)
+
+    async with open_server(server) as net:
+        ana = await net.connect("Ana")
+        await ana.send("slow")
+        await trio.sleep(30)
+        (task,) = server.tree().rooms[0].tasks
+        assert (task.name, task.age) == (f"the handler of 'slow' for {ana.id}", 30)
+        await ana.join("hall")
+        await ana.send("slow", target="hall")
+        await ana.request("look", target="hall")
+        assert seen == [0]  # it does not wait, whatever the one before did
+
+
 # --- from other threads
 
 
@@ -211,6 +244,20 @@ async def test_a_call_from_the_wrong_thread_or_to_a_server_that_is_not_there_say
             from_thread.run_sync(server, print)
     error = await in_thread(partial(from_thread.run_sync, server, print))
     assert "'test' is not running" in str(error)
+
+
+async def test_a_call_from_another_thread_by_the_wrong_way_breaks_nothing() -> None:
+    server = make()
+    async with open_server(server) as net:
+        ana = await net.connect("Ana")
+        await ana.join("hall")
+        room = server.rooms["hall"]
+        for wrong in (server.broadcast("news"), room.kick(server.clients[ana.id]), room.close()):
+            error = await in_thread(partial(asyncio.run, wrong))
+            assert "from_thread" in str(error)
+        await server.broadcast("news", {"n": 1})
+        await room.broadcast("news", {"n": 2})
+        assert [(await ana.receive())["message_body"] for _ in range(2)] == [{"n": 1}, {"n": 2}]
 
 
 # --- what was registered

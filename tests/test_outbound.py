@@ -25,6 +25,7 @@ from simplysocket import (
     action,
 )
 from simplysocket.codec import encode_body
+from simplysocket.frames import client_frame
 from simplysocket.testing import open_server
 
 
@@ -301,18 +302,37 @@ async def test_a_hook_with_a_bug_stops_the_message_and_nothing_else(
         assert words(await ana.settle()) == ["said"]
 
 
-async def test_a_body_that_is_no_json_still_fails_where_it_is_said(autojump_clock: MockClock) -> None:
-    server = make()
+async def test_a_body_that_is_no_json_still_fails_where_it_is_said(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = make(direct=True, relay=True)
 
     @server.outbound
     def spoil(message: Message) -> Message:
         return attrs.evolve(message, body=object()) if message.body == "spoil" else message
 
     async with open_server(server) as net:
-        await net.connect()
-        for body in (object(), float("nan"), "spoil"):
+        ana, ben = await net.connect(), await net.connect()
+        for body in (object(), float("nan")):
             with pytest.raises(EncodeError):
                 await server.broadcast("a", body)
+        await ana.join("one")
+        await ben.join("one")
+        await server.broadcast("a", "spoil")  # what a hook makes of it costs this message, and nobody else
+        assert server.statistics()["messages_stopped"] == 1
+        assert "the outbound hook" in caplog.text
+        for client in (ana, ben):
+            await client.settle()
+        for keys in ({"target": ben.id, "IsTargetClient": True}, {"target": "one"}):
+            # A number that JSON can hold and Python cannot: only a hook makes anybody read it.
+            await ana.send_bytes(
+                client_frame(b'{"action":"w","message_body":1e999,"id":1,%b' % json.dumps(keys).encode()[1:])
+            )
+            error = await ana.receive()
+            assert error["action"] == "error", error
+            assert error["message_body"]["code"] == "bad-body"
+        assert await ana.request("ping") == {}
+        assert await ben.settle() == []
 
 
 async def test_who_is_left_out_stays_left_out(autojump_clock: MockClock) -> None:

@@ -479,3 +479,18 @@ async def test_a_join_that_names_no_room_is_told_so(autojump_clock: MockClock) -
         for body in ({}, {"room": "one"}, {"roomname": ""}):
             with pytest.raises(ActionError, match="bad-body: which room"):
                 await ana.request("join-room", body)
+
+
+async def test_a_handler_of_one_server_stops_another_and_waits_for_it(autojump_clock: MockClock) -> None:
+    ours, theirs = Server("ours"), Server("theirs")
+
+    @ours.action("stop")
+    async def stop() -> bool:
+        await theirs.stop(1)
+        return theirs.trio_token is None
+
+    async with open_server(theirs), open_server(ours) as net:
+        ana = await net.connect("Ana")
+        await ana.join("hall")
+        assert await ana.request("stop", target="hall") is True
+        assert "hall" in ours.rooms
