@@ -1,4 +1,19 @@
-"""simplysocket: real-time rooms over WebSockets, on structured concurrency."""
+"""simplysocket: real-time rooms over WebSockets, on structured concurrency.
+
+    from simplysocket import Client, Room, Server, action
+
+    server = Server("game")
+
+    @server.room("table-*")
+    class Table(Room):
+        @action("say")
+        async def say(self, client: Client, body: str) -> None:
+            await self.broadcast("said", {"name": client.name, "text": body})
+
+    server.run(port=8080)
+
+Begin with `Server`, `Room` and `Client`; tests are in `simplysocket.testing`.
+"""
 
 from . import from_thread
 from .actions import Actions, action

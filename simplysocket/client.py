@@ -77,6 +77,10 @@ class Client(Generic[State]):
 
     `state` is yours and lives as long as the client: what `Server(state=...)` makes, a dict if nothing is said. Say of
     which type it is where you take a client, as in `client: Client[Player]`.
+
+    Attributes: `id`, `name` (yours to change), `user` and `identity` (where there is
+    `authenticate`), `state`, `rooms`, `address`, `is_gone`. To talk to it: `send`,
+    `request`; `join`, `leave` and `close` act on it. All else here is the package's own.
     """
 
     __slots__ = (

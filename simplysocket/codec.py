@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
+import attrs
 import msgspec
 from msgspec import Meta, Raw, Struct
 
@@ -163,6 +164,8 @@ def _mend(body: object) -> str:
         return f"; it is the coroutine {name}(...): write `return await ...`, in middleware `return await next(call)`"
     if isinstance(body, BaseException):
         return "; an exception is not returned: write `raise`"
+    if isinstance(body, (dict, list, tuple, set)) or attrs.has(type(body)):
+        return "; it is inside the body: make that an attrs class, or leave it out"
     return "; give a dict, a list, or an attrs class"
 
 

@@ -195,6 +195,9 @@ class FrontDoor:
             return attrs.evolve(upgrade, identity=identity)
         except* (Refuse, ActionError) as group:
             answer = refuse_client(first_of(group))
+            logger.info(
+                "refused %.64r with %d: %.300r", upgrade.request.address, answer.status, first_of(group).message
+            )
         except* Exception:
             logger.exception("authenticate failed for a request from %.64r", upgrade.request.address)
         return answer

@@ -27,6 +27,13 @@ class Room(Generic[State]):
     since hooks, handlers and timers run one at a time. A hook may take fewer
     arguments than it is offered. `Room[Player]` is a room whose clients have a
     `Player` as their `state`.
+
+    Options of the class: `capacity` (members at most), `announce` (tell members who
+    joins and leaves), `relay` (send on what no handler takes), `open` (a join may
+    create it), `empty_ttl` (seconds it lives on without members; 0).
+
+    Attributes: `name`, `members`, `creator`, `options` (of the join that created it),
+    `server`, `is_open`.
     """
 
     capacity: ClassVar[int | None] = None
@@ -136,9 +143,9 @@ class Room(Generic[State]):
         `not-a-member` for a client that is connected but not here (`client.send` reaches it anyway),
         `RoomClosed` behind the end.
         """
-        check_said(action)
         check_thread(self._life.home.thread)
         self._life.check_member(client)
+        check_said(action)
         return client.tell(action, body, room=self.name)
 
     def start_soon(self, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:

@@ -3,6 +3,7 @@
 Law: it only looks at the class; what its methods take is read in signature.py.
 """
 
+import difflib
 import inspect
 from typing import Any, Final
 
@@ -37,6 +38,11 @@ def check_class(room_class: type[Room[Any]]) -> None:
             raise RegistrationError(
                 f"{place_in(room_class, name)} is no hook: there are {', '.join(_HOOKS)}, on_message"
             )
+        elif name not in _OPTIONS and not callable(value) and difflib.get_close_matches(name, _LONG_OPTIONS, 1, _ALIKE):
+            meant = difflib.get_close_matches(name, _LONG_OPTIONS, 1, _ALIKE)[0]
+            raise RegistrationError(
+                f"{room_class.__qualname__}.{name} is no option: write {meant!r}, or name what is yours otherwise"
+            )
         elif name not in _OPTIONS and not name.startswith("__") and (hasattr(Room, name) or name in _TAKEN):
             raise RegistrationError(
                 f"{place_in(room_class, name)} hides Room.{name}: name it otherwise; an action's name is"
@@ -52,6 +58,9 @@ def check_class(room_class: type[Room[Any]]) -> None:
     if seconds is not None and not (isinstance(seconds, (int, float)) and seconds >= 0):
         raise RegistrationError(f"{room_class.__qualname__}.empty_ttl is {seconds!r}: give seconds, or None for ever")
 
+
+_LONG_OPTIONS: Final = ("capacity", "announce", "empty_ttl")  # nobody means something else by what is like these
+_ALIKE: Final = 0.85  # of difflib: capasity, anounce and emptyttl are alike, capacities and empty_time are not
 
 _TAKEN: Final = ("name", "creator", "options", "server", "_life")
 

@@ -29,6 +29,7 @@ from .message import GLOBAL_ROOM
 from .server import Server
 
 _KEY: Final = "c2ltcGx5c29ja2V0IHRlcw=="  # any 16 bytes
+_PATIENCE: Final = 6 * 3600.0  # seconds of the test's clock, then a wait fails: with virtual time they pass in a moment
 _MASK: Final = b"\x12\x34\x56\x78"
 
 
@@ -111,7 +112,10 @@ class TestClient:
         await self.send_bytes(client_frame(msgspec.json.encode(message), key=_MASK))
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next message, the oldest first; `ConnectionEnded` when there is none any more."""
+        """Return the next message, the oldest first; `ConnectionEnded` when there is none any more.
+
+        `trio.TooSlowError` when none comes within six hours of trio's clock.
+        """
         await self._wait_for(lambda: bool(self._messages))
         return self._messages.popleft()
 
@@ -157,6 +161,15 @@ class TestClient:
         return self._ended or ConnectionEnded(CloseCode.ABNORMAL, "")
 
     async def _wait_for(self, has_come: Callable[[], bool]) -> None:
+        with trio.move_on_after(_PATIENCE):
+            await self._wait_until(has_come)
+            return
+        raise trio.TooSlowError(
+            f"{self.name or 'the client'} waited {_PATIENCE / 3600:g} hours for what never came;"
+            " settle() takes what there is, trio.fail_after(...) waits for less"
+        )
+
+    async def _wait_until(self, has_come: Callable[[], bool]) -> None:
         while not has_come():
             if self._ended is not None:
                 raise self._ended

@@ -494,3 +494,12 @@ async def test_a_handler_of_one_server_stops_another_and_waits_for_it(autojump_c
         await ana.join("hall")
         assert await ana.request("stop", target="hall") is True
         assert "hall" in ours.rooms
+
+
+async def test_a_wait_for_what_never_comes_ends(autojump_clock: MockClock) -> None:
+    async with open_server(Server("test")) as net:
+        ana = await net.connect("Ana")
+        with pytest.raises(trio.TooSlowError, match=r"Ana waited 6 hours.*settle"):
+            await ana.receive()
+        with pytest.raises(trio.TooSlowError):
+            await ana.wait_ended()

@@ -443,6 +443,22 @@ def an_action_that_asks_for_another_room(server: Any) -> None:
         async def act(self, room: Other) -> None: ...
 
 
+@wrong("is no option", "write 'capacity'", place="Game.capasity")
+def an_option_that_is_misspelled(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        capasity = 8
+
+
+@wrong("is no Client", "room.members[id]")
+async def sending_in_a_room_without_the_client(server: Any) -> None:
+    @server.action("act")
+    async def act(room: Room) -> None:
+        await room.send("hello", {"text": "hi"})
+
+    await play(server)
+
+
 @wrong("is 0", "give a number above 0, or None", place="Game.capacity")
 def a_capacity_of_nobody(server: Any) -> None:
     @server.room("*")
