@@ -24,6 +24,7 @@ from cyclopts.validators import Number
 
 from . import logs
 from .loader import LoadError, load
+from .program import name_places, run_program
 from .report import print_report, to_json
 from .server import Server
 from .settings import unsafe_settings
@@ -187,9 +188,16 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
         signals = [signal.SIGTERM]
     found = _load(server, settings.app_dir)
     grace = found.limits.drain_seconds if grace is None else grace
-    problem = trio.run(_serve, found, settings, context, grace, signals)
-    if problem:
-        _fail(problem, UNUSABLE)
+    port = _port_of(settings)
+
+    def listens() -> None:
+        where = name_places(found, settings.host, settings.unix, is_tls=context is not None)
+        logger.info("%s listens on %s (Ctrl+C stops)", found.name, where)
+
+    serving = partial(found.serve, settings.host, port, unix=settings.unix, ssl_context=context)
+    error = trio.run(partial(run_program, serving, found.stop, signals=signals, grace=grace, listens=listens))
+    if error is not None:
+        _fail(explain(error, settings.host, port, settings.unix), UNUSABLE)
     return 0
 
 
@@ -285,61 +293,6 @@ def _no_password() -> str:
 
 def _port_of(settings: RunSettings) -> int | None:
     return _PORT if settings.port is None and settings.unix is None else settings.port
-
-
-async def _serve(
-    server: Server,
-    settings: RunSettings,
-    context: ssl.SSLContext | None,
-    grace: float,
-    signals: Sequence[signal.Signals],
-) -> str:
-    """Serve until one of the signals; return why it could not listen, or ""."""
-    port, problem = _port_of(settings), ""
-    serving = partial(server.serve, settings.host, port, unix=settings.unix, ssl_context=context)
-    async with trio.open_nursery() as nursery:
-        is_listening = trio.Event()
-        await nursery.start(_watch_signals, server, signals, grace, is_listening, nursery)
-        async with trio.open_nursery() as inner:
-            try:
-                await inner.start(serving)
-            except (OSError, UnicodeError) as error:
-                problem = explain(error, settings.host, port, settings.unix)
-            else:
-                is_listening.set()
-                where = _places(server, settings, is_tls=context is not None)
-                logger.info("%s listens on %s (Ctrl+C stops)", server.name, where)
-        nursery.cancel_scope.cancel()
-    return problem
-
-
-async def _watch_signals(
-    server: Server,
-    signals: Sequence[signal.Signals],
-    grace: float,
-    is_listening: trio.Event,
-    nursery: trio.Nursery,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    with trio.open_signal_receiver(*signals) as received:
-        task_status.started()
-        is_stopping = False
-        async for _ in received:
-            if is_stopping or not is_listening.is_set():
-                logger.info("stopping at once")
-                nursery.cancel_scope.cancel()
-                return
-            is_stopping = True
-            logger.info("stopping, within %g seconds (once more: at once)", grace)
-            nursery.start_soon(server.stop, grace)
-
-
-def _places(server: Server, settings: RunSettings, *, is_tls: bool) -> str:
-    places = [f"unix:{settings.unix}"] if settings.unix is not None else []
-    if _port_of(settings) is not None:
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        places.insert(0, f"{'https' if is_tls else 'http'}://{host}:{server.port}")
-    return " and ".join(places)
 
 
 def explain(error: OSError | UnicodeError, host: str, port: int | None, unix: Path | None) -> str:

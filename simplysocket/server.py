@@ -4,7 +4,6 @@ Laws: nothing here is on the way of a message. The nurseries, from the outside
 in: the life of rooms; connections; the doors. Each ends before the one around it.
 """
 
-import contextlib
 import logging
 import math
 import os
@@ -22,8 +21,9 @@ import trio
 from . import codec
 from .application import Application
 from .client import Client
-from .errors import CloseCode, first_of
+from .errors import CloseCode
 from .listeners import open_tcp, open_unix, remove_unix
+from .program import name_places, run_program
 from .room import Room
 from .tasks import LIFE
 from .tree import Tree, look
@@ -135,43 +135,25 @@ class Server(Application):
         """
         if trio.lowlevel.in_trio_run():
             raise RuntimeError("run() is for programs: inside of trio, `await server.serve(...)` in a nursery of yours")
-        try:
-            trio.run(partial(self._run, host, port, unix=unix, listeners=listeners, ssl_context=ssl_context))
-        except BaseExceptionGroup as group:
-            failed, others = group.split(OSError)
-            if failed is None or others is not None:
-                raise
-            error = first_of(failed)
-            raise SystemExit(f"{self.name}: {getattr(error, 'strerror', None) or error}") from None
+        is_tls = ssl_context is not None
 
-    async def _run(self, host: str | None, port: int | None, **options: Any) -> None:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(partial(self._watch_signals, nursery))
-            serving = partial(self.serve, host, port, **options)
-            async with trio.open_nursery() as inner:
-                await inner.start(serving)
-                print(f"{self.name} listens{self._where(host, **options)} (Ctrl+C stops)", file=sys.stderr)
-            nursery.cancel_scope.cancel()
+        def listens() -> None:
+            where = name_places(self, host, unix, is_tls=is_tls)
+            print(f"{self.name} listens{where and f' on {where}'} (Ctrl+C stops)", file=sys.stderr)
 
-    def _where(self, host: str | None, *, unix: object, ssl_context: object, listeners: object) -> str:
-        """Say where it listens, as far as there are names for it."""
-        places = [] if unix is None else [f"unix:{unix}"]
-        with contextlib.suppress(RuntimeError):  # on no TCP port
-            name = f"[{host}]" if host and ":" in host else host or "0.0.0.0"
-            places.insert(0, f"{'https' if ssl_context else 'http'}://{name}:{self.port}")
-        return f" on {' and '.join(places)}" if places else ""
-
-    async def _watch_signals(
-        self, nursery: trio.Nursery, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            task_status.started()
-            is_stopping = False
-            async for _ in signals:
-                if is_stopping:
-                    nursery.cancel_scope.cancel()
-                is_stopping = True
-                nursery.start_soon(self.stop, self.limits.drain_seconds)
+        serving = partial(self.serve, host, port, unix=unix, listeners=listeners, ssl_context=ssl_context)
+        error = trio.run(
+            partial(
+                run_program,
+                serving,
+                self.stop,
+                signals=(signal.SIGINT, signal.SIGTERM),
+                grace=self.limits.drain_seconds,
+                listens=listens,
+            )
+        )
+        if error is not None:
+            raise SystemExit(f"{self.name}: {getattr(error, 'strerror', None) or error}")
 
     async def serve(
         self,

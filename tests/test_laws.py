@@ -27,7 +27,7 @@ FLOORS = (
     ),
     ("call", "signature", "middleware", "roomclass", "actions"),
     ("dispatch", "admission"),
-    ("sidedoor", "listeners", "application", "server"),
+    ("sidedoor", "listeners", "application", "program", "server"),
     ("memory", "testing", "from_thread"),
     ("loader", "supervisor", "report", "cli"),
 )
