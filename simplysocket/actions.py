@@ -191,7 +191,7 @@ class Registry:
                 f"on_message is registered twice: {name_place(handler)} is the second, the first is at"
                 f" {self._fallback.signature.place}"
             )
-        self._fallback = Action(_FALLBACK, read("on_message", handler, type(self._server), None))
+        self._fallback = Action(_FALLBACK, read("on_message", handler, type(self._server), None, is_hook=True))
 
     def add_middleware(self, ware: Middleware) -> None:
         """Register middleware for every room."""
@@ -228,7 +228,7 @@ class Registry:
             table[mark.name] = Action(mark.name, signature, mark.turn, mark.cancel)
         if is_overridden(room_class.on_message):
             hook: Callable[..., Awaitable[object]] = room_class.on_message
-            table[_FALLBACK] = Action(_FALLBACK, read("on_message", hook, type(self._server), room_class))
+            table[_FALLBACK] = Action(_FALLBACK, read("on_message", hook, type(self._server), room_class, is_hook=True))
         self._tables[room_class] = table
         self._class_wares[room_class] = middleware_of(room_class)
 

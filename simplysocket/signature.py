@@ -51,9 +51,17 @@ class Signature:
 
 
 def read(
-    what: str, handler: Callable[..., Awaitable[object]], server_class: type, room_class: type[Room[Any]] | None
+    what: str,
+    handler: Callable[..., Awaitable[object]],
+    server_class: type,
+    room_class: type[Room[Any]] | None,
+    *,
+    is_hook: bool = False,
 ) -> Signature:
-    """Read the signature of a handler, a method of `room_class` if that is given. `what` names it in errors."""
+    """Read the signature of a handler, a method of `room_class` if that is given. `what` names it in errors.
+
+    In a hook a parameter without an annotation is what its name says, as in other hooks.
+    """
     place = f"{what}, {name_place(handler)},"
     if isinstance(handler, (staticmethod, classmethod)):
         raise RegistrationError(f"{place} is a {type(handler).__name__}: write a plain method with self")
@@ -79,7 +87,7 @@ def read(
     read_body: Callable[[codec.Raw], Any] | None = None
     body = body_name = ""
     for parameter in parameters:
-        hint = hints.get(parameter.name, Any)
+        hint = hints.get(parameter.name, _USUAL_TYPES.get(parameter.name, Any) if is_hook else Any)
         asked = typing.get_origin(hint) or hint  # Client[Player] asks for a Client
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
@@ -145,7 +153,8 @@ _NOT_FOR_HANDLERS: Final[dict[Any, str]] = {
     Identity: "take the client, and look at client.identity",
     Request: "keep what you need of it in client.state, in on_connect(client, request)",
 }
-_USUAL_NAMES: Final = {"client": "Client", "room": "Room", "server": "Server", "message": "Message", "call": "Call"}
+_USUAL_TYPES: Final[dict[str, Any]] = {"client": Client, "room": Room, "message": Message, "call": Call}
+_USUAL_NAMES: Final = {"server": "Server", **{name: each.__name__ for name, each in _USUAL_TYPES.items()}}
 
 
 def _body_decoder(hint: Any, place: str) -> Callable[[codec.Raw], Any]:  # Any: any annotation

@@ -2275,3 +2275,21 @@ async def test_what_everyone_is_told_may_leave_someone_out(autojump_clock: MockC
         await server.broadcast("news", 2, coalesce="news")
         assert [message["message_body"] for message in await ana.settle()] == [2]
         assert [message["message_body"] for message in await ben.settle()] == [1, 2]
+
+
+async def test_on_message_may_go_without_annotations_as_other_hooks(autojump_clock: MockClock) -> None:
+    class Hall(Room):
+        async def on_message(self, client, message):  # type: ignore[no-untyped-def]
+            return [client.name, message.action, message.body]
+
+    server = make(("hall", Hall))
+
+    @server.on_message
+    async def anything(message, client):  # type: ignore[no-untyped-def]
+        return [message.action, client.name]
+
+    async with open_server(server) as net:
+        ana = await net.connect("Ana")
+        await ana.join("hall")
+        assert await ana.request("wave", 1, target="hall") == ["Ana", "wave", 1]
+        assert await ana.request("wave") == ["wave", "Ana"]
