@@ -23,6 +23,7 @@ from .middleware import ExceptionHandlers, Middleware, Ware, chain, check_middle
 from .places import name_place, source_of
 from .room import Room
 from .roomclass import ACTION_MARK, check_class, place_in
+from .seat import Seat
 from .signature import Answer, CallHandler, Signature, read
 from .tasks import is_overridden
 
@@ -257,7 +258,7 @@ class Registry:
 
     # --- finding
 
-    def find(self, life: Life, client: Client[Any], envelope: Envelope) -> Awaitable[object]:
+    def find(self, life: Life, client: Seat, envelope: Envelope) -> Awaitable[object]:
         """Return the handler's call for a message whose turn it is; `ActionError` when there is none."""
         # The hot path of every message: a plain def, so that the handler's is the only coroutine.
         if client.id not in life.members and not life.is_global:
@@ -269,7 +270,7 @@ class Registry:
             return call(self._server, life.room, client, envelope)
         return self._find(life, client, envelope)
 
-    def _find(self, life: Life, client: Client[Any], envelope: Envelope) -> Awaitable[object]:
+    def _find(self, life: Life, client: Seat, envelope: Envelope) -> Awaitable[object]:
         """Look for a handler that this room has not called before; else for what takes what no handler does."""
         room: Room[Any] = life.room
         table = self._tables.get(type(room), {})
@@ -322,14 +323,12 @@ def _relay_call(call: Call) -> Awaitable[object]:
     return _relay(call.server, call.room, call.client, call.envelope)
 
 
-async def _run_errand(
-    call: CallHandler, server: object, room: Room[Any], client: Client[Any], envelope: Envelope
-) -> object:
+async def _run_errand(call: CallHandler, server: object, room: Room[Any], client: Seat, envelope: Envelope) -> object:
     return await Errand(client, envelope).run(partial(call, server, room, client, envelope))
 
 
 async def _start_apart(
-    life: Life, call: CallHandler, server: object, room: Room[Any], client: Client[Any], envelope: Envelope
+    life: Life, call: CallHandler, server: object, room: Room[Any], client: Seat, envelope: Envelope
 ) -> object:
     await life.start_apart(client, envelope, partial(call, server, room, client, envelope))
     return LATER

@@ -24,6 +24,7 @@ from .handshake import Authenticate, Upgrade
 from .hub import Hub
 from .places import check_hook, name_place
 from .request import Identity, Request
+from .seat import Seat
 from .tasks import LIFE
 from .wire import Wire
 
@@ -94,7 +95,7 @@ class Admission:
         """A client's whole stay, in the task of its connection."""
         hub = self._hub
         connection = Connection(wire, hub.limits, hub.metrics)
-        client: Client[Any] | None = None
+        client: Seat | None = None
         opening = trio.Event()
 
         async def opened() -> Receive:
@@ -128,10 +129,10 @@ class Admission:
                 if self._on_disconnect:
                     await self._see_off(client, connection.why_it_ended)
 
-    def _make_client(self, connection: Connection, upgrade: Upgrade) -> Client[Any] | None:
+    def _make_client(self, connection: Connection, upgrade: Upgrade) -> Seat | None:
         request, identity = upgrade.request, upgrade.identity
         name = (identity and identity.name) or request.query.get("name", "")
-        client: Client[Any] | None = None
+        client: Seat | None = None
         try:
             client = self._hub.make_client(connection, name, request.address, self._make_state(), identity)
         except* Exception:
@@ -141,7 +142,7 @@ class Admission:
             self._hub.metrics.connections_opened += 1
         return client
 
-    async def _greet(self, client: Client[Any], request: Request, connection: Connection) -> None:
+    async def _greet(self, client: Seat, request: Request, connection: Connection) -> None:
         """Call on_connect; whoever it refuses is told, and closed."""
         seconds = self._hub.limits.handshake_seconds
         with trio.move_on_after(seconds) as scope:
@@ -161,7 +162,7 @@ class Admission:
             logger.error("on_connect for %r took over %g seconds: the connection is closed", client, seconds)
             connection.close(CloseCode.INTERNAL, "on_connect took too long")
 
-    async def _see_off(self, client: Client[Any], reason: str) -> None:
+    async def _see_off(self, client: Seat, reason: str) -> None:
         """Call on_disconnect, even while the server is cancelled; one that hangs keeps no other from being called."""
         seconds = self._hub.limits.close_seconds
         for hook in self._on_disconnect:

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from . import codec
 from .actions import Registry
-from .client import Client
 from .codec import Envelope
 from .errors import ActionError, BadBody, BadMessage, RoomClosed
 from .hub import Hub, Joining
 from .life import Life
 from .message import GLOBAL_ROOM, RESERVED_ACTIONS
+from .seat import Seat
 
 _LIST_MOST: Final = 100  # rooms in one answer of list-rooms
 _RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then
@@ -43,7 +43,7 @@ class Dispatch:
         self._registry = registry
         self._direct = direct
         # Actions that mean something to the server itself; all but the reserved ones may be overridden.
-        self._special: dict[str, Callable[[Client[Any], Envelope], bool | None]] = {
+        self._special: dict[str, Callable[[Seat, Envelope], bool | None]] = {
             "join-room": self._join,
             "leave-room": self._leave,
             "who": self._who,
@@ -56,7 +56,7 @@ class Dispatch:
         for name in RESERVED_ACTIONS - self._special.keys():
             self._special[name] = _forbid
 
-    def receive(self, client: Client[Any], payload: bytes, now: float) -> None:
+    def receive(self, client: Seat, payload: bytes, now: float) -> None:
         """Take one message that a client's connection read at `now`: the hot path of everything that comes in."""
         hub = self._hub
         hub.metrics.messages_received += 1
@@ -94,7 +94,7 @@ class Dispatch:
         except ActionError as exc:
             client.refuse(envelope.id, envelope.action, exc)
 
-    def _is_within_rate(self, client: Client[Any], size: int, now: float, id: str | int | None, action: str) -> bool:
+    def _is_within_rate(self, client: Seat, size: int, now: float, id: str | int | None, action: str) -> bool:
         wait = client.may_send(size, now)
         if wait is None:
             return True
@@ -112,7 +112,7 @@ class Dispatch:
 
     # --- built-in actions: each answers, or posts what will
 
-    def _join(self, client: Client[Any], envelope: Envelope) -> None:
+    def _join(self, client: Seat, envelope: Envelope) -> None:
         name = _named(envelope)
         wait = client.may_join()
         if wait is not None:
@@ -125,20 +125,20 @@ class Dispatch:
         elif not life.post(Joining(options), client, envelope):
             raise _busy(life)
 
-    def _leave(self, client: Client[Any], envelope: Envelope) -> None:
+    def _leave(self, client: Seat, envelope: Envelope) -> None:
         self._post_to_named(client, envelope, _leave_work)
 
-    def _who(self, client: Client[Any], envelope: Envelope) -> None:
+    def _who(self, client: Seat, envelope: Envelope) -> None:
         self._post_to_named(client, envelope, _who_work)
 
-    def _post_to_named(self, client: Client[Any], envelope: Envelope, work: Any) -> None:
+    def _post_to_named(self, client: Seat, envelope: Envelope, work: Any) -> None:
         life = self._life(_named(envelope))
         if self._registry.overrides(envelope.action, life):
             work = self._registry.find
         if not life.post(work, client, envelope):
             raise _busy(life)
 
-    def _list_rooms(self, client: Client[Any], envelope: Envelope) -> None:
+    def _list_rooms(self, client: Seat, envelope: Envelope) -> None:
         after = _read_list_rooms(envelope.message_body).after
         lives = self._hub.lives
         names = heapq.nsmallest(_LIST_MOST, (name for name in lives if name > after and name != GLOBAL_ROOM))
@@ -147,12 +147,12 @@ class Dispatch:
         ]
         _answer_at_once(client, envelope, {"rooms": listed, "total": len(lives) - 1})  # without the global one
 
-    def _ping(self, client: Client[Any], envelope: Envelope) -> None:
+    def _ping(self, client: Seat, envelope: Envelope) -> None:
         _answer_at_once(client, envelope, codec.EMPTY)
 
     # --- what belongs to requests; True when it was of use, and so costs nothing
 
-    def _cancel(self, client: Client[Any], envelope: Envelope) -> bool:
+    def _cancel(self, client: Seat, envelope: Envelope) -> bool:
         """Take a request that still waits out of its inbox; one that has begun ends if it is declared so."""
         if envelope.id is None:
             return False
@@ -163,12 +163,12 @@ class Dispatch:
                 return True
         return client.cancel(envelope.id)
 
-    def _answer(self, client: Client[Any], envelope: Envelope, *, is_error: bool) -> bool:
+    def _answer(self, client: Seat, envelope: Envelope, *, is_error: bool) -> bool:
         return client.answer(envelope.id, envelope.message_body, is_error=is_error)
 
     # --- from client to client
 
-    def _send_direct(self, client: Client[Any], envelope: Envelope) -> None:
+    def _send_direct(self, client: Seat, envelope: Envelope) -> None:
         """Send a message on to one client that shares a room with its sender."""
         if not self._direct:
             raise ActionError("forbidden", "this server lets no client write to another")
@@ -184,13 +184,13 @@ class Dispatch:
 _PASS_THE_BUCKET: Final = frozenset({"reply", "error", "cancel"})
 
 
-def _answer_at_once(client: Client[Any], envelope: Envelope, result: object) -> None:
+def _answer_at_once(client: Seat, envelope: Envelope, result: object) -> None:
     client.tell_without_id(envelope, result)
     if envelope.id is not None:
         client.reply(envelope.id, result)
 
 
-def _forbid(_: Client[Any], envelope: Envelope) -> None:
+def _forbid(_: Seat, envelope: Envelope) -> None:
     raise ActionError("forbidden", f"the action {envelope.action!r} is reserved for the protocol")
 
 
@@ -207,7 +207,7 @@ def _busy(life: Life) -> ActionError:
     return ActionError("busy", f"too much waits in room {life.name!r}", retry_after=_RETRY_BUSY)
 
 
-async def _leave_work(life: Life, client: Client[Any], envelope: Envelope) -> dict[str, str]:
+async def _leave_work(life: Life, client: Seat, envelope: Envelope) -> dict[str, str]:
     if life.is_global:
         raise ActionError("forbidden", f"nobody leaves {GLOBAL_ROOM!r} but by disconnecting")
     if not await life.remove(client, "left"):
@@ -217,7 +217,7 @@ async def _leave_work(life: Life, client: Client[Any], envelope: Envelope) -> di
     return result
 
 
-async def _who_work(life: Life, client: Client[Any], envelope: Envelope) -> dict[str, list[dict[str, str]]]:
+async def _who_work(life: Life, client: Seat, envelope: Envelope) -> dict[str, list[dict[str, str]]]:
     if client.id not in life.members:
         raise ActionError("not-a-member", f"you are not in room {life.name!r}")
     result = {"members": life.list_members()}

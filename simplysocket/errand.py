@@ -6,13 +6,12 @@ is over, and when the caller is gone. Whoever waits is told which of them it was
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import trio
 
-from .client import Client
 from .codec import Envelope
 from .errors import ActionError, Gone
+from .seat import Seat
 
 
 class Errand:
@@ -20,7 +19,7 @@ class Errand:
 
     __slots__ = ("_client", "error", "id", "scope")
 
-    def __init__(self, client: Client[Any], envelope: Envelope) -> None:
+    def __init__(self, client: Seat, envelope: Envelope) -> None:
         """`Gone` when there is nobody any more to run it for."""
         if client.is_gone:
             raise Gone(f"client {client.id} has disconnected")

@@ -26,6 +26,7 @@ from .limits import Limits
 from .metrics import Metrics
 from .outbound import Outbound
 from .outbox import CoalescedFrame, VolatileFrame
+from .seat import Seat
 from .tasks import LIFE, Tasks
 from .turns import TURN, Entry, Job, NeverBegun, Turns, Voice, Work
 
@@ -80,7 +81,7 @@ class Life(Tasks):
         home: Home,
         name: str,
         room_class: Callable[["Life"], Hooks],
-        creator: Client[Any] | None,
+        creator: Seat | None,
         options: dict[str, Any],
     ) -> None:
         super().__init__(home.limits, home.metrics, name, creator)
@@ -97,9 +98,8 @@ class Life(Tasks):
         self._goodbye = b""  # the frame that tells the members, made when the room begins to close
         self.is_created = False  # on_create has run
         self.born = trio.current_time()
-        self.calls: dict[
-            str, Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]]
-        ] = {}  # {action: its handler}
+        # {action: its handler}
+        self.calls: dict[str, Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]]] = {}
         self.room = room_class(self)
         self.turns.post_always(job_work, None, Job("on_create", self._create))
 
@@ -243,16 +243,16 @@ class Life(Tasks):
 
     # --- turns
 
-    def post(self, work: Work, client: Client[Any], ask: Envelope) -> bool:
+    def post(self, work: Work, client: Seat, ask: Envelope) -> bool:
         """Put a client's message into the inbox; False when it is full."""
         return self.turns.post(work, client, ask)
 
-    def take_out(self, client: Client[Any], id: str | int) -> Envelope | None:
+    def take_out(self, client: Seat, id: str | int) -> Envelope | None:
         """Take a client's message that still waits out of the inbox."""
         found: Envelope | None = self.turns.take_out(client, id)
         return found
 
-    def post_always(self, work: Work, client: Client[Any], ask: object) -> None:
+    def post_always(self, work: Work, client: Seat, ask: object) -> None:
         """Put into the inbox what no bound may refuse."""
         self.turns.post_always(work, client, ask)
 
@@ -276,7 +276,7 @@ class Life(Tasks):
         self.turns.post_always(job_work, None, call)
         return await call.wait(self._limits.turn_seconds if TURN.get() is not None else math.inf)
 
-    async def _run(self, work: Work, client: Client[Any], ask: Any) -> None:  # Any: an Envelope or a Job
+    async def _run(self, work: Work, client: Seat, ask: Any) -> None:  # Any: an Envelope or a Job
         """Run one entry and answer it, whatever comes of it: the boundary of a turn."""
         is_answered = False
         TURN.set(ask)
@@ -292,7 +292,7 @@ class Life(Tasks):
             if not is_answered and isinstance(ask, Envelope):
                 self._answer_cancelled(client, ask)
 
-    async def start_apart(self, client: Client[Any], ask: Envelope, handle: Callable[[], Awaitable[object]]) -> None:
+    async def start_apart(self, client: Seat, ask: Envelope, handle: Callable[[], Awaitable[object]]) -> None:
         """Run a handler beside the turns, as a task that answers as one in the turn does; returns once it has begun."""
         most = self._limits.tasks_per_client
         if most is not None and client.apart >= most:
@@ -313,7 +313,7 @@ class Life(Tasks):
         errand: Errand,
         begun: trio.Event,
         handle: Callable[[], Awaitable[object]],
-        client: Client[Any],
+        client: Seat,
         ask: Envelope,
     ) -> None:
         async def work(*_: object) -> object:
@@ -331,7 +331,7 @@ class Life(Tasks):
         except* Exception:
             logger.exception("the handler of %.64r has spoilt the task it ran in", ask.action)
 
-    def _answer_cancelled(self, client: Client[Any], ask: Envelope) -> None:
+    def _answer_cancelled(self, client: Seat, ask: Envelope) -> None:
         is_crashing = self.nursery is not None and self.nursery.cancel_scope.cancel_called
         if self._ending.is_set() or self.home.is_stopping or is_crashing:
             client.refuse(ask.id, ask.action, RoomClosed(f"room {self.name!r} closed meanwhile"))
@@ -340,7 +340,7 @@ class Life(Tasks):
         logger.error("the handler of %.64r in room %.200r was cancelled by a scope left open", ask.action, self.name)
         client.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
 
-    async def _answer_failure(self, client: Client[Any], ask: Envelope, group: BaseExceptionGroup[Exception]) -> None:
+    async def _answer_failure(self, client: Seat, ask: Envelope, group: BaseExceptionGroup[Exception]) -> None:
         refused, bugs = group.split(ActionError)
         if bugs is None and refused is not None:
             client.refuse(ask.id, ask.action, first_of(refused))
@@ -396,14 +396,15 @@ class Life(Tasks):
         else:
             self._publish(self.name, frame, ())
 
-    def check_member(self, client: Client[Any]) -> None:
-        """Raise unless the room may speak to this client: a member, or one that is gone."""
-        if not isinstance(client, Client):
+    def member(self, client: Client[Any]) -> Seat:
+        """Return whom the room may speak to: a member, or one that is gone; raises for anybody else."""
+        if not isinstance(client, Seat):
             raise TypeError(f"send to whom? {client!r} is no Client: give room.members[id], not the id")
         if self._closed.is_set():
             raise RoomClosed(f"room {self.name!r} is closed")
         if client.id not in self.members and not client.is_gone:
             raise ActionError("not-a-member", f"{client!r} is not in room {self.name!r}: client.send reaches it anyway")
+        return client
 
     def deliver(self, frame: bytes, exclude: Sequence[str]) -> None:
         """Take a frame that came back from the broker into this tick's."""
@@ -422,7 +423,7 @@ class Life(Tasks):
         return self.fanout.flush(self.members.values())
 
 
-async def job_work(_: Life, __: Client[Any] | None, call: Job) -> None:
+async def job_work(_: Life, __: Seat | None, call: Job) -> None:
     """The work of a `Job`."""
     await call.run()
 

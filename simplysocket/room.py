@@ -15,6 +15,7 @@ from .client import Client, State
 from .life import Life
 from .message import Message, check_said
 from .places import check_thread
+from .seat import Seat
 from .tasks import does_nothing
 
 Args = TypeVarTuple("Args")
@@ -144,9 +145,9 @@ class Room(Generic[State]):
         `RoomClosed` behind the end.
         """
         check_thread(self._life.home.thread)
-        self._life.check_member(client)
+        member = self._life.member(client)
         check_said(action)
-        return client.tell(action, body, room=self.name)
+        return member.tell(action, body, room=self.name)
 
     def start_soon(self, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
         """Start a task that ends with the room; it runs beside the turns, and if it raises, the room closes."""
@@ -166,7 +167,7 @@ class Room(Generic[State]):
         check_thread(life.home.thread)
         if life.is_global:
             raise ValueError(f"nobody leaves {self.name!r} but by disconnecting: client.close() does that")
-        if not isinstance(client, Client):
+        if not isinstance(client, Seat):
             raise TypeError(f"kick whom? {client!r} is no Client: give room.members[id], not the id")
         return bool(await life.in_turn("on_leave", lambda: life.remove(client, reason, tell=True)))
 

@@ -285,5 +285,5 @@ class Server(Application):
         while True:
             await trio.sleep(seconds)
             # However long this round took to come, it counts as one: a loop that was blocked is nobody's silence.
-            for client in list(self.clients.values()):
+            for client in list(self._hub.clients.values()):
                 client.beat(seconds)

@@ -22,7 +22,20 @@ FLOORS = (
     ("bell", "watch", "wire", "connection", "handshake", "frontdoor"),
     ("broker", "outbound"),
     (
-        *("turns", "client", "errand", "membership", "tasks", "life", "lobby", "room", "patterns", "tick", "hub"),
+        *(
+            "turns",
+            "client",
+            "seat",
+            "errand",
+            "membership",
+            "tasks",
+            "life",
+            "lobby",
+            "room",
+            "patterns",
+            "tick",
+            "hub",
+        ),
         "tree",
     ),
     ("call", "signature", "middleware", "roomclass", "actions"),
@@ -42,7 +55,7 @@ BOUNDARIES = {
     "outbound",
     "admission",
 }  # may catch `except* Exception`
-HOLDERS_OF_CONNECTIONS = {"client", "hub", "admission"}  # the hub makes a client out of one, the server accepts it
+HOLDERS_OF_CONNECTIONS = {"seat", "hub", "admission"}  # the hub makes a client out of one, the server accepts it
 # What hands an exception on other than by `raise`: into the coroutine that it steps, to the task whose it is, to
 # the application's own exception handler.
 HANDED_ON = {("turns", "_go_on"), ("watch", "_serve"), ("middleware", "caught")}
