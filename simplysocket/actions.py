@@ -30,13 +30,22 @@ from .tasks import is_overridden
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
 
 
+Function = Callable[..., Awaitable[object]]
+
+
 @attrs.frozen
-class _Mark:
-    """What `@action` says of a method."""
+class Mark:
+    """What `action(...)` says of a handler; refuses what cannot be said."""
 
     name: str
     turn: bool
     cancel: bool
+
+    def __attrs_post_init__(self) -> None:
+        _check_name(self.name)
+        for option, value in (("turn", self.turn), ("cancel", self.cancel)):
+            if not isinstance(value, bool):
+                raise RegistrationError(f"the action {self.name!r} has {option}={value!r}: give True or False")
 
 
 def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
@@ -49,8 +58,7 @@ def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[H
     ...     @action("guess")
     ...     async def guess(self, client: Client, body: Guess) -> dict[str, bool]: ...
     """
-    check_name(name)
-    _check_options(name, turn=turn, cancel=cancel)
+    said = Mark(name, turn, cancel)
 
     def mark(handler: Handler) -> Handler:
         if isinstance(handler, (staticmethod, classmethod)):
@@ -68,7 +76,7 @@ def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[H
                 f"{name_place(handler)} is the handler of {getattr(handler, ACTION_MARK).name!r} already:"
                 f" write a method for {name!r} that calls it"
             )
-        setattr(handler, ACTION_MARK, _Mark(name, turn, cancel))
+        setattr(handler, ACTION_MARK, said)
         return handler
 
     return mark
@@ -88,18 +96,17 @@ class Actions:
         if not isinstance(prefix, str):
             raise RegistrationError(f"Actions(prefix={prefix!r}): give a string, such as 'chat.'")
         self.prefix = prefix
-        self._handlers: list[tuple[_Mark, Callable[..., Awaitable[object]]]] = []
+        self._handlers: list[tuple[Mark, Function]] = []
         self._wares: list[Middleware] = []
         self._is_included = False
 
     def action(self, name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
         """Register a handler, as `Server.action` does, under the prefix and this name."""
-        check_name(self.prefix + name if isinstance(name, str) and name else name)
-        _check_options(name, turn=turn, cancel=cancel)
+        mark = Mark(self.prefix + name if isinstance(name, str) and name else name, turn, cancel)
 
         def register(handler: Handler) -> Handler:
             self._check_open(handler)
-            self._handlers.append((_Mark(self.prefix + name, turn, cancel), handler))
+            self._handlers.append((mark, handler))
             return handler
 
         return register
@@ -117,7 +124,7 @@ class Actions:
                 f"{name_place(function)} comes too late: these Actions are included already; include them last"
             )
 
-    def take(self) -> tuple[list[tuple[_Mark, Callable[..., Awaitable[object]]]], tuple[Middleware, ...]]:
+    def take(self) -> tuple[list[tuple[Mark, Function]], tuple[Middleware, ...]]:
         """Return what was registered, for the server that includes it; from now on nothing can be."""
         self._is_included = True
         return self._handlers, tuple(self._wares)
@@ -154,15 +161,8 @@ class Registry:
 
     # --- registering
 
-    def add(
-        self, name: str, handler: Callable[..., Awaitable[object]], *, turn: bool = True, cancel: bool = False
-    ) -> None:
-        """Register a handler for every room."""
-        check_name(name)
-        _check_options(name, turn=turn, cancel=cancel)
-        self._add(_Mark(name, turn, cancel), handler, ())
-
-    def _add(self, mark: _Mark, handler: Callable[..., Awaitable[object]], wares: tuple[Middleware, ...]) -> None:
+    def add(self, mark: Mark, handler: Function, wares: tuple[Middleware, ...] = ()) -> None:
+        """Register a handler for every room; `wares` are those of the group it comes with."""
         name = mark.name
         if name in self._actions:
             first = self._actions[name].signature.place
@@ -180,12 +180,12 @@ class Registry:
         before = dict(self._actions)
         try:
             for mark, handler in handlers:
-                self._add(mark, handler, wares)
+                self.add(mark, handler, wares)
         except RegistrationError:
             self._actions = before  # all of the group, or nothing of it
             raise
 
-    def add_fallback(self, handler: Callable[..., Awaitable[object]]) -> None:
+    def add_fallback(self, handler: Function) -> None:
         """Register what takes the messages that no action does."""
         if self._fallback is not None:
             raise RegistrationError(
@@ -228,7 +228,7 @@ class Registry:
             signature = read(f"the handler of {mark.name!r}", handler, type(self._server), room_class)
             table[mark.name] = Action(mark.name, signature, mark.turn, mark.cancel)
         if is_overridden(room_class.on_message):
-            hook: Callable[..., Awaitable[object]] = room_class.on_message
+            hook: Function = room_class.on_message
             table[_FALLBACK] = Action(_FALLBACK, read("on_message", hook, type(self._server), room_class, is_hook=True))
         self._tables[room_class] = table
         self._class_wares[room_class] = middleware_of(room_class)
@@ -334,10 +334,7 @@ async def _start_apart(
     return LATER
 
 
-# --- what is refused
-
-
-def check_name(name: object) -> None:
+def _check_name(name: object) -> None:
     """Refuse what cannot name an action; a decorator without its parentheses, too."""
     if callable(name):
         raise RegistrationError(f'the decorator of {name_place(name)} needs the action\'s name: write `action("...")`')
@@ -345,9 +342,3 @@ def check_name(name: object) -> None:
         raise RegistrationError(f"an action's name is a string of 1 to {ACTION_LENGTH} characters, not {name!r}")
     if name in RESERVED_ACTIONS:
         raise RegistrationError(f"the action {name!r} is reserved for the protocol: take another name")
-
-
-def _check_options(name: str, **options: object) -> None:
-    for option, value in options.items():
-        if not isinstance(value, bool):
-            raise RegistrationError(f"the action {name!r} has {option}={value!r}: give True or False")

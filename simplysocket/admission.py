@@ -22,7 +22,7 @@ from .dispatch import Dispatch
 from .errors import ActionError, CloseCode, Refuse, RegistrationError, first_of
 from .handshake import Authenticate, Upgrade
 from .hub import Hub
-from .places import check_hook, name_place
+from .places import check_hook, name_place, takes
 from .request import Identity, Request
 from .seat import Seat
 from .tasks import LIFE
@@ -221,11 +221,9 @@ def _taking(what: str, hook: Callable[..., Awaitable[object]], offered: tuple[st
     """Return a hook as it is called: with all that is offered, of which it may take less."""
     if inspect.iscoroutinefunction(hook):
         _check_order(what, hook, offered)
-        parameters = inspect.signature(hook).parameters.values()
-        positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-        if len(positional) < len(offered) and not any(each.kind is each.VAR_POSITIONAL for each in parameters):
-            check_hook(what, hook, offered[: len(positional)])
-            return functools.wraps(hook)(lambda *args: hook(*args[: len(positional)]))
+        most = takes(hook)
+        check_hook(what, hook, offered[:most])
+        return functools.wraps(hook)(lambda *args: hook(*args[:most]))
     check_hook(what, hook, offered)
     return hook
 

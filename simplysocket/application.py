@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from .actions import Actions, Handler, Registry, check_name
+from .actions import Actions, Handler, Mark, Registry
 from .admission import Admission, Connecting, Disconnecting
 from .broker import Broker, MemoryBroker
 from .call import Call
@@ -97,11 +97,10 @@ class Application:
         >>> @server.action("ping-all")
         ... async def ping_all(client: Client, room: Room) -> None: ...
         """
-
-        check_name(name)
+        mark = Mark(name, turn, cancel)
 
         def register(handler: Handler) -> Handler:
-            self._registry.add(name, handler, turn=turn, cancel=cancel)
+            self._registry.add(mark, handler)
             return handler
 
         return register

@@ -57,6 +57,8 @@ class Client(Generic[State]):
         """The rooms it is in at this moment, {name: Room}; the global room among them."""
         raise NotImplementedError
 
+    # What these do is in `Seat`, the one subclass, which is what the server makes.
+
     async def send(self, action: str, body: object = codec.EMPTY, *, sender: str | None = None) -> bool:
         """Send a message to this client alone; False when it is gone. Never waits.
 

@@ -91,7 +91,7 @@ class FrontDoor:
         if not self._addresses[address]:
             del self._addresses[address]
 
-    async def _handle(self, stream: trio.abc.Stream, visit: "_Visit") -> None:
+    async def _handle(self, stream: trio.abc.Stream, visit: _Visit) -> None:
         limits = self._limits
         wire: Wire
         if isinstance(stream, trio.SocketStream):
@@ -145,7 +145,7 @@ class FrontDoor:
         """Tell whether connections of this address are bounded: not on Unix sockets, nor those of a trusted proxy."""
         return bool(address) and not self._proxies.trust(address)
 
-    def _look_behind_proxy(self, request: Request, visit: "_Visit") -> Request:
+    def _look_behind_proxy(self, request: Request, visit: _Visit) -> Request:
         """Return the request with the client's own address, and count it there."""
         forwarded = request.headers.get("x-forwarded-for")
         if forwarded is None or not self._proxies.trust(visit.address):
@@ -156,7 +156,7 @@ class FrontDoor:
         self._addresses[address] += 1
         return attrs.evolve(request, address=address)
 
-    async def _decide(self, wire: Wire, visit: "_Visit") -> Upgrade | Response | None:
+    async def _decide(self, wire: Wire, visit: _Visit) -> Upgrade | Response | None:
         """Read the head and decide who enters and what the others are answered; None when the peer has left."""
         limits = self._limits
         try:
@@ -182,9 +182,8 @@ class FrontDoor:
                     self._warn_of_proxy(request)
                 return refusal(429, "too-many", "too many connections from this address", ("Retry-After", "5"))
             visit.is_asked = True
-            verdict_on_who = await self._ask_who(verdict)
+            verdict = await self._ask_who(verdict)
             visit.is_asked = False
-            return verdict_on_who
         return verdict
 
     async def _ask_who(self, upgrade: Upgrade) -> Upgrade | Response:

@@ -45,9 +45,11 @@ class Home(Protocol):
     server: Any  # the Server, which no module up here knows
     broker: Broker
     outbound: Outbound
-    thread: int
     place_of: Callable[["Life", str], str]
     is_stopping: bool
+
+    def check_thread(self) -> None:
+        """Refuse to speak from another thread than the server's."""
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task that ends with the server."""

@@ -89,8 +89,7 @@ class ExceptionHandlers:
         return bool(self._handlers)
 
     def add(self, error_class: type[Exception], handler: ExceptionHandler) -> None:
-        """Register a handler for an exception class and those below it."""
-        check_error_class(error_class)
+        """Register a handler for an exception class, which was checked, and those below it."""
         if issubclass(error_class, ActionError):
             raise RegistrationError(
                 f"@server.exception_handler({error_class.__name__}): that is an answer; middleware sees it pass"

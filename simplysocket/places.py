@@ -4,9 +4,9 @@ Law: words only; nothing of the application's is called here.
 """
 
 import inspect
+import sys
 import types
 from collections.abc import Callable
-from threading import get_ident
 
 from .errors import RegistrationError
 
@@ -39,9 +39,9 @@ def check_hook(what: str, hook: Callable[..., object], arguments: tuple[str, ...
         raise RegistrationError(f"{what}, {name_place(hook)}, does not take {written}: {exc}") from None
 
 
-def check_thread(thread: int) -> None:
-    """Refuse to speak from another thread than the server's, where it would be lost or tear things apart: 0.04 us."""
-    if get_ident() != thread:
-        raise RuntimeError(
-            "not the thread of the server: write simplysocket.from_thread.run(server, room.broadcast, ...)"
-        )
+def takes(function: Callable[..., object]) -> int:
+    """Return how many positional arguments a function takes, so that it may be written with those it needs."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return sys.maxsize
+    return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)

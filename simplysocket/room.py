@@ -14,7 +14,6 @@ from . import codec
 from .client import Client, State
 from .life import Life
 from .message import Message, check_said
-from .places import check_thread
 from .seat import Seat
 from .tasks import does_nothing
 
@@ -135,7 +134,7 @@ class Room(Generic[State]):
         out. Raises `EncodeError` for a body that is no JSON, `RoomClosed` behind the end.
         """
         check_said(action)
-        check_thread(self._life.home.thread)
+        self._life.home.check_thread()
         self._life.publish(action, body, sender, exclude, volatile, coalesce)
 
     async def send(self, client: Client[Any], action: str, body: object = codec.EMPTY) -> bool:
@@ -144,7 +143,7 @@ class Room(Generic[State]):
         `not-a-member` for a client that is connected but not here (`client.send` reaches it anyway),
         `RoomClosed` behind the end.
         """
-        check_thread(self._life.home.thread)
+        self._life.home.check_thread()
         member = self._life.member(client)
         check_said(action)
         return member.tell(action, body, room=self.name)
@@ -164,7 +163,7 @@ class Room(Generic[State]):
     async def kick(self, client: Client[Any], reason: str = "kicked") -> bool:
         """Take a member out; it is told why by `client-left-room`. False when it was none."""
         life = self._life
-        check_thread(life.home.thread)
+        life.home.check_thread()
         if life.is_global:
             raise ValueError(f"nobody leaves {self.name!r} but by disconnecting: client.close() does that")
         if not isinstance(client, Seat):
@@ -178,7 +177,7 @@ class Room(Generic[State]):
         turn runs to its end, its reply is sent, then the room closes. A task, or a
         handler with `turn=False`, ends with the room.
         """
-        check_thread(self._life.home.thread)
+        self._life.home.check_thread()
         if self._life.is_global:
             raise ValueError(f"{self.name!r} is there as long as the server: it never closes")
         await self._life.close(reason)

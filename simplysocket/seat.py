@@ -22,7 +22,6 @@ from .limits import Limits
 from .message import check_said
 from .metrics import Metrics
 from .outbound import Outbound
-from .places import check_thread
 from .request import Identity
 from .turns import Turns
 
@@ -55,7 +54,9 @@ class Rooms(Protocol):
     server_name: str
     clients: dict[str, "Seat"]
     outbound: Outbound
-    thread: int
+
+    def check_thread(self) -> None:
+        """Refuse to speak from another thread than the server's."""
 
     async def join(self, client: "Seat", name: str, options: dict[str, Any]) -> dict[str, Any]:
         """Make `client` a member of a room."""
@@ -126,7 +127,7 @@ class Seat(Client[Any]):
 
     async def send(self, action: str, body: object = codec.EMPTY, *, sender: str | None = None) -> bool:
         check_said(action)
-        check_thread(self._hub.thread)
+        self._hub.check_thread()
         return self.tell(action, body, sender=sender)
 
     async def request(self, action: str, body: object = codec.EMPTY, *, timeout: float = 10.0) -> Any:

@@ -221,14 +221,8 @@ class Server(Application):
             life.start_soon(self._heartbeat)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as doors:
-                    doors.start_soon(
-                        partial(
-                            trio.serve_listeners,
-                            self._front_door.handle,
-                            list(self._listeners),
-                            handler_nursery=connections,
-                        )
-                    )
+                    listen = partial(trio.serve_listeners, handler_nursery=connections)
+                    doors.start_soon(listen, self._front_door.handle, list(self._listeners))
                     task_status.started(self)
                     await self._stop_asked.wait()
                     self._drain_scope = connections.cancel_scope

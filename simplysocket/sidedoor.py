@@ -8,7 +8,6 @@ import hashlib
 import html
 import re
 from collections.abc import Callable, Iterator, Sequence
-from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlencode
@@ -16,7 +15,7 @@ from urllib.parse import quote, unquote, urlencode
 import attrs
 
 from .errors import RegistrationError
-from .handshake import Response, refusal
+from .handshake import REASONS, Response, refusal
 from .request import Request
 
 _HEALTH: Final = "/health"
@@ -238,5 +237,5 @@ def _refuse(request: Request, status: int, code: str, message: str, *headers: tu
     headers = (*headers, _NO_STORE)
     if "text/html" not in request.headers.get("accept", "").lower():
         return refusal(status, code, message, *headers)
-    page = _PAGE.format(title=f"{status} {HTTPStatus(status).phrase}", message=html.escape(message))
+    page = _PAGE.format(title=f"{status} {REASONS[status]}", message=html.escape(message))
     return Response(status, page.encode(), "text/html; charset=utf-8", headers=headers)

@@ -23,6 +23,7 @@ from .errors import ActionError, RoomClosed, first_of
 from .limits import Limits
 from .membership import Membership
 from .metrics import Metrics
+from .places import takes
 from .seat import Seat
 from .turns import TURN
 
@@ -58,7 +59,7 @@ class Tasks(Membership):
 
     async def call_hook(self, name: str, *args: object) -> None:
         hook = getattr(self.room, name)
-        await hook(*args[: _arity(getattr(type(self.room), name))])
+        await hook(*args[: _takes(getattr(type(self.room), name)) - 1])  # self is there already
 
     async def call_guarded(self, name: str, *args: object) -> None:
         """Call a hook whose failure changes nothing: it is logged."""
@@ -181,11 +182,4 @@ def is_overridden(hook: Callable[..., Any]) -> bool:
     return not hasattr(hook, _DOES_NOTHING)
 
 
-@functools.cache
-def _arity(hook: Callable[..., object]) -> int:
-    """Return how many arguments a hook takes beside self, so that it may be written with those it needs."""
-    parameters = list(inspect.signature(hook).parameters.values())[1:]
-    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
-        return len(parameters) + 9
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(parameter.kind in positional for parameter in parameters)
+_takes: Final = functools.cache(takes)

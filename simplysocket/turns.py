@@ -192,9 +192,9 @@ class Turns:
         "_stop",
         "_voice",
         "_waits",
+        "_waits_since",
         "is_ending",
         "name",
-        "waits_since",
     )
 
     def __init__(
@@ -217,7 +217,7 @@ class Turns:
         self._bell = Bell()
         self._current: object = None  # what is being asked, while it is handled
         self._waits: object = None  # what last began to wait for something
-        self.waits_since = 0.0  # when it did
+        self._waits_since = 0.0  # when it did
         self._is_over = False
         self._stop: Callable[[], None] | None = None
         self.is_ending = False  # True: the worker ends once the inbox is empty
@@ -259,7 +259,7 @@ class Turns:
 
     def waited(self, now: float) -> float:
         """For how many seconds what is being handled has waited for something; 0 when it runs."""
-        return now - self.waits_since if self._current is not None and self._waits is self._current else 0.0
+        return now - self._waits_since if self._current is not None and self._waits is self._current else 0.0
 
     @property
     def is_busy(self) -> bool:
@@ -359,7 +359,7 @@ class Turns:
                         pass
                     else:
                         self._look_at_step(ask, began)
-                        self._waits, self.waits_since = ask, trio.current_time()
+                        self._waits, self._waits_since = ask, trio.current_time()
                         await _go_on(context, voice, coroutine, trap, partial(self._look_at_step, ask))
                         began = perf_counter()
                     # One look at the clock for each message: 0.05 us.

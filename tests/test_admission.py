@@ -27,9 +27,10 @@ from simplysocket import (
     Room,
     Server,
 )
-from simplysocket.testing import ConnectionEnded, MemoryListener, Net, open_server
+from simplysocket.testing import ConnectionEnded, Net, open_server
 
 from .attack import TEST_SECONDS, Answer, Peer, close, head, make_server, message, siege, until
+from .test_server import cancellable as in_scope
 
 HANDSHAKE_SECONDS = 5.0  # of Limits
 CLOSE_SECONDS = 2.0
@@ -645,19 +646,8 @@ async def test_a_stop_is_not_held_by_a_hook_that_never_returns(where: str, autoj
 @contextlib.asynccontextmanager
 async def cancellable(server: Server) -> AsyncIterator[tuple[Net, trio.CancelScope]]:
     """Serve in memory in a scope that the test may cancel; behind it nothing may be left."""
-    listener = MemoryListener()
-    async with trio.open_nursery() as clients:
-        scope = trio.CancelScope()
-
-        async def serve(task_status: trio.TaskStatus[Server]) -> None:
-            with scope:
-                await server.serve(listeners=[listener], task_status=task_status)
-
-        async with trio.open_nursery() as nursery:
-            await nursery.start(serve)
-            yield Net(server, listener, clients), scope
-            scope.cancel()
-        clients.cancel_scope.cancel()
+    async with in_scope(server) as served:
+        yield served
     check_empty(server)
 
 
@@ -1884,16 +1874,22 @@ async def test_a_thousand_clients_at_once_each_in_its_own_trouble(caplog: pytest
     assert not [text for text in errors(caplog) if "a connection failed" in text]
 
 
+async def crowd(server: Server, query: str) -> list[Peer]:
+    """Let a hundred peers come, all at once."""
+    peers = [Peer(await trio.open_tcp_stream("127.0.0.1", server.port)) for _ in range(100)]
+    for peer in peers:
+        await peer.send(at(query))
+    with trio.fail_after(TEST_SECONDS):
+        await until(lambda: server.statistics()["connections"] == 100)
+    return peers
+
+
 @pytest.mark.parametrize("query", ["authenticate=never", "on_connect=never", "on_disconnect=never", ""])
 async def test_a_stop_under_a_crowd_that_is_held_up(query: str) -> None:
     server, connected, gone = make_guarded(handshake_seconds=20)
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(server.serve, "127.0.0.1", 0))
-        peers = [Peer(await trio.open_tcp_stream("127.0.0.1", server.port)) for _ in range(100)]
-        for peer in peers:
-            await peer.send(at(query))
-        with trio.fail_after(TEST_SECONDS):
-            await until(lambda: server.statistics()["connections"] == 100)
+        peers = await crowd(server, query)
         with trio.fail_after(TEST_SECONDS):
             await server.stop(0.2)
         for peer in peers:
@@ -1907,11 +1903,7 @@ async def test_a_hard_end_under_a_crowd_that_is_held_up(query: str) -> None:
     server, connected, gone = make_guarded(handshake_seconds=20)
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(server.serve, "127.0.0.1", 0))
-        peers = [Peer(await trio.open_tcp_stream("127.0.0.1", server.port)) for _ in range(100)]
-        for peer in peers:
-            await peer.send(at(query))
-        with trio.fail_after(TEST_SECONDS):
-            await until(lambda: server.statistics()["connections"] == 100)
+        peers = await crowd(server, query)
         for peer in peers[::3]:
             await peer.reset()
         nursery.cancel_scope.cancel()

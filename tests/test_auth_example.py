@@ -14,7 +14,7 @@ from examples.auth.server import Claims, Role, main, make_token, server
 from simplysocket import ActionError, CloseCode
 from simplysocket.testing import Net, TestClient, open_server
 
-from .pages import PATIENCE, Process, open_browser
+from .pages import PATIENCE, Process
 
 SECRET = "for tests"
 HOUR = 3_600
@@ -172,12 +172,6 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
         yield process
     finally:
         process.kill()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from examples.chat.server import NAME_LENGTH, TEXT_LENGTH, Chat, server
 from simplysocket import GLOBAL_ROOM, ActionError
 from simplysocket.testing import TestClient, open_server
 
-from .pages import PATIENCE, Process, open_browser
+from .pages import PATIENCE, Process
 
 HTML = "<img src=x onerror=\"document.title='broken'\">"
 
@@ -141,12 +141,6 @@ def process() -> Iterator[Process]:
         yield process
     finally:
         process.kill()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 def close_or_connect(socket: WebSocketRoute, codes: list[int]) -> None:

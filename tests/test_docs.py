@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from trio.testing import MockClock
 
 import simplysocket
@@ -28,14 +28,14 @@ from simplysocket import CloseCode, Limits, Server, codec
 from simplysocket.errors import ERROR_CODES
 from simplysocket.message import RESERVED_ACTIONS
 
+from .pages import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
 PROTOCOL = (DOCS / "protocol.md").read_text("utf-8")
 TUTORIAL = DOCS / "tutorial.md"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
-PATIENCE = 20_000  # milliseconds that the browser may take; passed only when something is broken
 
 DAY = 86_400  # seconds, virtual
 
@@ -212,18 +212,6 @@ class Game:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.communicate()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("this test drives Debian's chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        expect.set_options(timeout=PATIENCE)
-        yield browser
-        browser.close()
 
 
 def enter(browser: Browser, url: str, name: str, room: str) -> Page:
