@@ -74,30 +74,38 @@ TRUSTED_LINES = {
 SAFE_CONVERSION = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[radegfx%]")
 LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
-MODULES = {path.stem: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.glob("*.py"))}
+
+def name_of(path: Path) -> str:
+    """Return a module's dotted name inside the package; that of a folder is its `__init__`."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+MODULES = {name_of(path): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 
 
-def imports(tree: ast.AST) -> set[str]:
-    """Return what is imported anywhere in a module: "trio", "os.path", and ".codec" for one of the package's own."""
+def imports(name: str) -> set[str]:
+    """Return what is imported anywhere in a module: "trio", "os.path", "simplysocket._protocol.codec"."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    package = ["simplysocket", *name.split(".")[:-1]]
+    for node in ast.walk(MODULES[name]):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level <= 1, "the package is flat"
-            if node.level == 0:
-                found.add(node.module or "")
-            elif node.module:
-                found.add(f".{node.module}")
+            start = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*start, *([node.module] if node.module else [])])
+            own = module.removeprefix("simplysocket").lstrip(".")
+            if module.startswith("simplysocket") and own not in MODULES:  # a folder: its modules are imported
+                found |= {f"{module}.{alias.name}" for alias in node.names}
             else:
-                found |= {f".{alias.name}" for alias in node.names}
+                found.add(module)
     return found
 
 
 def own_imports(name: str) -> set[str]:
-    found = imports(MODULES[name])
-    return {each.lstrip(".").removeprefix("simplysocket.") for each in found if each.startswith((".", "simplysocket"))}
+    """Return the modules of the package that a module imports, by their dotted names inside the package."""
+    found = {each.removeprefix("simplysocket.") for each in imports(name) if each.startswith("simplysocket.")}
+    return {each if each in MODULES else each.rpartition(".")[0] + ".__init__" for each in found}
 
 
 def handlers(tree: ast.AST) -> list[tuple[str, ast.ExceptHandler, bool]]:
@@ -149,7 +157,7 @@ def test_no_imports_go_in_a_circle() -> None:
 
 @pytest.mark.parametrize("name", MACHINES)
 def test_words_and_machines_know_neither_trio_nor_sockets(name: str) -> None:
-    known = {each.split(".")[0] for each in imports(MODULES[name])}
+    known = {each.split(".")[0] for each in imports(name)}
     assert not known & {"trio", "trio_websocket", "wsproto", "h11", "socket", "ssl", "select", "asyncio", "time"}
 
 
@@ -160,7 +168,7 @@ def test_a_machine_never_waits(name: str) -> None:
 
 
 def test_only_the_connection_knows_trio_websocket() -> None:
-    assert [name for name in MODULES if "trio_websocket" in imports(MODULES[name])] == ["connection"]
+    assert [name for name in MODULES if "trio_websocket" in imports(name)] == ["connection"]
 
 
 def test_only_the_client_and_who_makes_it_know_connections() -> None:
