@@ -12,9 +12,9 @@ from typing import Any, Final, TypeVar
 import attrs
 import trio
 
+from ._protocol.codec import Envelope
 from .call import Call
 from .client import Client
-from .codec import Envelope
 from .errand import Errand
 from .errors import ActionError, RegistrationError
 from .life import LATER, Life

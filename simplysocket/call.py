@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from . import codec
+from ._protocol import codec
+from ._protocol.codec import Envelope
 from .client import Client
-from .codec import Envelope
 from .message import Message
 
 

@@ -5,7 +5,7 @@ Law: only what is theirs stands here; what the server does with a client is in s
 
 from typing import TYPE_CHECKING, Any, Generic
 
-from . import codec
+from ._protocol import codec
 from .errors import CloseCode
 from .request import Identity
 

@@ -18,10 +18,10 @@ import trio
 import trio.abc
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
+from ._protocol.frames import PING, Kind, Odd, Splitter, close_frame, control_frame
 from .bell import Bell
 from .buckets import Bucket
 from .errors import CloseCode
-from .frames import PING, Kind, Odd, Splitter, close_frame, control_frame
 from .limits import Limits
 from .metrics import Metrics
 from .outbox import Outbox

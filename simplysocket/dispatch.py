@@ -9,9 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from . import codec
+from ._protocol import codec
+from ._protocol.codec import Envelope
 from .actions import Registry
-from .codec import Envelope
 from .errors import ActionError, BadBody, BadMessage, RoomClosed
 from .hub import Hub, Joining
 from .life import Life

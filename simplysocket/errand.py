@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from .codec import Envelope
+from ._protocol.codec import Envelope
 from .errors import ActionError, Gone
 from .seat import Seat
 

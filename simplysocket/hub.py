@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import trio
 
+from ._protocol.codec import Envelope
 from .broker import Broker
-from .codec import Envelope
 from .connection import Connection
 from .errors import ActionError, RoomClosed
 from .life import Life, job_work

@@ -15,13 +15,13 @@ from typing import Any, ClassVar, Final, Protocol
 
 import trio
 
-from . import codec
+from ._protocol import codec
+from ._protocol.codec import Envelope
+from ._protocol.frames import text_frame
 from .broker import Broker
 from .client import Client
-from .codec import Envelope
 from .errand import Errand
 from .errors import ActionError, RoomClosed, count_of, first_of
-from .frames import text_frame
 from .limits import Limits
 from .metrics import Metrics
 from .outbound import Outbound

@@ -12,7 +12,7 @@ from typing import Final
 
 import trio
 
-from .codec import Envelope
+from ._protocol.codec import Envelope
 from .life import Life, job_work
 from .seat import Seat
 from .tasks import LIFE, is_overridden

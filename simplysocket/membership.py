@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from . import codec
+from ._protocol import codec
 from .errors import ActionError, Gone
 from .fanout import Fanout
 from .limits import Limits

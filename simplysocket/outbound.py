@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
-from . import codec
+from ._protocol import codec
 from .errors import RegistrationError
 from .message import Message
 from .metrics import Metrics

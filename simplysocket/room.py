@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVarTuple
 
 import trio
 
-from . import codec
+from ._protocol import codec
 from .client import Client, State
 from .life import Life
 from .message import Message, check_said

@@ -11,13 +11,13 @@ from typing import Any, Final, Protocol
 
 import trio
 
-from . import codec
+from ._protocol import codec
+from ._protocol.frames import text_frame
 from .buckets import Bucket
 from .client import Client
 from .connection import Connection
 from .errors import ActionError, BadMessage, CloseCode, Gone, SimplySocketError
 from .fanout import Fanout
-from .frames import text_frame
 from .limits import Limits
 from .message import check_said
 from .metrics import Metrics

@@ -18,7 +18,7 @@ from typing import Any
 import attrs
 import trio
 
-from . import codec
+from ._protocol import codec
 from .application import Application
 from .client import Client
 from .errors import CloseCode

@@ -11,10 +11,10 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from . import codec
+from ._protocol import codec
+from ._protocol.codec import Envelope
 from .call import Call
 from .client import Client
-from .codec import Envelope
 from .errors import RegistrationError
 from .message import Message
 from .places import name_place, source_of

@@ -22,8 +22,16 @@ import msgspec
 import trio
 import trio.testing
 
+from ._protocol.frames import (
+    CLOSE,
+    FINAL_BIT,
+    PING,
+    PONG,
+    TEXT,
+    client_frame,
+    split_server_frames,
+)
 from .errors import ActionError, CloseCode
-from .frames import CLOSE, FINAL_BIT, PING, PONG, TEXT, client_frame, split_server_frames
 from .memory import PIPE_BYTES, MemoryListener, Pipe, open_pipe
 from .message import GLOBAL_ROOM
 from .server import Server

@@ -21,7 +21,7 @@ import trio
 import trio.testing
 
 from simplysocket import Client, Limits, Room, Server, action
-from simplysocket.frames import client_frame
+from simplysocket._protocol.frames import client_frame
 
 KEY = "c2ltcGx5c29ja2V0IHRlcw=="
 MASK = b"\x12\x34\x56\x78"

@@ -38,7 +38,7 @@ from simplysocket import (
     middleware,
 )
 from simplysocket import actions as actions_module
-from simplysocket.frames import client_frame
+from simplysocket._protocol.frames import client_frame
 from simplysocket.testing import TestClient, open_server
 
 

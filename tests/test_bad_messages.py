@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from simplysocket import ActionError, Limits, Room, Server, action
-from simplysocket.frames import BINARY, client_frame
+from simplysocket._protocol.frames import BINARY, client_frame
 from simplysocket.message import RESERVED_ACTIONS
 from simplysocket.testing import ConnectionEnded, TestClient, open_server
 

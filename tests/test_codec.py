@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simplysocket.codec import EMPTY, Raw, body_decoder, decode, decode_body, encode, encode_body, to_message
+from simplysocket._protocol.codec import (
+    EMPTY,
+    Raw,
+    body_decoder,
+    decode,
+    decode_body,
+    encode,
+    encode_body,
+    to_message,
+)
 from simplysocket.errors import BadBody, BadMessage, EncodeError
 from simplysocket.message import GLOBAL_ROOM, Message
 

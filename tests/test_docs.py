@@ -23,7 +23,8 @@ from playwright.sync_api import Browser, Page, expect
 from trio.testing import MockClock
 
 import simplysocket
-from simplysocket import CloseCode, Limits, Server, codec
+from simplysocket import CloseCode, Limits, Server
+from simplysocket._protocol import codec
 from simplysocket.errors import ERROR_CODES
 from simplysocket.message import RESERVED_ACTIONS
 

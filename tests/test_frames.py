@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Message
 
-from simplysocket.frames import (
+from simplysocket._protocol.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,

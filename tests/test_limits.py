@@ -8,7 +8,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from simplysocket import ActionError, Client, Limits, Room, Server
-from simplysocket.frames import PING, client_frame
+from simplysocket._protocol.frames import PING, client_frame
 from simplysocket.testing import open_server
 
 

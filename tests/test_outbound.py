@@ -24,8 +24,8 @@ from simplysocket import (
     Server,
     action,
 )
-from simplysocket.codec import encode_body
-from simplysocket.frames import client_frame
+from simplysocket._protocol.codec import encode_body
+from simplysocket._protocol.frames import client_frame
 from simplysocket.testing import open_server
 
 
