@@ -16,8 +16,9 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
 
+from ._wire.connection import Connection, Receive
+from ._wire.wire import Wire
 from .client import Client
-from .connection import Connection, Receive
 from .dispatch import Dispatch
 from .errors import ActionError, CloseCode, Refuse, RegistrationError, first_of
 from .handshake import Authenticate, Upgrade
@@ -26,7 +27,6 @@ from .places import check_hook, name_place, takes
 from .request import Identity, Request
 from .seat import Seat
 from .tasks import LIFE
-from .wire import Wire
 
 logger = logging.getLogger("simplysocket.admission")
 

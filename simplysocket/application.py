@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from ._wire.watch import Watch
 from .actions import Actions, Handler, Mark, Registry
 from .admission import Admission, Connecting, Disconnecting
 from .broker import Broker, MemoryBroker
@@ -25,7 +26,6 @@ from .places import name_place
 from .proxies import Proxies
 from .room import Room
 from .sidedoor import SideDoor
-from .watch import Watch
 
 Strings: TypeAlias = list[str] | tuple[str, ...] | set[str] | frozenset[str]  # not one string, which is iterable too
 RoomClass = TypeVar("RoomClass", bound=type[Room[Any]])

@@ -17,14 +17,14 @@ import attrs
 import h11
 import trio
 
+from ._wire.watch import Watch
+from ._wire.wire import SocketWire, StreamWire, Wire, send_last
 from .errors import ActionError, Refuse, first_of
 from .handshake import REASONS, BadHead, Origins, Response, Upgrade, judge, refusal, refuse_client, to_request
 from .limits import Limits
 from .metrics import Metrics
 from .proxies import Proxies
 from .request import Identity, Request
-from .watch import Watch
-from .wire import SocketWire, StreamWire, Wire, send_last
 
 logger = logging.getLogger("simplysocket.frontdoor")
 

@@ -16,8 +16,8 @@ from typing import Any, Final
 import trio
 
 from ._protocol.codec import Envelope
+from ._wire.connection import Connection
 from .broker import Broker
-from .connection import Connection
 from .errors import ActionError, RoomClosed
 from .life import Life, job_work
 from .limits import Limits

@@ -18,6 +18,7 @@ import trio
 from ._protocol import codec
 from ._protocol.codec import Envelope
 from ._protocol.frames import text_frame
+from ._wire.outbox import CoalescedFrame, VolatileFrame
 from .broker import Broker
 from .client import Client
 from .errand import Errand
@@ -25,7 +26,6 @@ from .errors import ActionError, RoomClosed, count_of, first_of
 from .limits import Limits
 from .metrics import Metrics
 from .outbound import Outbound
-from .outbox import CoalescedFrame, VolatileFrame
 from .seat import Seat
 from .tasks import LIFE, Tasks
 from .turns import TURN, Entry, Job, NeverBegun, Turns, Voice, Work

@@ -13,9 +13,9 @@ import trio
 
 from ._protocol import codec
 from ._protocol.frames import text_frame
+from ._wire.connection import Connection
 from .buckets import Bucket
 from .client import Client
-from .connection import Connection
 from .errors import ActionError, BadMessage, CloseCode, Gone, SimplySocketError
 from .fanout import Fanout
 from .limits import Limits

@@ -21,7 +21,7 @@ FLOORS = (
         "_protocol.codec",
         "limits",
         "_protocol.frames",
-        "outbox",
+        "_wire.outbox",
         "buckets",
         "fanout",
         "metrics",
@@ -35,9 +35,9 @@ FLOORS = (
     ),
     (
         "bell",
-        "watch",
-        "wire",
-        "connection",
+        "_wire.watch",
+        "_wire.wire",
+        "_wire.connection",
         "handshake",
         "frontdoor",
     ),
@@ -93,7 +93,7 @@ FLOORS = (
 MACHINES = FLOORS[0]
 NAMES = ("__init__", "__main__")  # on no floor: they import what they like, and nothing imports them
 BOUNDARIES = {  # may catch `except* Exception`
-    "connection",
+    "_wire.connection",
     "frontdoor",
     "turns",
     "tasks",
@@ -104,7 +104,7 @@ BOUNDARIES = {  # may catch `except* Exception`
 HOLDERS_OF_CONNECTIONS = {"seat", "hub", "admission"}  # the hub makes a client out of one, the server accepts it
 # What hands an exception on other than by `raise`: into the coroutine that it steps, to the task whose it is, to
 # the application's own exception handler.
-HANDED_ON = {("turns", "_go_on"), ("watch", "_serve"), ("middleware", "caught")}
+HANDED_ON = {("turns", "_go_on"), ("_wire.watch", "_serve"), ("middleware", "caught")}
 # A line of the log is written whatever its values raise when they are shown: they say that they could not be.
 SHOWN_ANYWAY = {("logs", name) for name in ("_message", "_exception", "_field", "_repr_of")}
 # What a log line may hold by %s: never a client's text.
@@ -219,11 +219,11 @@ def test_a_machine_never_waits(name: str) -> None:
 
 
 def test_only_the_connection_knows_trio_websocket() -> None:
-    assert [name for name in MODULES if "trio_websocket" in imports(name)] == ["connection"]
+    assert [name for name in MODULES if "trio_websocket" in imports(name)] == ["_wire.connection"]
 
 
 def test_only_the_client_and_who_makes_it_know_connections() -> None:
-    assert {name for name in MODULES if "connection" in own_imports(name)} <= HOLDERS_OF_CONNECTIONS
+    assert {name for name in MODULES if "_wire.connection" in own_imports(name)} <= HOLDERS_OF_CONNECTIONS
 
 
 def test_publishing_is_a_plain_function() -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from simplysocket.outbox import CoalescedFrame, Outbox, VolatileFrame
+from simplysocket._wire.outbox import CoalescedFrame, Outbox, VolatileFrame
 
 
 def drain(outbox: Outbox, most: int = 65_536, step: int | None = None) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from simplysocket.watch import Watch
+from simplysocket._wire.watch import Watch
 
 from .attack import Peer, make_server
 
@@ -17,7 +17,7 @@ Pair = tuple[socket.socket, socket.socket]
 def platform(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run every test once more as on a platform that has no epoll."""
     if request.param == "without":
-        monkeypatch.setattr("simplysocket.watch.HAS_EPOLL", False)
+        monkeypatch.setattr("simplysocket._wire.watch.HAS_EPOLL", False)
     return str(request.param)
 
 

@@ -18,12 +18,12 @@ import trio
 import trio.abc
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from ._protocol.frames import PING, Kind, Odd, Splitter, close_frame, control_frame
-from .bell import Bell
-from .buckets import Bucket
-from .errors import CloseCode
-from .limits import Limits
-from .metrics import Metrics
+from .._protocol.frames import PING, Kind, Odd, Splitter, close_frame, control_frame
+from ..bell import Bell
+from ..buckets import Bucket
+from ..errors import CloseCode
+from ..limits import Limits
+from ..metrics import Metrics
 from .outbox import Outbox
 from .wire import Wire
 
