@@ -16,12 +16,12 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
 
+from ._http.handshake import Authenticate, Upgrade
 from ._wire.connection import Connection, Receive
 from ._wire.wire import Wire
 from .client import Client
 from .dispatch import Dispatch
 from .errors import ActionError, CloseCode, Refuse, RegistrationError, first_of
-from .handshake import Authenticate, Upgrade
 from .hub import Hub
 from .places import check_hook, name_place, takes
 from .request import Identity, Request

@@ -7,6 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from ._http.frontdoor import FrontDoor
+from ._http.handshake import Authenticate, Origins
+from ._http.proxies import Proxies
+from ._http.sidedoor import SideDoor
 from ._wire.watch import Watch
 from .actions import Actions, Handler, Mark, Registry
 from .admission import Admission, Connecting, Disconnecting
@@ -15,17 +19,13 @@ from .call import Call
 from .describe import ActionInfo, Description, RoomInfo
 from .dispatch import Dispatch
 from .errors import RegistrationError
-from .frontdoor import FrontDoor
-from .handshake import Authenticate, Origins
 from .hub import Hub
 from .limits import Limits
 from .metrics import Metrics
 from .middleware import Error, Reply, Ware, check_error_class
 from .outbound import Hook
 from .places import name_place
-from .proxies import Proxies
 from .room import Room
-from .sidedoor import SideDoor
 
 Strings: TypeAlias = list[str] | tuple[str, ...] | set[str] | frozenset[str]  # not one string, which is iterable too
 RoomClass = TypeVar("RoomClass", bound=type[Room[Any]])

@@ -25,7 +25,7 @@ FLOORS = (
         "buckets",
         "fanout",
         "metrics",
-        "proxies",
+        "_http.proxies",
         "describe",
         "places",
     ),
@@ -38,8 +38,8 @@ FLOORS = (
         "_wire.watch",
         "_wire.wire",
         "_wire.connection",
-        "handshake",
-        "frontdoor",
+        "_http.handshake",
+        "_http.frontdoor",
     ),
     (
         "broker",
@@ -72,7 +72,7 @@ FLOORS = (
         "admission",
     ),
     (
-        "sidedoor",
+        "_http.sidedoor",
         "listeners",
         "application",
         "program",
@@ -94,7 +94,7 @@ MACHINES = FLOORS[0]
 NAMES = ("__init__", "__main__")  # on no floor: they import what they like, and nothing imports them
 BOUNDARIES = {  # may catch `except* Exception`
     "_wire.connection",
-    "frontdoor",
+    "_http.frontdoor",
     "turns",
     "tasks",
     "life",

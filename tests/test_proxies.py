@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplysocket import Identity, Limits, Request, Server
-from simplysocket.proxies import Proxies
+from simplysocket._http.proxies import Proxies
 from simplysocket.testing import Net, open_server
 
 from .attack import Answer, Peer, head, make_server, siege, until

@@ -17,14 +17,14 @@ import attrs
 import h11
 import trio
 
-from ._wire.watch import Watch
-from ._wire.wire import SocketWire, StreamWire, Wire, send_last
-from .errors import ActionError, Refuse, first_of
+from .._wire.watch import Watch
+from .._wire.wire import SocketWire, StreamWire, Wire, send_last
+from ..errors import ActionError, Refuse, first_of
+from ..limits import Limits
+from ..metrics import Metrics
+from ..request import Identity, Request
 from .handshake import REASONS, BadHead, Origins, Response, Upgrade, judge, refusal, refuse_client, to_request
-from .limits import Limits
-from .metrics import Metrics
 from .proxies import Proxies
-from .request import Identity, Request
 
 logger = logging.getLogger("simplysocket.frontdoor")
 

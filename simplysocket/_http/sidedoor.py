@@ -14,9 +14,9 @@ from urllib.parse import quote, unquote, urlencode
 
 import attrs
 
-from .errors import RegistrationError
+from ..errors import RegistrationError
+from ..request import Request
 from .handshake import REASONS, Response, refusal
-from .request import Request
 
 _HEALTH: Final = "/health"
 _READY: Final = "/ready"

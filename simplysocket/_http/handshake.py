@@ -16,9 +16,9 @@ import attrs
 import h11
 import msgspec
 
-from .errors import ActionError, Refuse
-from .message import SUBPROTOCOL
-from .request import Identity, Request
+from ..errors import ActionError, Refuse
+from ..message import SUBPROTOCOL
+from ..request import Identity, Request
 
 logger = logging.getLogger("simplysocket.frontdoor")
 
