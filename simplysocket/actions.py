@@ -13,9 +13,10 @@ import attrs
 import trio
 
 from ._protocol.codec import Envelope
+from ._sessions.errand import Errand
+from ._sessions.seat import Seat
 from .call import Call
 from .client import Client
-from .errand import Errand
 from .errors import ActionError, RegistrationError
 from .life import LATER, Life
 from .message import ACTION_LENGTH, RESERVED_ACTIONS
@@ -23,7 +24,6 @@ from .middleware import ExceptionHandlers, Middleware, Ware, chain, check_middle
 from .places import name_place, source_of
 from .room import Room
 from .roomclass import ACTION_MARK, check_class, place_in
-from .seat import Seat
 from .signature import Answer, CallHandler, Signature, read
 from .tasks import is_overridden
 

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import trio
 
 from ._http.handshake import Authenticate, Upgrade
+from ._sessions.seat import Seat
 from ._wire.connection import Connection, Receive
 from ._wire.wire import Wire
 from .client import Client
@@ -25,7 +26,6 @@ from .errors import ActionError, CloseCode, Refuse, RegistrationError, first_of
 from .hub import Hub
 from .places import check_hook, name_place, takes
 from .request import Identity, Request
-from .seat import Seat
 from .tasks import LIFE
 
 logger = logging.getLogger("simplysocket.admission")

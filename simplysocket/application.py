@@ -11,6 +11,7 @@ from ._http.frontdoor import FrontDoor
 from ._http.handshake import Authenticate, Origins
 from ._http.proxies import Proxies
 from ._http.sidedoor import SideDoor
+from ._sessions.outbound import Hook
 from ._wire.watch import Watch
 from .actions import Actions, Handler, Mark, Registry
 from .admission import Admission, Connecting, Disconnecting
@@ -23,7 +24,6 @@ from .hub import Hub
 from .limits import Limits
 from .metrics import Metrics
 from .middleware import Error, Reply, Ware, check_error_class
-from .outbound import Hook
 from .places import name_place
 from .room import Room
 

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from ._protocol import codec
 from ._protocol.codec import Envelope
+from ._sessions.seat import Seat
 from .actions import Registry
 from .errors import ActionError, BadBody, BadMessage, RoomClosed
 from .hub import Hub, Joining
 from .life import Life
 from .message import GLOBAL_ROOM, RESERVED_ACTIONS
-from .seat import Seat
 
 _LIST_MOST: Final = 100  # rooms in one answer of list-rooms
 _RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then

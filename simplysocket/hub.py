@@ -16,6 +16,8 @@ from typing import Any, Final
 import trio
 
 from ._protocol.codec import Envelope
+from ._sessions.outbound import Outbound
+from ._sessions.seat import Seat
 from ._wire.connection import Connection
 from .broker import Broker
 from .errors import ActionError, RoomClosed
@@ -24,11 +26,9 @@ from .limits import Limits
 from .lobby import Lobby
 from .message import GLOBAL_ROOM, clean_name, is_room_name
 from .metrics import Metrics
-from .outbound import Outbound
 from .patterns import RoomClasses
 from .request import Identity
 from .room import Room
-from .seat import Seat
 from .tick import Tick, TurnVoice
 from .turns import Entry, Job, NeverBegun, Voice
 

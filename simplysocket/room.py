@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Generic, TypeVarTuple
 import trio
 
 from ._protocol import codec
+from ._sessions.seat import Seat
 from .client import Client, State
 from .life import Life
 from .message import Message, check_said
-from .seat import Seat
 from .tasks import does_nothing
 
 Args = TypeVarTuple("Args")

@@ -19,12 +19,12 @@ from typing import Any, Final
 import attrs
 import trio
 
+from ._sessions.seat import Seat
 from .errors import ActionError, RoomClosed, first_of
 from .limits import Limits
 from .membership import Membership
 from .metrics import Metrics
 from .places import takes
-from .seat import Seat
 from .turns import TURN
 
 logger = logging.getLogger("simplysocket.room")

@@ -43,13 +43,13 @@ FLOORS = (
     ),
     (
         "broker",
-        "outbound",
+        "_sessions.outbound",
     ),
     (
         "turns",
         "client",
-        "seat",
-        "errand",
+        "_sessions.seat",
+        "_sessions.errand",
         "membership",
         "tasks",
         "life",
@@ -98,12 +98,12 @@ BOUNDARIES = {  # may catch `except* Exception`
     "turns",
     "tasks",
     "life",
-    "outbound",
+    "_sessions.outbound",
     "admission",
 }
-HOLDERS_OF_CONNECTIONS = {"seat", "hub", "admission"}  # the hub makes a client out of one, the server accepts it
-# What hands an exception on other than by `raise`: into the coroutine that it steps, to the task whose it is, to
-# the application's own exception handler.
+# The hub makes a client out of a connection, the server accepts it.
+HOLDERS_OF_CONNECTIONS = {"_sessions.seat", "hub", "admission"}
+# What hands an exception on other than by `raise`.
 HANDED_ON = {("turns", "_go_on"), ("_wire.watch", "_serve"), ("middleware", "caught")}
 # A line of the log is written whatever its values raise when they are shown: they say that they could not be.
 SHOWN_ANYWAY = {("logs", name) for name in ("_message", "_exception", "_field", "_repr_of")}

@@ -11,19 +11,19 @@ from typing import Any, Final, Protocol
 
 import trio
 
-from ._protocol import codec
-from ._protocol.frames import text_frame
-from ._wire.connection import Connection
-from .buckets import Bucket
-from .client import Client
-from .errors import ActionError, BadMessage, CloseCode, Gone, SimplySocketError
-from .fanout import Fanout
-from .limits import Limits
-from .message import check_said
-from .metrics import Metrics
+from .._protocol import codec
+from .._protocol.frames import text_frame
+from .._wire.connection import Connection
+from ..buckets import Bucket
+from ..client import Client
+from ..errors import ActionError, BadMessage, CloseCode, Gone, SimplySocketError
+from ..fanout import Fanout
+from ..limits import Limits
+from ..message import check_said
+from ..metrics import Metrics
+from ..request import Identity
+from ..turns import Turns
 from .outbound import Outbound
-from .request import Identity
-from .turns import Turns
 
 _SECONDS_BETWEEN_REFUSALS: Final = 1.0  # of messages that have no id to be answered under
 _FORGIVEN_PER_SECOND: Final = 1 / 60  # protocol errors

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from ._protocol.codec import Envelope
-from .errors import ActionError, Gone
+from .._protocol.codec import Envelope
+from ..errors import ActionError, Gone
 from .seat import Seat
 
 
