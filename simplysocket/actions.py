@@ -13,19 +13,19 @@ import attrs
 import trio
 
 from ._protocol.codec import Envelope
+from ._rooms.life import LATER, Life
+from ._rooms.tasks import is_overridden
 from ._sessions.errand import Errand
 from ._sessions.seat import Seat
 from .call import Call
 from .client import Client
 from .errors import ActionError, RegistrationError
-from .life import LATER, Life
 from .message import ACTION_LENGTH, RESERVED_ACTIONS
 from .middleware import ExceptionHandlers, Middleware, Ware, chain, check_middleware, middleware_of
 from .places import name_place, source_of
 from .room import Room
 from .roomclass import ACTION_MARK, check_class, place_in
 from .signature import Answer, CallHandler, Signature, read
-from .tasks import is_overridden
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
 

@@ -11,6 +11,7 @@ from ._http.frontdoor import FrontDoor
 from ._http.handshake import Authenticate, Origins
 from ._http.proxies import Proxies
 from ._http.sidedoor import SideDoor
+from ._rooms.hub import Hub
 from ._sessions.outbound import Hook
 from ._wire.watch import Watch
 from .actions import Actions, Handler, Mark, Registry
@@ -20,7 +21,6 @@ from .call import Call
 from .describe import ActionInfo, Description, RoomInfo
 from .dispatch import Dispatch
 from .errors import RegistrationError
-from .hub import Hub
 from .limits import Limits
 from .metrics import Metrics
 from .middleware import Error, Reply, Ware, check_error_class

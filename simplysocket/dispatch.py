@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from ._protocol import codec
 from ._protocol.codec import Envelope
+from ._rooms.hub import Hub, Joining
+from ._rooms.life import Life
 from ._sessions.seat import Seat
 from .actions import Registry
 from .errors import ActionError, BadBody, BadMessage, RoomClosed
-from .hub import Hub, Joining
-from .life import Life
 from .message import GLOBAL_ROOM, RESERVED_ACTIONS
 
 _LIST_MOST: Final = 100  # rooms in one answer of list-rooms

@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Generic, TypeVarTuple
 import trio
 
 from ._protocol import codec
+from ._rooms.life import Life
+from ._rooms.tasks import does_nothing
 from ._sessions.seat import Seat
 from .client import Client, State
-from .life import Life
 from .message import Message, check_said
-from .tasks import does_nothing
 
 Args = TypeVarTuple("Args")
 

@@ -19,13 +19,13 @@ import attrs
 import trio
 
 from ._protocol import codec
+from ._rooms.tasks import LIFE
 from .application import Application
 from .client import Client
 from .errors import CloseCode
 from .listeners import open_tcp, open_unix, remove_unix
 from .program import name_places, run_program
 from .room import Room
-from .tasks import LIFE
 from .tree import Tree, look
 
 logger = logging.getLogger("simplysocket.server")

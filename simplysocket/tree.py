@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import attrs
 import trio
 
-from .hub import Hub
-from .life import Life
+from ._rooms.hub import Hub
+from ._rooms.life import Life
 
 
 @attrs.frozen

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from simplysocket import fanout
-from simplysocket.fanout import Fanout
+from simplysocket._rooms import fanout
+from simplysocket._rooms.fanout import Fanout
 
 
 class Member:

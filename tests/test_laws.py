@@ -23,7 +23,7 @@ FLOORS = (
         "_protocol.frames",
         "_wire.outbox",
         "buckets",
-        "fanout",
+        "_rooms.fanout",
         "metrics",
         "_http.proxies",
         "describe",
@@ -46,18 +46,18 @@ FLOORS = (
         "_sessions.outbound",
     ),
     (
-        "turns",
+        "_rooms.turns",
         "client",
         "_sessions.seat",
         "_sessions.errand",
-        "membership",
-        "tasks",
-        "life",
-        "lobby",
+        "_rooms.membership",
+        "_rooms.tasks",
+        "_rooms.life",
+        "_rooms.lobby",
         "room",
-        "patterns",
-        "tick",
-        "hub",
+        "_rooms.patterns",
+        "_rooms.tick",
+        "_rooms.hub",
         "tree",
     ),
     (
@@ -95,23 +95,23 @@ NAMES = ("__init__", "__main__")  # on no floor: they import what they like, and
 BOUNDARIES = {  # may catch `except* Exception`
     "_wire.connection",
     "_http.frontdoor",
-    "turns",
-    "tasks",
-    "life",
+    "_rooms.turns",
+    "_rooms.tasks",
+    "_rooms.life",
     "_sessions.outbound",
     "admission",
 }
 # The hub makes a client out of a connection, the server accepts it.
-HOLDERS_OF_CONNECTIONS = {"_sessions.seat", "hub", "admission"}
+HOLDERS_OF_CONNECTIONS = {"_sessions.seat", "_rooms.hub", "admission"}
 # What hands an exception on other than by `raise`.
-HANDED_ON = {("turns", "_go_on"), ("_wire.watch", "_serve"), ("middleware", "caught")}
+HANDED_ON = {("_rooms.turns", "_go_on"), ("_wire.watch", "_serve"), ("middleware", "caught")}
 # A line of the log is written whatever its values raise when they are shown: they say that they could not be.
 SHOWN_ANYWAY = {("logs", name) for name in ("_message", "_exception", "_field", "_repr_of")}
 # What a log line may hold by %s: never a client's text.
 TRUSTED_LINES = {
-    ("tasks", "%s of room %.200r failed"),  # the name of a hook or a timer, a constant of ours
+    ("_rooms.tasks", "%s of room %.200r failed"),  # the name of a hook or a timer, a constant of ours
     (
-        "turns",  # what held it up: a function of ours, or a handler with its action quoted
+        "_rooms.turns",  # what held it up: a function of ours, or a handler with its action quoted
         "%s in room %.200r blocked the loop for %.2f s, and with it every client: "
         "await something meanwhile, or hand the work to `await trio.to_thread.run_sync(...)`",
     ),

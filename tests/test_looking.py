@@ -31,7 +31,7 @@ class FakeCounter:
 @pytest.fixture
 def counter(monkeypatch: pytest.MonkeyPatch) -> FakeCounter:
     fake = FakeCounter()
-    monkeypatch.setattr("simplysocket.turns.perf_counter", fake)
+    monkeypatch.setattr("simplysocket._rooms.turns.perf_counter", fake)
     return fake
 
 

@@ -959,7 +959,7 @@ async def connect_many(net: Any, count: int) -> list[TestClient]:
 async def test_members_of_a_very_large_room_all_hear_everything_in_order(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simplysocket.fanout.SLICE", 10)
+    monkeypatch.setattr("simplysocket._rooms.fanout.SLICE", 10)
 
     class Large(Talk):
         @action("ask")

@@ -18,8 +18,17 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from simplysocket import GLOBAL_ROOM, ActionError, Client, Limits, Room, Server, action, fanout
+from simplysocket import (
+    GLOBAL_ROOM,
+    ActionError,
+    Client,
+    Limits,
+    Room,
+    Server,
+    action,
+)
 from simplysocket._protocol.frames import CLOSE, client_frame
+from simplysocket._rooms import fanout
 from simplysocket.testing import Net, TestClient, open_server
 
 STEPS = 500  # of one story

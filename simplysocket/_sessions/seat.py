@@ -13,16 +13,16 @@ import trio
 
 from .._protocol import codec
 from .._protocol.frames import text_frame
+from .._rooms.fanout import Fanout
+from .._rooms.turns import Turns
 from .._wire.connection import Connection
 from ..buckets import Bucket
 from ..client import Client
 from ..errors import ActionError, BadMessage, CloseCode, Gone, SimplySocketError
-from ..fanout import Fanout
 from ..limits import Limits
 from ..message import check_said
 from ..metrics import Metrics
 from ..request import Identity
-from ..turns import Turns
 from .outbound import Outbound
 
 _SECONDS_BETWEEN_REFUSALS: Final = 1.0  # of messages that have no id to be answered under

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from .errors import RegistrationError
-from .message import GLOBAL_ROOM
-from .room import Room
+from ..errors import RegistrationError
+from ..message import GLOBAL_ROOM
+from ..room import Room
 
 # What means something in other kinds of patterns: taken as it stands, no room would ever have the name.
 _NO_PATTERN: Final = re.compile(r"[\\?\[\]{}]|^\^|\$$|\.[*+]")

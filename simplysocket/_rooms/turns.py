@@ -20,9 +20,9 @@ from typing import Any, Final, Protocol
 
 import trio
 
-from .bell import Bell
-from .errors import ActionError, RoomClosed, first_of
-from .limits import Limits
+from ..bell import Bell
+from ..errors import ActionError, RoomClosed, first_of
+from ..limits import Limits
 
 logger = logging.getLogger("simplysocket.turns")
 

@@ -15,18 +15,18 @@ from typing import Any, ClassVar, Final, Protocol
 
 import trio
 
-from ._protocol import codec
-from ._protocol.codec import Envelope
-from ._protocol.frames import text_frame
-from ._sessions.errand import Errand
-from ._sessions.outbound import Outbound
-from ._sessions.seat import Seat
-from ._wire.outbox import CoalescedFrame, VolatileFrame
-from .broker import Broker
-from .client import Client
-from .errors import ActionError, RoomClosed, count_of, first_of
-from .limits import Limits
-from .metrics import Metrics
+from .._protocol import codec
+from .._protocol.codec import Envelope
+from .._protocol.frames import text_frame
+from .._sessions.errand import Errand
+from .._sessions.outbound import Outbound
+from .._sessions.seat import Seat
+from .._wire.outbox import CoalescedFrame, VolatileFrame
+from ..broker import Broker
+from ..client import Client
+from ..errors import ActionError, RoomClosed, count_of, first_of
+from ..limits import Limits
+from ..metrics import Metrics
 from .tasks import LIFE, Tasks
 from .turns import TURN, Entry, Job, NeverBegun, Turns, Voice, Work
 

@@ -12,8 +12,8 @@ from typing import Final
 
 import trio
 
-from ._protocol.codec import Envelope
-from ._sessions.seat import Seat
+from .._protocol.codec import Envelope
+from .._sessions.seat import Seat
 from .life import Life, job_work
 from .tasks import LIFE, is_overridden
 from .turns import SILENCE, TURN, Job, Turns, Voice, Work

@@ -6,7 +6,7 @@ piece; a very large room goes out in slices, between which everyone else has his
 
 import trio
 
-from .bell import Bell
+from ..bell import Bell
 from .life import Life
 
 

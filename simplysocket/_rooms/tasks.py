@@ -19,12 +19,12 @@ from typing import Any, Final
 import attrs
 import trio
 
-from ._sessions.seat import Seat
-from .errors import ActionError, RoomClosed, first_of
-from .limits import Limits
+from .._sessions.seat import Seat
+from ..errors import ActionError, RoomClosed, first_of
+from ..limits import Limits
+from ..metrics import Metrics
+from ..places import takes
 from .membership import Membership
-from .metrics import Metrics
-from .places import takes
 from .turns import TURN
 
 logger = logging.getLogger("simplysocket.room")

@@ -15,20 +15,20 @@ from typing import Any, Final
 
 import trio
 
-from ._protocol.codec import Envelope
-from ._sessions.outbound import Outbound
-from ._sessions.seat import Seat
-from ._wire.connection import Connection
-from .broker import Broker
-from .errors import ActionError, RoomClosed
+from .._protocol.codec import Envelope
+from .._sessions.outbound import Outbound
+from .._sessions.seat import Seat
+from .._wire.connection import Connection
+from ..broker import Broker
+from ..errors import ActionError, RoomClosed
+from ..limits import Limits
+from ..message import GLOBAL_ROOM, clean_name, is_room_name
+from ..metrics import Metrics
+from ..request import Identity
+from ..room import Room
 from .life import Life, job_work
-from .limits import Limits
 from .lobby import Lobby
-from .message import GLOBAL_ROOM, clean_name, is_room_name
-from .metrics import Metrics
 from .patterns import RoomClasses
-from .request import Identity
-from .room import Room
 from .tick import Tick, TurnVoice
 from .turns import Entry, Job, NeverBegun, Voice
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import trio
 
-from ._protocol import codec
-from ._sessions.seat import Seat
-from .errors import ActionError, Gone
+from .._protocol import codec
+from .._sessions.seat import Seat
+from ..errors import ActionError, Gone
+from ..limits import Limits
+from ..message import GLOBAL_ROOM
 from .fanout import Fanout
-from .limits import Limits
-from .message import GLOBAL_ROOM
 
 
 class Membership(ABC):
