@@ -12,6 +12,8 @@ from typing import Any, Final, TypeVar
 import attrs
 import trio
 
+from ._dispatch.roomclass import ACTION_MARK, check_class, place_in
+from ._dispatch.signature import Answer, CallHandler, Signature, read
 from ._protocol.codec import Envelope
 from ._rooms.life import LATER, Life
 from ._rooms.tasks import is_overridden
@@ -24,8 +26,6 @@ from .message import ACTION_LENGTH, RESERVED_ACTIONS
 from .middleware import ExceptionHandlers, Middleware, Ware, chain, check_middleware, middleware_of
 from .places import name_place, source_of
 from .room import Room
-from .roomclass import ACTION_MARK, check_class, place_in
-from .signature import Answer, CallHandler, Signature, read
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
 

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
 
+from ._dispatch.dispatch import Dispatch
 from ._http.handshake import Authenticate, Upgrade
 from ._rooms.hub import Hub
 from ._rooms.tasks import LIFE
@@ -23,7 +24,6 @@ from ._sessions.seat import Seat
 from ._wire.connection import Connection, Receive
 from ._wire.wire import Wire
 from .client import Client
-from .dispatch import Dispatch
 from .errors import ActionError, CloseCode, Refuse, RegistrationError, first_of
 from .places import check_hook, name_place, takes
 from .request import Identity, Request

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from ._dispatch.dispatch import Dispatch
 from ._http.frontdoor import FrontDoor
 from ._http.handshake import Authenticate, Origins
 from ._http.proxies import Proxies
@@ -19,7 +20,6 @@ from .admission import Admission, Connecting, Disconnecting
 from .broker import Broker, MemoryBroker
 from .call import Call
 from .describe import ActionInfo, Description, RoomInfo
-from .dispatch import Dispatch
 from .errors import RegistrationError
 from .limits import Limits
 from .metrics import Metrics

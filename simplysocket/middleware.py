@@ -7,11 +7,11 @@ there is no middleware there is no chain. The first one written is the outermost
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Final, TypeAlias, TypeVar
 
+from ._dispatch.signature import Answer
 from .call import Call
 from .errors import ActionError, RegistrationError
 from .places import check_hook, name_place, source_of
 from .room import Room
-from .signature import Answer
 
 Next: TypeAlias = Callable[[Call], Coroutine[Any, Any, object]]
 """What comes behind: the next middleware, or the handler. Returns the reply."""

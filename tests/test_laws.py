@@ -62,13 +62,13 @@ FLOORS = (
     ),
     (
         "call",
-        "signature",
+        "_dispatch.signature",
         "middleware",
-        "roomclass",
+        "_dispatch.roomclass",
         "actions",
     ),
     (
-        "dispatch",
+        "_dispatch.dispatch",
         "admission",
     ),
     (

@@ -11,15 +11,15 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from ._protocol import codec
-from ._protocol.codec import Envelope
-from .call import Call
-from .client import Client
-from .errors import RegistrationError
-from .message import Message
-from .places import name_place, source_of
-from .request import Identity, Request
-from .room import Room
+from .._protocol import codec
+from .._protocol.codec import Envelope
+from ..call import Call
+from ..client import Client
+from ..errors import RegistrationError
+from ..message import Message
+from ..places import name_place, source_of
+from ..request import Identity, Request
+from ..room import Room
 
 CallHandler = Callable[[Any, Room[Any], Client[Any], Envelope], Awaitable[object]]
 """A handler as the registry calls it: `(server, room, client, envelope)`; returns its coroutine."""

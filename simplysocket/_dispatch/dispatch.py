@@ -9,14 +9,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from ._protocol import codec
-from ._protocol.codec import Envelope
-from ._rooms.hub import Hub, Joining
-from ._rooms.life import Life
-from ._sessions.seat import Seat
-from .actions import Registry
-from .errors import ActionError, BadBody, BadMessage, RoomClosed
-from .message import GLOBAL_ROOM, RESERVED_ACTIONS
+from .._protocol import codec
+from .._protocol.codec import Envelope
+from .._rooms.hub import Hub, Joining
+from .._rooms.life import Life
+from .._sessions.seat import Seat
+from ..actions import Registry
+from ..errors import ActionError, BadBody, BadMessage, RoomClosed
+from ..message import GLOBAL_ROOM, RESERVED_ACTIONS
 
 _LIST_MOST: Final = 100  # rooms in one answer of list-rooms
 _RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then

@@ -7,9 +7,9 @@ import difflib
 import inspect
 from typing import Any, Final
 
-from .errors import RegistrationError
-from .places import source_of
-from .room import Room
+from ..errors import RegistrationError
+from ..places import source_of
+from ..room import Room
 
 ACTION_MARK: Final = "_simplysocket_action"  # on a method that `@action` has marked
 
