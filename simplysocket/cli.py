@@ -23,8 +23,8 @@ from cyclopts import App, CycloptsError, Group, Parameter, Token, convert
 from cyclopts.validators import Number
 
 from . import logs
+from ._serving.program import name_places, run_program
 from .loader import LoadError, load
-from .program import name_places, run_program
 from .report import print_report, to_json
 from .server import Server
 from .settings import unsafe_settings

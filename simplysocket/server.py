@@ -20,11 +20,11 @@ import trio
 
 from ._protocol import codec
 from ._rooms.tasks import LIFE
-from .application import Application
+from ._serving.application import Application
+from ._serving.listeners import open_tcp, open_unix, remove_unix
+from ._serving.program import name_places, run_program
 from .client import Client
 from .errors import CloseCode
-from .listeners import open_tcp, open_unix, remove_unix
-from .program import name_places, run_program
 from .room import Room
 from .tree import Tree, look
 

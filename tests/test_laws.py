@@ -69,13 +69,13 @@ FLOORS = (
     ),
     (
         "_dispatch.dispatch",
-        "admission",
+        "_serving.admission",
     ),
     (
         "_http.sidedoor",
-        "listeners",
-        "application",
-        "program",
+        "_serving.listeners",
+        "_serving.application",
+        "_serving.program",
         "server",
     ),
     (
@@ -99,10 +99,10 @@ BOUNDARIES = {  # may catch `except* Exception`
     "_rooms.tasks",
     "_rooms.life",
     "_sessions.outbound",
-    "admission",
+    "_serving.admission",
 }
 # The hub makes a client out of a connection, the server accepts it.
-HOLDERS_OF_CONNECTIONS = {"_sessions.seat", "_rooms.hub", "admission"}
+HOLDERS_OF_CONNECTIONS = {"_sessions.seat", "_rooms.hub", "_serving.admission"}
 # What hands an exception on other than by `raise`.
 HANDED_ON = {("_rooms.turns", "_go_on"), ("_wire.watch", "_serve"), ("middleware", "caught")}
 # A line of the log is written whatever its values raise when they are shown: they say that they could not be.

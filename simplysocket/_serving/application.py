@@ -7,25 +7,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from ._dispatch.dispatch import Dispatch
-from ._http.frontdoor import FrontDoor
-from ._http.handshake import Authenticate, Origins
-from ._http.proxies import Proxies
-from ._http.sidedoor import SideDoor
-from ._rooms.hub import Hub
-from ._sessions.outbound import Hook
-from ._wire.watch import Watch
-from .actions import Actions, Handler, Mark, Registry
+from .._dispatch.dispatch import Dispatch
+from .._http.frontdoor import FrontDoor
+from .._http.handshake import Authenticate, Origins
+from .._http.proxies import Proxies
+from .._http.sidedoor import SideDoor
+from .._rooms.hub import Hub
+from .._sessions.outbound import Hook
+from .._wire.watch import Watch
+from ..actions import Actions, Handler, Mark, Registry
+from ..broker import Broker, MemoryBroker
+from ..call import Call
+from ..describe import ActionInfo, Description, RoomInfo
+from ..errors import RegistrationError
+from ..limits import Limits
+from ..metrics import Metrics
+from ..middleware import Error, Reply, Ware, check_error_class
+from ..places import name_place
+from ..room import Room
 from .admission import Admission, Connecting, Disconnecting
-from .broker import Broker, MemoryBroker
-from .call import Call
-from .describe import ActionInfo, Description, RoomInfo
-from .errors import RegistrationError
-from .limits import Limits
-from .metrics import Metrics
-from .middleware import Error, Reply, Ware, check_error_class
-from .places import name_place
-from .room import Room
 
 Strings: TypeAlias = list[str] | tuple[str, ...] | set[str] | frozenset[str]  # not one string, which is iterable too
 RoomClass = TypeVar("RoomClass", bound=type[Room[Any]])
