@@ -12,7 +12,7 @@ def main() -> None:
         message = f"simplysocket: the command line needs {error.name}: pip install 'simplysocket[cli]'"
         print(message, file=sys.stderr)
         raise SystemExit(2) from None
-    from .cli import main
+    from ._operation.cli import main
 
     main()
 

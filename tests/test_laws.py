@@ -31,7 +31,7 @@ FLOORS = (
     ),
     (
         "logs",
-        "settings",
+        "_operation.settings",
     ),
     (
         "bell",
@@ -84,10 +84,10 @@ FLOORS = (
         "from_thread",
     ),
     (
-        "loader",
-        "supervisor",
-        "report",
-        "cli",
+        "_operation.loader",
+        "_operation.supervisor",
+        "_operation.report",
+        "_operation.cli",
     ),
 )
 MACHINES = FLOORS[0]
@@ -115,7 +115,7 @@ TRUSTED_LINES = {
         "%s in room %.200r blocked the loop for %.2f s, and with it every client: "
         "await something meanwhile, or hand the work to `await trio.to_thread.run_sync(...)`",
     ),
-    ("cli", "%s listens on %s (Ctrl+C stops)"),  # the server's own name, and the address it was given
+    ("_operation.cli", "%s listens on %s (Ctrl+C stops)"),  # the server's own name, and the address it was given
 }
 SAFE_CONVERSION = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[radegfx%]")
 LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}

@@ -6,8 +6,8 @@ import attrs
 import pytest
 
 from simplysocket import Limits
+from simplysocket._operation.settings import unsafe_settings
 from simplysocket.describe import ActionInfo, Description, RoomInfo
-from simplysocket.settings import unsafe_settings
 
 SAY = ActionInfo("say", "Chat", "Say", turn=True, cancel=False, place="chat.py:12")
 CHAT = RoomInfo("chat-*", "Chat", 10, relay=None, open=True, announce=False, empty_ttl=0.0)

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from .errors import SimplySocketError
-from .server import Server
+from ..errors import SimplySocketError
+from ..server import Server
 
-_HERE: Final = str(Path(__file__).parent) + os.sep
+_HERE: Final = str(Path(__file__).parents[1]) + os.sep  # the package
 _STDLIB: Final = sysconfig.get_path("stdlib") + os.sep
 _SITE: Final = f"{os.sep}site-packages{os.sep}"
 _SHOWN: Final = 3  # names in a list of suggestions; more do not help

@@ -13,8 +13,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .describe import ActionInfo, Description, RoomInfo
-from .limits import Limits
+from ..describe import ActionInfo, Description, RoomInfo
+from ..limits import Limits
 from .settings import Unsafe
 
 _NARROW: Final = 100  # columns of the output where there is no terminal to ask, and no COLUMNS

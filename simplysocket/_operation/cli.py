@@ -22,11 +22,11 @@ import trio
 from cyclopts import App, CycloptsError, Group, Parameter, Token, convert
 from cyclopts.validators import Number
 
-from . import logs
-from ._serving.program import name_places, run_program
+from .. import logs
+from .._serving.program import name_places, run_program
+from ..server import Server
 from .loader import LoadError, load
 from .report import print_report, to_json
-from .server import Server
 from .settings import unsafe_settings
 from .supervisor import UNUSABLE, Supervisor, heed, is_supervised, this_command
 

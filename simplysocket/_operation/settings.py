@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from .describe import Description
-from .limits import Limits
+from ..describe import Description
+from ..limits import Limits
 
 # Bits that a trusted network must fix at least: 10.0.0.0/8 and fc00::/7 are the widest private ones.
 _NARROWEST: Final = {4: 8, 6: 7}
