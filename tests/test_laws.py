@@ -34,7 +34,7 @@ FLOORS = (
         "_operation.settings",
     ),
     (
-        "bell",
+        "_wakeup",
         "_wire.watch",
         "_wire.wire",
         "_wire.connection",

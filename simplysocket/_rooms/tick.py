@@ -6,7 +6,7 @@ piece; a very large room goes out in slices, between which everyone else has his
 
 import trio
 
-from ..bell import Bell
+from .._wakeup import Wakeup
 from .life import Life
 
 
@@ -15,13 +15,13 @@ class Tick:
 
     def __init__(self) -> None:
         self._spoken: list[Life] = []
-        self._bell = Bell()
+        self._wakeup = Wakeup()
         self.speaking: Life | None = None  # whose turn runs in this very step: what it says goes out at its end
 
     def mark(self, life: Life) -> None:
         """Let a room's frames out with the next tick."""
         if not self._spoken:
-            self._bell.ring()
+            self._wakeup.wake()
         self._spoken.append(life)
 
     async def run(self) -> None:
@@ -30,7 +30,7 @@ class Tick:
             if self._spoken:
                 await trio.lowlevel.checkpoint()
             else:
-                await self._bell.wait()
+                await self._wakeup.wait()
             spoken, self._spoken = self._spoken, []
             for life in spoken:
                 if life.flush():

@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 
 import trio
 
-from ..bell import Bell
+from .._wakeup import Wakeup
 from ..errors import ActionError, RoomClosed, first_of
 from ..limits import Limits
 
@@ -179,7 +179,6 @@ class Turns:
     """
 
     __slots__ = (
-        "_bell",
         "_blocked",
         "_calls",
         "_clients",
@@ -193,6 +192,7 @@ class Turns:
         "_voice",
         "_waits",
         "_waits_since",
+        "_wakeup",
         "is_ending",
         "name",
     )
@@ -214,7 +214,7 @@ class Turns:
         self._inbox: deque[Entry] = deque()
         self._clients: dict[Hashable, int] = {}  # {client: its messages in the inbox}
         self._calls = 0  # entries of the server's own
-        self._bell = Bell()
+        self._wakeup = Wakeup()
         self._current: object = None  # what is being asked, while it is handled
         self._waits: object = None  # what last began to wait for something
         self._waits_since = 0.0  # when it did
@@ -230,7 +230,7 @@ class Turns:
             return False
         clients[client] = waiting + 1
         self._inbox.append((work, client, ask))
-        self._bell.ring()
+        self._wakeup.wake()
         return True
 
     def post_always(self, work: Work, client: Hashable, ask: object) -> None:
@@ -240,7 +240,7 @@ class Turns:
         else:
             self._clients[client] = self._clients.get(client, 0) + 1
         self._inbox.append((work, client, ask))
-        self._bell.ring()
+        self._wakeup.wake()
 
     @property
     def is_mine(self) -> bool:
@@ -273,7 +273,7 @@ class Turns:
     def end(self) -> None:
         """Let the worker run what waits, and end."""
         self.is_ending = True
-        self._bell.ring()
+        self._wakeup.wake()
 
     def take_out(self, client: Hashable, id: str | int) -> Any:
         """Take the waiting message of `client` with this `id` out of the inbox and return it, or None."""
@@ -384,4 +384,4 @@ class Turns:
                 self._is_over = True
                 return
             else:
-                await self._bell.wait()
+                await self._wakeup.wait()

@@ -19,7 +19,7 @@ import trio.abc
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from .._protocol.frames import PING, Kind, Odd, Splitter, close_frame, control_frame
-from ..bell import Bell
+from .._wakeup import Wakeup
 from ..buckets import Bucket
 from ..errors import CloseCode
 from ..limits import Limits
@@ -41,7 +41,6 @@ class Connection:
     """One WebSocket. `run` is its life; `deliver` and `close` may be called from any task and never wait."""
 
     __slots__ = (
-        "_bell",
         "_blocked",
         "_controls",
         "_heard",
@@ -56,6 +55,7 @@ class Connection:
         "_quiet_seconds",
         "_scope",
         "_send",
+        "_wakeup",
         "_wire",
         "close_code",
         "close_reason",
@@ -69,7 +69,7 @@ class Connection:
         self._send = wire.send_now
         self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
         self._most_begun = math.inf if limits.outbox_bytes is None else limits.outbox_bytes
-        self._bell = Bell()  # the write pump's
+        self._wakeup = Wakeup()  # the write pump's
         self._controls = Bucket(limits.controls_per_second, limits.controls_burst, trio.current_time())
         self._library = _LibraryStream(self)
         self._scope: trio.CancelScope | None = None
@@ -132,7 +132,7 @@ class Connection:
                 fits = len(data) <= self._most_begun
                 self._outbox.begin(data if fits else frames[start])
                 self._blocked = True
-                self._bell.ring()
+                self._wakeup.wake()
                 if not fits:
                     self._queue(frames, start + 1)
                 return
@@ -205,7 +205,7 @@ class Connection:
             sent -= size
         self._queue(frames, at)
         self._blocked = self._outbox.size > 0 or not self.is_open
-        self._bell.ring()
+        self._wakeup.wake()
 
     def _seal(self, code: int, reason: str, frame: bytes) -> None:
         """Send the Close behind what waits; from here on nothing else is sent, and the end has a deadline."""
@@ -262,7 +262,7 @@ class Connection:
                 outbox.sent(sent)
             self._blocked = not self.is_open
             self._end_if_done()
-            await self._bell.wait()
+            await self._wakeup.wait()
 
     # --- receiving
 
@@ -351,7 +351,7 @@ class _LibraryStream(trio.abc.Stream):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._frames: list[bytes] = []
-        self._reader = Bell()
+        self._reader = Wakeup()
         self._is_closed = False
         self._is_asked = False  # the library waits for the next frame
         self.head = b""
@@ -360,7 +360,7 @@ class _LibraryStream(trio.abc.Stream):
     async def put(self, frame: bytes) -> None:
         """Hand over one odd frame, and wait until the library has judged it and asks for the next."""
         self._frames.append(frame)
-        self._reader.ring()
+        self._reader.wake()
         while not self._is_closed and (self._frames or not self._is_asked):
             await trio.lowlevel.checkpoint()
 

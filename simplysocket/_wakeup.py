@@ -8,7 +8,7 @@ memory channel, both in time and in memory: it is what a pump waits on.
 import trio
 
 
-class Bell:
+class Wakeup:
     """Wakes the one task that waits on it."""
 
     __slots__ = ("_sleeper",)
@@ -26,7 +26,7 @@ class Bell:
 
         await trio.lowlevel.wait_task_rescheduled(abort)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake the sleeper, if there is one."""
         sleeper = self._sleeper
         if sleeper is not None:
