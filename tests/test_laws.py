@@ -22,7 +22,7 @@ FLOORS = (
         "limits",
         "_protocol.frames",
         "_wire.outbox",
-        "buckets",
+        "_token_bucket",
         "_rooms.fanout",
         "metrics",
         "_http.proxies",

@@ -15,8 +15,8 @@ from .._protocol import codec
 from .._protocol.frames import text_frame
 from .._rooms.fanout import Fanout
 from .._rooms.turns import Turns
+from .._token_bucket import TokenBucket
 from .._wire.connection import Connection
-from ..buckets import Bucket
 from ..client import Client
 from ..errors import ActionError, BadMessage, CloseCode, Gone, SimplySocketError
 from ..limits import Limits
@@ -114,12 +114,12 @@ class Seat(Client[Any]):
         self._requests: dict[str | int, _Pending] = {}  # {id: the server's request under way}
         self._last_refusal = -_SECONDS_BETWEEN_REFUSALS
         limits, now = hub.limits, trio.current_time()
-        self.messages = Bucket(limits.messages_per_second, limits.messages_burst, now)
-        self._overrun = Bucket(limits.messages_per_second, limits.messages_burst * _OVERRUN, now)
-        self.volume = Bucket(limits.bytes_per_second, limits.bytes_burst, now)
-        self._joins = Bucket(limits.joins_per_second, limits.joins_burst, now)
+        self.messages = TokenBucket(limits.messages_per_second, limits.messages_burst, now)
+        self._overrun = TokenBucket(limits.messages_per_second, limits.messages_burst * _OVERRUN, now)
+        self.volume = TokenBucket(limits.bytes_per_second, limits.bytes_burst, now)
+        self._joins = TokenBucket(limits.joins_per_second, limits.joins_burst, now)
         errors = limits.protocol_errors
-        self._errors = Bucket(None if errors is None else _FORGIVEN_PER_SECOND, errors or 1, now)
+        self._errors = TokenBucket(None if errors is None else _FORGIVEN_PER_SECOND, errors or 1, now)
 
     @property
     def rooms(self) -> dict[str, Any]:

@@ -19,8 +19,8 @@ import trio.abc
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from .._protocol.frames import PING, Kind, Odd, Splitter, close_frame, control_frame
+from .._token_bucket import TokenBucket
 from .._wakeup import Wakeup
-from ..buckets import Bucket
 from ..errors import CloseCode
 from ..limits import Limits
 from ..metrics import Metrics
@@ -70,7 +70,7 @@ class Connection:
         self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
         self._most_begun = math.inf if limits.outbox_bytes is None else limits.outbox_bytes
         self._wakeup = Wakeup()  # the write pump's
-        self._controls = Bucket(limits.controls_per_second, limits.controls_burst, trio.current_time())
+        self._controls = TokenBucket(limits.controls_per_second, limits.controls_burst, trio.current_time())
         self._library = _LibraryStream(self)
         self._scope: trio.CancelScope | None = None
         self._peer_closed = False

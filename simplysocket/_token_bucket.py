@@ -8,7 +8,7 @@ at most burst + rate * t are taken.
 import math
 
 
-class Bucket:
+class TokenBucket:
     """A token bucket; `rate=None` is one that never runs dry.
 
     The hot path may itself lower `tokens` as far as they go while the time is still `since`.
