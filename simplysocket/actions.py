@@ -14,6 +14,7 @@ import trio
 
 from ._dispatch.roomclass import ACTION_MARK, check_class, place_in
 from ._dispatch.signature import Answer, CallHandler, Signature, read
+from ._functions import name_place, source_of
 from ._protocol.codec import Envelope
 from ._rooms.life import LATER, Life
 from ._rooms.tasks import is_overridden
@@ -24,7 +25,6 @@ from .client import Client
 from .errors import ActionError, RegistrationError
 from .message import ACTION_LENGTH, RESERVED_ACTIONS
 from .middleware import ExceptionHandlers, Middleware, Ware, chain, check_middleware, middleware_of
-from .places import name_place, source_of
 from .room import Room
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])

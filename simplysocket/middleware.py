@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Final, TypeAlias, TypeVar
 
 from ._dispatch.signature import Answer
+from ._functions import check_hook, name_place, source_of
 from .call import Call
 from .errors import ActionError, RegistrationError
-from .places import check_hook, name_place, source_of
 from .room import Room
 
 Next: TypeAlias = Callable[[Call], Coroutine[Any, Any, object]]

@@ -27,7 +27,7 @@ FLOORS = (
         "metrics",
         "_http.proxies",
         "describe",
-        "places",
+        "_functions",
     ),
     (
         "logs",

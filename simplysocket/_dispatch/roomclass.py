@@ -7,8 +7,8 @@ import difflib
 import inspect
 from typing import Any, Final
 
+from .._functions import source_of
 from ..errors import RegistrationError
-from ..places import source_of
 from ..room import Room
 
 ACTION_MARK: Final = "_simplysocket_action"  # on a method that `@action` has marked

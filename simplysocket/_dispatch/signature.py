@@ -11,13 +11,13 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from .._functions import name_place, source_of
 from .._protocol import codec
 from .._protocol.codec import Envelope
 from ..call import Call
 from ..client import Client
 from ..errors import RegistrationError
 from ..message import Message
-from ..places import name_place, source_of
 from ..request import Identity, Request
 from ..room import Room
 

@@ -19,11 +19,11 @@ from typing import Any, Final
 import attrs
 import trio
 
+from .._functions import takes
 from .._sessions.seat import Seat
 from ..errors import ActionError, RoomClosed, first_of
 from ..limits import Limits
 from ..metrics import Metrics
-from ..places import takes
 from .membership import Membership
 from .turns import TURN
 

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import trio
 
 from .._dispatch.dispatch import Dispatch
+from .._functions import check_hook, name_place, takes
 from .._http.handshake import Authenticate, Upgrade
 from .._rooms.hub import Hub
 from .._rooms.tasks import LIFE
@@ -25,7 +26,6 @@ from .._wire.connection import Connection, Receive
 from .._wire.wire import Wire
 from ..client import Client
 from ..errors import ActionError, CloseCode, Refuse, RegistrationError, first_of
-from ..places import check_hook, name_place, takes
 from ..request import Identity, Request
 
 logger = logging.getLogger("simplysocket.admission")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from .._dispatch.dispatch import Dispatch
+from .._functions import name_place
 from .._http.frontdoor import FrontDoor
 from .._http.handshake import Authenticate, Origins
 from .._http.proxies import Proxies
@@ -23,7 +24,6 @@ from ..errors import RegistrationError
 from ..limits import Limits
 from ..metrics import Metrics
 from ..middleware import Error, Reply, Ware, check_error_class
-from ..places import name_place
 from ..room import Room
 from .admission import Admission, Connecting, Disconnecting
 

@@ -11,11 +11,11 @@ import logging
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
+from .._functions import name_place
 from .._protocol import codec
 from ..errors import RegistrationError
 from ..message import Message
 from ..metrics import Metrics
-from ..places import name_place
 
 logger = logging.getLogger("simplysocket.outbound")
 
