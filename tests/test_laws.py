@@ -43,7 +43,7 @@ FLOORS = (
     ),
     (
         "broker",
-        "_sessions.outbound",
+        "_sessions.outbound_hooks",
     ),
     (
         "_rooms.turns",
@@ -98,7 +98,7 @@ BOUNDARIES = {  # may catch `except* Exception`
     "_rooms.turns",
     "_rooms.tasks",
     "_rooms.life",
-    "_sessions.outbound",
+    "_sessions.outbound_hooks",
     "_serving.admission",
 }
 # The hub makes a client out of a connection, the server accepts it.

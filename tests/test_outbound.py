@@ -1,4 +1,4 @@
-"""Outbound hooks: what may change or stop what the application says."""
+"""OutboundHooks hooks: what may change or stop what the application says."""
 
 from __future__ import annotations
 

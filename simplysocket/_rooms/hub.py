@@ -16,7 +16,7 @@ from typing import Any, Final
 import trio
 
 from .._protocol.codec import Envelope
-from .._sessions.outbound import Outbound
+from .._sessions.outbound_hooks import OutboundHooks
 from .._sessions.seat import Seat
 from .._wire.connection import Connection
 from ..broker import Broker
@@ -66,7 +66,7 @@ class Hub:
         self.lives: dict[str, Life] = {}  # {room's name: its life}
         self.clients: dict[str, Seat] = {}  # {client id: client}
         self.classes = RoomClasses()
-        self.outbound = Outbound(metrics)
+        self.outbound = OutboundHooks(metrics)
         self.is_stopping = False
         self._thread = 0  # whose loop the server runs in
         self.place_of: Callable[[Life, str], str] = lambda _, __: ""  # where an action's handler is written

@@ -19,7 +19,7 @@ from .._protocol import codec
 from .._protocol.codec import Envelope
 from .._protocol.frames import text_frame
 from .._sessions.errand import Errand
-from .._sessions.outbound import Outbound
+from .._sessions.outbound_hooks import OutboundHooks
 from .._sessions.seat import Seat
 from .._wire.outbox import CoalescedFrame, VolatileFrame
 from ..broker import Broker
@@ -44,7 +44,7 @@ class Home(Protocol):
     server_name: str
     server: Any  # the Server, which no module up here knows
     broker: Broker
-    outbound: Outbound
+    outbound: OutboundHooks
     place_of: Callable[["Life", str], str]
     is_stopping: bool
 

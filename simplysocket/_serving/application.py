@@ -14,7 +14,7 @@ from .._http.handshake import Authenticate, Origins
 from .._http.proxies import Proxies
 from .._http.sidedoor import SideDoor
 from .._rooms.hub import Hub
-from .._sessions.outbound import Hook
+from .._sessions.outbound_hooks import Hook
 from .._wire.watch import Watch
 from ..actions import Actions, Handler, Mark, Registry
 from ..broker import Broker, MemoryBroker

@@ -23,7 +23,7 @@ from ..limits import Limits
 from ..message import check_said
 from ..metrics import Metrics
 from ..request import Identity
-from .outbound import Outbound
+from .outbound_hooks import OutboundHooks
 
 _SECONDS_BETWEEN_REFUSALS: Final = 1.0  # of messages that have no id to be answered under
 _FORGIVEN_PER_SECOND: Final = 1 / 60  # protocol errors
@@ -53,7 +53,7 @@ class Rooms(Protocol):
     metrics: Metrics
     server_name: str
     clients: dict[str, "Seat"]
-    outbound: Outbound
+    outbound: OutboundHooks
 
     def check_thread(self) -> None:
         """Refuse to speak from another thread than the server's."""

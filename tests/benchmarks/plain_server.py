@@ -30,7 +30,7 @@ class Inbound(msgspec.Struct):
     id: int | None = None
 
 
-class Outbound(msgspec.Struct, omit_defaults=True):
+class OutboundHooks(msgspec.Struct, omit_defaults=True):
     """The five keys of a plain message, in their order on the wire; `id` only in a reply."""
 
     action: str
@@ -87,7 +87,7 @@ async def handle(rooms: Rooms, client: str, websocket: WebSocketConnection, mess
             exclude = client if message.action == "others" else None
             await broadcast(room.members, client, message, exclude=exclude)
         if message.id is not None:
-            reply = Outbound("reply", msgspec.Raw(b"null"), True, client, "bench", message.id)
+            reply = OutboundHooks("reply", msgspec.Raw(b"null"), True, client, "bench", message.id)
             await websocket.send_message(encode(reply).decode())
 
 
@@ -95,7 +95,7 @@ async def broadcast(
     members: dict[str, WebSocketConnection], sender: str, message: Inbound, *, exclude: str | None
 ) -> None:
     """Encode once, then send to every member."""
-    text = encode(Outbound("say", message.message_body, False, message.target, sender)).decode()
+    text = encode(OutboundHooks("say", message.message_body, False, message.target, sender)).decode()
     targets = [(client, websocket) for client, websocket in members.items() if client != exclude]
     if IS_LOOP:
         for client, websocket in targets:

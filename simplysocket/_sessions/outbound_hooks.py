@@ -1,4 +1,4 @@
-"""Outbound hooks: what may change or stop what the application says, before it is encoded.
+"""OutboundHooks hooks: what may change or stop what the application says, before it is encoded.
 
 Laws: plain functions, called once for each message, a broadcast being one. What
 asks and answers (requests, replies, errors) passes them by, so that nobody waits
@@ -23,7 +23,7 @@ OutboundHook: TypeAlias = Callable[[Message], Message | None]
 Hook = TypeVar("Hook", bound=OutboundHook)
 
 
-class Outbound:
+class OutboundHooks:
     """The hooks of a server."""
 
     def __init__(self, metrics: Metrics) -> None:
