@@ -18,7 +18,7 @@ from ._functions import name_place, source_of
 from ._protocol.codec import Envelope
 from ._rooms.life import LATER, Life
 from ._rooms.tasks import is_overridden
-from ._sessions.errand import Errand
+from ._sessions.handler_scope import HandlerScope
 from ._sessions.seat import Seat
 from .call import Call
 from .client import Client
@@ -302,7 +302,7 @@ class Registry:
         call = self._surround(life, found.wares, found.signature.call, found.signature.answer)
         if not found.turn:
             return partial(_start_apart, life, call)
-        return partial(_run_errand, call) if found.cancel else call
+        return partial(_run_in_scope, call) if found.cancel else call
 
     def _surround(self, life: Life, wares: tuple[Middleware, ...], handle: CallHandler, answer: Answer) -> CallHandler:
         """Put middleware and exception handlers around a handler, where there are any."""
@@ -323,8 +323,8 @@ def _relay_call(call: Call) -> Awaitable[object]:
     return _relay(call.server, call.room, call.client, call.envelope)
 
 
-async def _run_errand(call: CallHandler, server: object, room: Room[Any], client: Seat, envelope: Envelope) -> object:
-    return await Errand(client, envelope).run(partial(call, server, room, client, envelope))
+async def _run_in_scope(call: CallHandler, server: object, room: Room[Any], client: Seat, envelope: Envelope) -> object:
+    return await HandlerScope(client, envelope).run(partial(call, server, room, client, envelope))
 
 
 async def _start_apart(

@@ -66,7 +66,7 @@ def bodies_of(messages: list[dict[str, Any]], name: str) -> list[Any]:
 
 def is_at_rest(server: Server) -> bool:
     """Tell whether nothing is under way for any client."""
-    return all(not client.errands and client.apart == 0 for client in server.clients.values())
+    return all(not client.handler_scopes and client.apart == 0 for client in server.clients.values())
 
 
 def living_tasks() -> int:

@@ -49,7 +49,7 @@ FLOORS = (
         "_rooms.turns",
         "client",
         "_sessions.seat",
-        "_sessions.errand",
+        "_sessions.handler_scope",
         "_rooms.membership",
         "_rooms.tasks",
         "_rooms.life",

@@ -18,7 +18,7 @@ import trio
 from .._protocol import codec
 from .._protocol.codec import Envelope
 from .._protocol.frames import text_frame
-from .._sessions.errand import Errand
+from .._sessions.handler_scope import HandlerScope
 from .._sessions.outbound_hooks import OutboundHooks
 from .._sessions.seat import Seat
 from .._wire.outbox import CoalescedFrame, VolatileFrame
@@ -299,12 +299,12 @@ class Life(Tasks):
         most = self._limits.tasks_per_client
         if most is not None and client.apart >= most:
             raise ActionError("too-many", f"{most} of your requests run beside the turns already")
-        errand, begun = Errand(client, ask), trio.Event()
+        scope, begun = HandlerScope(client, ask), trio.Event()
         try:
             name = f"the handler of {ask.action!r} for {client.id}"
-            self.start(name, self._run_apart, errand, begun, handle, client, ask)
+            self.start(name, self._run_apart, scope, begun, handle, client, ask)
         except BaseException:
-            errand.forget()
+            scope.forget()
             raise
         client.apart += 1
         with trio.CancelScope(shield=True):  # its first step is on the way: from there on it answers for itself
@@ -312,7 +312,7 @@ class Life(Tasks):
 
     async def _run_apart(
         self,
-        errand: Errand,
+        scope: HandlerScope,
         begun: trio.Event,
         handle: Callable[[], Awaitable[object]],
         client: Seat,
@@ -322,7 +322,7 @@ class Life(Tasks):
             TURN.set(None)
             begun.set()
             try:
-                return await errand.run(handle)
+                return await scope.run(handle)
             finally:
                 client.apart -= 1
 

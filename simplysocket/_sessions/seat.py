@@ -38,7 +38,7 @@ class Place(Protocol):
 
 
 class Running(Protocol):
-    """What a client knows of a handler that ends with it: an `Errand`."""
+    """What a client knows of a handler that ends with it: an `HandlerScope`."""
 
     id: str | int | None
 
@@ -79,7 +79,7 @@ class Seat(Client[Any]):
         "_requests",
         "apart",
         "deliver",
-        "errands",
+        "handler_scopes",
         "lobby",
         "messages",
         "rooms_by_name",
@@ -108,7 +108,7 @@ class Seat(Client[Any]):
         self._connection = connection
         self._hub = hub
         self.rooms_by_name: dict[str, Place] = {}  # the other direction of Room.members, kept by the rooms
-        self.errands: list[Running] = []  # handlers under way that end with it
+        self.handler_scopes: list[Running] = []  # handlers under way that end with it
         self.apart = 0  # how many of them run beside the turns
         self._last_id = 0
         self._requests: dict[str | int, _Pending] = {}  # {id: the server's request under way}
@@ -292,14 +292,14 @@ class Seat(Client[Any]):
             if not pending.done.is_set():
                 pending.error = Gone(f"client {self.id} disconnected")
                 pending.done.set()
-        for errand in self.errands:
-            errand.end(Gone(f"client {self.id} disconnected"))
+        for scope in self.handler_scopes:
+            scope.end(Gone(f"client {self.id} disconnected"))
 
     def cancel(self, id: str | int) -> bool:
         """End the handler of its own request `id`; False when none is under way that would end so."""
-        for errand in self.errands:
-            if errand.id == id:
-                errand.end(ActionError("cancelled", "cancelled by its caller"))
+        for scope in self.handler_scopes:
+            if scope.id == id:
+                scope.end(ActionError("cancelled", "cancelled by its caller"))
                 return True
         return False
 

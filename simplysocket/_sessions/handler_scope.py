@@ -1,4 +1,4 @@
-"""The errand: a handler that ends with its caller.
+"""The scope: a handler that ends with its caller.
 
 Laws: it is ended when its caller takes the request back, when the request's time
 is over, and when the caller is gone. Whoever waits is told which of them it was.
@@ -14,7 +14,7 @@ from ..errors import ActionError, Gone
 from .seat import Seat
 
 
-class Errand:
+class HandlerScope:
     """A handler that is under way for a client, from its making to the end of `run`, or to `forget`."""
 
     __slots__ = ("_client", "error", "id", "scope")
@@ -28,7 +28,7 @@ class Errand:
         self.scope = trio.CancelScope(deadline=math.inf if envelope.timeout is None else envelope.timeout)
         self.error: ActionError | None = None  # why it is cancelled
         self._client = client
-        client.errands.append(self)
+        client.handler_scopes.append(self)
 
     async def run(self, handle: Callable[[], Awaitable[object]]) -> object:
         """Run the handler; `ActionError` says why it was ended."""
@@ -47,4 +47,4 @@ class Errand:
 
     def forget(self) -> None:
         """Let it be none of the client's any more."""
-        self._client.errands.remove(self)
+        self._client.handler_scopes.remove(self)
