@@ -19,7 +19,7 @@ from ._protocol.codec import Envelope
 from ._rooms.life import LATER, Life
 from ._rooms.tasks import is_overridden
 from ._sessions.handler_scope import HandlerScope
-from ._sessions.seat import Seat
+from ._sessions.session import Session
 from .call import Call
 from .client import Client
 from .errors import ActionError, RegistrationError
@@ -258,7 +258,7 @@ class Registry:
 
     # --- finding
 
-    def find(self, life: Life, client: Seat, envelope: Envelope) -> Awaitable[object]:
+    def find(self, life: Life, client: Session, envelope: Envelope) -> Awaitable[object]:
         """Return the handler's call for a message whose turn it is; `ActionError` when there is none."""
         # The hot path of every message: a plain def, so that the handler's is the only coroutine.
         if client.id not in life.members and not life.is_global:
@@ -270,7 +270,7 @@ class Registry:
             return call(self._server, life.room, client, envelope)
         return self._find(life, client, envelope)
 
-    def _find(self, life: Life, client: Seat, envelope: Envelope) -> Awaitable[object]:
+    def _find(self, life: Life, client: Session, envelope: Envelope) -> Awaitable[object]:
         """Look for a handler that this room has not called before; else for what takes what no handler does."""
         room: Room[Any] = life.room
         table = self._tables.get(type(room), {})
@@ -323,12 +323,14 @@ def _relay_call(call: Call) -> Awaitable[object]:
     return _relay(call.server, call.room, call.client, call.envelope)
 
 
-async def _run_in_scope(call: CallHandler, server: object, room: Room[Any], client: Seat, envelope: Envelope) -> object:
+async def _run_in_scope(
+    call: CallHandler, server: object, room: Room[Any], client: Session, envelope: Envelope
+) -> object:
     return await HandlerScope(client, envelope).run(partial(call, server, room, client, envelope))
 
 
 async def _start_apart(
-    life: Life, call: CallHandler, server: object, room: Room[Any], client: Seat, envelope: Envelope
+    life: Life, call: CallHandler, server: object, room: Room[Any], client: Session, envelope: Envelope
 ) -> object:
     await life.start_apart(client, envelope, partial(call, server, room, client, envelope))
     return LATER

@@ -1,6 +1,6 @@
 """The client: who takes part, as users see it.
 
-Law: only what is theirs stands here; what the server does with a client is in seat.py.
+Law: only what is theirs stands here; what the server does with a client is in session.py.
 """
 
 from typing import TYPE_CHECKING, Any, Generic
@@ -57,7 +57,7 @@ class Client(Generic[State]):
         """The rooms it is in at this moment, {name: Room}; the global room among them."""
         raise NotImplementedError
 
-    # What these do is in `Seat`, the one subclass, which is what the server makes.
+    # What these do is in `Session`, the one subclass, which is what the server makes.
 
     async def send(self, action: str, body: object = codec.EMPTY, *, sender: str | None = None) -> bool:
         """Send a message to this client alone; False when it is gone. Never waits.

@@ -13,7 +13,7 @@ import trio
 from ._protocol import codec
 from ._rooms.life import Life
 from ._rooms.tasks import does_nothing
-from ._sessions.seat import Seat
+from ._sessions.session import Session
 from .client import Client, State
 from .message import Message, check_said
 
@@ -166,7 +166,7 @@ class Room(Generic[State]):
         life.home.check_thread()
         if life.is_global:
             raise ValueError(f"nobody leaves {self.name!r} but by disconnecting: client.close() does that")
-        if not isinstance(client, Seat):
+        if not isinstance(client, Session):
             raise TypeError(f"kick whom? {client!r} is no Client: give room.members[id], not the id")
         return bool(await life.in_turn("on_leave", lambda: life.remove(client, reason, tell=True)))
 

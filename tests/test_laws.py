@@ -48,7 +48,7 @@ FLOORS = (
     (
         "_rooms.turns",
         "client",
-        "_sessions.seat",
+        "_sessions.session",
         "_sessions.handler_scope",
         "_rooms.membership",
         "_rooms.tasks",
@@ -102,7 +102,7 @@ BOUNDARIES = {  # may catch `except* Exception`
     "_serving.admission",
 }
 # The hub makes a client out of a connection, the server accepts it.
-HOLDERS_OF_CONNECTIONS = {"_sessions.seat", "_rooms.hub", "_serving.admission"}
+HOLDERS_OF_CONNECTIONS = {"_sessions.session", "_rooms.hub", "_serving.admission"}
 # What hands an exception on other than by `raise`.
 HANDED_ON = {("_rooms.turns", "_go_on"), ("_wire.watch", "_serve"), ("middleware", "caught")}
 # A line of the log is written whatever its values raise when they are shown: they say that they could not be.

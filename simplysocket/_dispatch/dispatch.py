@@ -13,7 +13,7 @@ from .._protocol import codec
 from .._protocol.codec import Envelope
 from .._rooms.hub import Hub, Joining
 from .._rooms.life import Life
-from .._sessions.seat import Seat
+from .._sessions.session import Session
 from ..actions import Registry
 from ..errors import ActionError, BadBody, BadMessage, RoomClosed
 from ..message import GLOBAL_ROOM, RESERVED_ACTIONS
@@ -43,7 +43,7 @@ class Dispatch:
         self._registry = registry
         self._direct = direct
         # Actions that mean something to the server itself; all but the reserved ones may be overridden.
-        self._special: dict[str, Callable[[Seat, Envelope], bool | None]] = {
+        self._special: dict[str, Callable[[Session, Envelope], bool | None]] = {
             "join-room": self._join,
             "leave-room": self._leave,
             "who": self._who,
@@ -56,7 +56,7 @@ class Dispatch:
         for name in RESERVED_ACTIONS - self._special.keys():
             self._special[name] = _forbid
 
-    def receive(self, client: Seat, payload: bytes, now: float) -> None:
+    def receive(self, client: Session, payload: bytes, now: float) -> None:
         """Take one message that a client's connection read at `now`: the hot path of everything that comes in."""
         hub = self._hub
         hub.metrics.messages_received += 1
@@ -94,7 +94,7 @@ class Dispatch:
         except ActionError as exc:
             client.refuse(envelope.id, envelope.action, exc)
 
-    def _is_within_rate(self, client: Seat, size: int, now: float, id: str | int | None, action: str) -> bool:
+    def _is_within_rate(self, client: Session, size: int, now: float, id: str | int | None, action: str) -> bool:
         wait = client.may_send(size, now)
         if wait is None:
             return True
@@ -112,7 +112,7 @@ class Dispatch:
 
     # --- built-in actions: each answers, or posts what will
 
-    def _join(self, client: Seat, envelope: Envelope) -> None:
+    def _join(self, client: Session, envelope: Envelope) -> None:
         name = _named(envelope)
         wait = client.may_join()
         if wait is not None:
@@ -125,20 +125,20 @@ class Dispatch:
         elif not life.post(Joining(options), client, envelope):
             raise _busy(life)
 
-    def _leave(self, client: Seat, envelope: Envelope) -> None:
+    def _leave(self, client: Session, envelope: Envelope) -> None:
         self._post_to_named(client, envelope, _leave_work)
 
-    def _who(self, client: Seat, envelope: Envelope) -> None:
+    def _who(self, client: Session, envelope: Envelope) -> None:
         self._post_to_named(client, envelope, _who_work)
 
-    def _post_to_named(self, client: Seat, envelope: Envelope, work: Any) -> None:
+    def _post_to_named(self, client: Session, envelope: Envelope, work: Any) -> None:
         life = self._life(_named(envelope))
         if self._registry.overrides(envelope.action, life):
             work = self._registry.find
         if not life.post(work, client, envelope):
             raise _busy(life)
 
-    def _list_rooms(self, client: Seat, envelope: Envelope) -> None:
+    def _list_rooms(self, client: Session, envelope: Envelope) -> None:
         after = _read_list_rooms(envelope.message_body).after
         lives = self._hub.lives
         names = heapq.nsmallest(_LIST_MOST, (name for name in lives if name > after and name != GLOBAL_ROOM))
@@ -147,12 +147,12 @@ class Dispatch:
         ]
         _answer_at_once(client, envelope, {"rooms": listed, "total": len(lives) - 1})  # without the global one
 
-    def _ping(self, client: Seat, envelope: Envelope) -> None:
+    def _ping(self, client: Session, envelope: Envelope) -> None:
         _answer_at_once(client, envelope, codec.EMPTY)
 
     # --- what belongs to requests; True when it was of use, and so costs nothing
 
-    def _cancel(self, client: Seat, envelope: Envelope) -> bool:
+    def _cancel(self, client: Session, envelope: Envelope) -> bool:
         """Take a request that still waits out of its inbox; one that has begun ends if it is declared so."""
         if envelope.id is None:
             return False
@@ -163,12 +163,12 @@ class Dispatch:
                 return True
         return client.cancel(envelope.id)
 
-    def _answer(self, client: Seat, envelope: Envelope, *, is_error: bool) -> bool:
+    def _answer(self, client: Session, envelope: Envelope, *, is_error: bool) -> bool:
         return client.answer(envelope.id, envelope.message_body, is_error=is_error)
 
     # --- from client to client
 
-    def _send_direct(self, client: Seat, envelope: Envelope) -> None:
+    def _send_direct(self, client: Session, envelope: Envelope) -> None:
         """Send a message on to one client that shares a room with its sender."""
         if not self._direct:
             raise ActionError("forbidden", "this server lets no client write to another")
@@ -184,13 +184,13 @@ class Dispatch:
 _PASS_THE_BUCKET: Final = frozenset({"reply", "error", "cancel"})
 
 
-def _answer_at_once(client: Seat, envelope: Envelope, result: object) -> None:
+def _answer_at_once(client: Session, envelope: Envelope, result: object) -> None:
     client.tell_without_id(envelope, result)
     if envelope.id is not None:
         client.reply(envelope.id, result)
 
 
-def _forbid(_: Seat, envelope: Envelope) -> None:
+def _forbid(_: Session, envelope: Envelope) -> None:
     raise ActionError("forbidden", f"the action {envelope.action!r} is reserved for the protocol")
 
 
@@ -207,7 +207,7 @@ def _busy(life: Life) -> ActionError:
     return ActionError("busy", f"too much waits in room {life.name!r}", retry_after=_RETRY_BUSY)
 
 
-async def _leave_work(life: Life, client: Seat, envelope: Envelope) -> dict[str, str]:
+async def _leave_work(life: Life, client: Session, envelope: Envelope) -> dict[str, str]:
     if life.is_global:
         raise ActionError("forbidden", f"nobody leaves {GLOBAL_ROOM!r} but by disconnecting")
     if not await life.remove(client, "left"):
@@ -217,7 +217,7 @@ async def _leave_work(life: Life, client: Seat, envelope: Envelope) -> dict[str,
     return result
 
 
-async def _who_work(life: Life, client: Seat, envelope: Envelope) -> dict[str, list[dict[str, str]]]:
+async def _who_work(life: Life, client: Session, envelope: Envelope) -> dict[str, list[dict[str, str]]]:
     if client.id not in life.members:
         raise ActionError("not-a-member", f"you are not in room {life.name!r}")
     result = {"members": life.list_members()}

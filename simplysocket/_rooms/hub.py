@@ -17,7 +17,7 @@ import trio
 
 from .._protocol.codec import Envelope
 from .._sessions.outbound_hooks import OutboundHooks
-from .._sessions.seat import Seat
+from .._sessions.session import Session
 from .._wire.connection import Connection
 from ..broker import Broker
 from ..errors import ActionError, RoomClosed
@@ -45,7 +45,7 @@ class Joining:
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
 
-    async def __call__(self, life: Life, client: Seat, envelope: Envelope) -> dict[str, Any]:
+    async def __call__(self, life: Life, client: Session, envelope: Envelope) -> dict[str, Any]:
         result = await life.admit(client, self.options)
         client.tell_without_id(envelope, result)
         return result
@@ -64,7 +64,7 @@ class Hub:
         self.metrics = metrics
         self.broker = broker
         self.lives: dict[str, Life] = {}  # {room's name: its life}
-        self.clients: dict[str, Seat] = {}  # {client id: client}
+        self.clients: dict[str, Session] = {}  # {client id: client}
         self.classes = RoomClasses()
         self.outbound = OutboundHooks(metrics)
         self.is_stopping = False
@@ -111,18 +111,18 @@ class Hub:
 
     def make_client(
         self, connection: Connection, name: str, address: str, state: Any, identity: Identity | None = None
-    ) -> Seat:
+    ) -> Session:
         """Make a client, which nobody sees until it is connected."""
         id = f"{self._node}.{secrets.token_urlsafe(_ID_BYTES)}"
         name = clean_name(name, self.limits.name_length)
-        return Seat(id, name, address, connection, self, state=state, identity=identity)
+        return Session(id, name, address, connection, self, state=state, identity=identity)
 
-    def connect(self, client: Seat) -> None:
+    def connect(self, client: Session) -> None:
         """Register a new client and put it into the global room."""
         self.clients[client.id] = client
         self.lobby.connected(client)
 
-    def disconnect(self, client: Seat, reason: str) -> None:
+    def disconnect(self, client: Session, reason: str) -> None:
         """Forget a client whose connection has ended; it leaves its rooms in their turns."""
         is_known = self.clients.pop(client.id, None) is not None
         client.disconnected()
@@ -135,7 +135,7 @@ class Hub:
 
     # --- rooms
 
-    def life_to_join(self, name: str, creator: Seat | None, options: dict[str, Any]) -> Life:
+    def life_to_join(self, name: str, creator: Session | None, options: dict[str, Any]) -> Life:
         """Return what takes a join to the room `name`, made if need be; `ActionError` when there may be none."""
         life = self.life_for(name)
         if life is not None:
@@ -155,7 +155,7 @@ class Hub:
         return life if life is None or life.is_open else life.successor
 
     def _make(
-        self, name: str, room_class: Callable[[Life], Room[Any]], creator: Seat | None, options: dict[str, Any]
+        self, name: str, room_class: Callable[[Life], Room[Any]], creator: Session | None, options: dict[str, Any]
     ) -> Life:
         life = Life(self, name, room_class, creator, options)
         closing = self.lives.get(name)
@@ -168,7 +168,7 @@ class Hub:
 
     def closing(self, life: Life, entries: list[Entry]) -> None:
         """See to what was left in the inbox of a room that closes: joins, and what stands behind them, move on."""
-        joining: set[Seat] = set()
+        joining: set[Session] = set()
         for work, client, ask in entries:
             if isinstance(ask, Job):
                 ask.fail(NeverBegun(f"room {life.name!r} is closed"))
@@ -191,7 +191,7 @@ class Hub:
                 successor.begin_close("shutdown")
             self.start(successor.live)
 
-    async def join(self, client: Seat, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    async def join(self, client: Session, name: str, options: dict[str, Any]) -> dict[str, Any]:
         """Make a client a member by the server's own code."""
         for _ in range(_JOIN_TRIES):
             life = self.life_to_join(name, client, options)
@@ -207,7 +207,7 @@ class Hub:
                 # It closed before our turn came: on to the next room of the name.
         raise RoomClosed(f"room {name!r} closed again and again")
 
-    async def leave(self, client: Seat, name: str, reason: str) -> bool:
+    async def leave(self, client: Session, name: str, reason: str) -> bool:
         """Take a client out of a room by the server's own code."""
         life = self.lives.get(name)
         if life is None or name not in client.rooms_by_name:

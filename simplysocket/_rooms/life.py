@@ -20,7 +20,7 @@ from .._protocol.codec import Envelope
 from .._protocol.frames import text_frame
 from .._sessions.handler_scope import HandlerScope
 from .._sessions.outbound_hooks import OutboundHooks
-from .._sessions.seat import Seat
+from .._sessions.session import Session
 from .._wire.outbox import CoalescedFrame, VolatileFrame
 from ..broker import Broker
 from ..client import Client
@@ -83,7 +83,7 @@ class Life(Tasks):
         home: Home,
         name: str,
         room_class: Callable[["Life"], Hooks],
-        creator: Seat | None,
+        creator: Session | None,
         options: dict[str, Any],
     ) -> None:
         super().__init__(home.limits, home.metrics, name, creator)
@@ -245,16 +245,16 @@ class Life(Tasks):
 
     # --- turns
 
-    def post(self, work: Work, client: Seat, ask: Envelope) -> bool:
+    def post(self, work: Work, client: Session, ask: Envelope) -> bool:
         """Put a client's message into the inbox; False when it is full."""
         return self.turns.post(work, client, ask)
 
-    def take_out(self, client: Seat, id: str | int) -> Envelope | None:
+    def take_out(self, client: Session, id: str | int) -> Envelope | None:
         """Take a client's message that still waits out of the inbox."""
         found: Envelope | None = self.turns.take_out(client, id)
         return found
 
-    def post_always(self, work: Work, client: Seat, ask: object) -> None:
+    def post_always(self, work: Work, client: Session, ask: object) -> None:
         """Put into the inbox what no bound may refuse."""
         self.turns.post_always(work, client, ask)
 
@@ -278,7 +278,7 @@ class Life(Tasks):
         self.turns.post_always(job_work, None, call)
         return await call.wait(self._limits.turn_seconds if TURN.get() is not None else math.inf)
 
-    async def _run(self, work: Work, client: Seat, ask: Any) -> None:  # Any: an Envelope or a Job
+    async def _run(self, work: Work, client: Session, ask: Any) -> None:  # Any: an Envelope or a Job
         """Run one entry and answer it, whatever comes of it: the boundary of a turn."""
         is_answered = False
         TURN.set(ask)
@@ -294,7 +294,7 @@ class Life(Tasks):
             if not is_answered and isinstance(ask, Envelope):
                 self._answer_cancelled(client, ask)
 
-    async def start_apart(self, client: Seat, ask: Envelope, handle: Callable[[], Awaitable[object]]) -> None:
+    async def start_apart(self, client: Session, ask: Envelope, handle: Callable[[], Awaitable[object]]) -> None:
         """Run a handler beside the turns, as a task that answers as one in the turn does; returns once it has begun."""
         most = self._limits.tasks_per_client
         if most is not None and client.apart >= most:
@@ -315,7 +315,7 @@ class Life(Tasks):
         scope: HandlerScope,
         begun: trio.Event,
         handle: Callable[[], Awaitable[object]],
-        client: Seat,
+        client: Session,
         ask: Envelope,
     ) -> None:
         async def work(*_: object) -> object:
@@ -333,7 +333,7 @@ class Life(Tasks):
         except* Exception:
             logger.exception("the handler of %.64r has spoilt the task it ran in", ask.action)
 
-    def _answer_cancelled(self, client: Seat, ask: Envelope) -> None:
+    def _answer_cancelled(self, client: Session, ask: Envelope) -> None:
         is_crashing = self.nursery is not None and self.nursery.cancel_scope.cancel_called
         if self._ending.is_set() or self.home.is_stopping or is_crashing:
             client.refuse(ask.id, ask.action, RoomClosed(f"room {self.name!r} closed meanwhile"))
@@ -342,7 +342,7 @@ class Life(Tasks):
         logger.error("the handler of %.64r in room %.200r was cancelled by a scope left open", ask.action, self.name)
         client.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
 
-    async def _answer_failure(self, client: Seat, ask: Envelope, group: BaseExceptionGroup[Exception]) -> None:
+    async def _answer_failure(self, client: Session, ask: Envelope, group: BaseExceptionGroup[Exception]) -> None:
         refused, bugs = group.split(ActionError)
         if bugs is None and refused is not None:
             client.refuse(ask.id, ask.action, first_of(refused))
@@ -398,9 +398,9 @@ class Life(Tasks):
         else:
             self._publish(self.name, frame, ())
 
-    def member(self, client: Client[Any]) -> Seat:
+    def member(self, client: Client[Any]) -> Session:
         """Return whom the room may speak to: a member, or one that is gone; raises for anybody else."""
-        if not isinstance(client, Seat):
+        if not isinstance(client, Session):
             raise TypeError(f"send to whom? {client!r} is no Client: give room.members[id], not the id")
         if self._closed.is_set():
             raise RoomClosed(f"room {self.name!r} is closed")
@@ -425,7 +425,7 @@ class Life(Tasks):
         return self.fanout.flush(self.members.values())
 
 
-async def job_work(_: Life, __: Seat | None, call: Job) -> None:
+async def job_work(_: Life, __: Session | None, call: Job) -> None:
     """The work of a `Job`."""
     await call.run()
 

@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from .._protocol.codec import Envelope
-from .._sessions.seat import Seat
+from .._sessions.session import Session
 from .life import Life, job_work
 from .tasks import LIFE, is_overridden
 from .turns import SILENCE, TURN, Job, Turns, Voice, Work
@@ -66,14 +66,14 @@ class Lobby(Life):
     def end_if_empty(self) -> None:
         pass
 
-    def post(self, work: Work, client: Seat, ask: Envelope) -> bool:
+    def post(self, work: Work, client: Session, ask: Envelope) -> bool:
         return self._turns_of(client).post(work, client, ask)
 
-    def take_out(self, client: Seat, id: str | int) -> Envelope | None:
+    def take_out(self, client: Session, id: str | int) -> Envelope | None:
         found: Envelope | None = client.lobby.take_out(client, id) if client.lobby is not None else None
         return found
 
-    def _turns_of(self, client: Seat) -> Turns:
+    def _turns_of(self, client: Session) -> Turns:
         """Return a client's own turns here; their worker starts with its first message."""
         if client.lobby is None:
             client.lobby = Turns(self.name, self._limits, self._run)
@@ -92,19 +92,19 @@ class Lobby(Life):
                 return True
         return False
 
-    def connected(self, client: Seat) -> None:
+    def connected(self, client: Session) -> None:
         """Put a new client in, from its first moment; on_join runs in its own turn."""
         self.enter(client)
         self._call_if_written("on_join", client)
 
-    def disconnected(self, client: Seat, reason: str) -> None:
+    def disconnected(self, client: Session, reason: str) -> None:
         """Take a client out that has gone; what it sent before is still handled."""
         self.forget(client)
         self._call_if_written("on_leave", client, reason)
         if client.lobby is not None:
             client.lobby.end()
 
-    def _call_if_written(self, hook: str, client: Seat, *args: object) -> None:
+    def _call_if_written(self, hook: str, client: Session, *args: object) -> None:
         if is_overridden(getattr(type(self.room), hook)):
             call = Job(hook, functools.partial(self.call_guarded, hook, client, *args))
             self._turns_of(client).post_always(job_work, client, call)

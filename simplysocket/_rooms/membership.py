@@ -12,7 +12,7 @@ from typing import Any
 import trio
 
 from .._protocol import codec
-from .._sessions.seat import Seat
+from .._sessions.session import Session
 from ..errors import ActionError, Gone
 from ..limits import Limits
 from ..message import GLOBAL_ROOM
@@ -22,12 +22,12 @@ from .fanout import Fanout
 class Membership(ABC):
     """What a room's life knows of its members. The life itself is in life.py, which is built on this."""
 
-    def __init__(self, limits: Limits, name: str, creator: Seat | None) -> None:
+    def __init__(self, limits: Limits, name: str, creator: Session | None) -> None:
         self.name = name
         self.creator = creator  # whose join made the room; None: the server's own code did
         self.is_open = True  # False: it takes nothing any more
         self.fanout = Fanout()
-        self.members: dict[str, Seat] = {}  # {client id: client}
+        self.members: dict[str, Session] = {}  # {client id: client}
         self.room: Any = None  # Any: a user's class, whose options and hooks are looked up by name
         self._limits = limits
         self._was_joined = False
@@ -45,7 +45,7 @@ class Membership(ABC):
         """Call a hook whose failure changes nothing."""
 
     @abstractmethod
-    def publish(self, action: str, body: object, *, exclude: Seat | Iterable[Seat] = ()) -> None:
+    def publish(self, action: str, body: object, *, exclude: Session | Iterable[Session] = ()) -> None:
         """Say something to everyone in the room."""
 
     @abstractmethod
@@ -60,14 +60,14 @@ class Membership(ABC):
 
     # --- coming and going, always in the turn
 
-    async def admit(self, client: Seat, options: dict[str, Any]) -> dict[str, Any]:
+    async def admit(self, client: Session, options: dict[str, Any]) -> dict[str, Any]:
         """Make a client a member, or raise why not; returns the answer to the join."""
         try:
             return await self._admit(client, options)
         finally:
             self.end_if_empty()
 
-    async def _admit(self, client: Seat, options: dict[str, Any]) -> dict[str, Any]:
+    async def _admit(self, client: Session, options: dict[str, Any]) -> dict[str, Any]:
         created = False
         if client.id not in self.members:
             created = self.creator is client and not self._was_joined
@@ -87,7 +87,7 @@ class Membership(ABC):
                 self.publish("client-joined-room", {"client": client.id, "name": client.name}, exclude=client)
         return {"roomname": self.name, "created": created, "members": self.list_members()}
 
-    def _check_places(self, client: Seat) -> None:
+    def _check_places(self, client: Session) -> None:
         limits = self._limits
         most = self.places
         if client.is_gone:
@@ -108,7 +108,7 @@ class Membership(ABC):
         """Return who is here, as `join-room` and `who` answer it."""
         return [{"client": member.id, "name": member.name} for member in self.members.values()]
 
-    async def remove(self, client: Seat, reason: str, *, tell: bool = False) -> bool:
+    async def remove(self, client: Session, reason: str, *, tell: bool = False) -> bool:
         """Take a member out; False when it was none. `tell`: also the one who is taken out."""
         if client.id not in self.members:
             return False
@@ -124,13 +124,13 @@ class Membership(ABC):
             self.end_if_empty()
         return True
 
-    def enter(self, client: Seat) -> None:
+    def enter(self, client: Session) -> None:
         """Put a client into the map; it sees what is said from now on."""
         self.members[client.id] = client
         client.rooms_by_name[self.name] = self
         self.fanout.joined(client)
 
-    def forget(self, client: Seat) -> None:
+    def forget(self, client: Session) -> None:
         """Take a client out of the map; it has had all that was said before."""
         if self.members.pop(client.id, None) is not None:
             self.fanout.left(client)

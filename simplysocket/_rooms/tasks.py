@@ -20,7 +20,7 @@ import attrs
 import trio
 
 from .._functions import takes
-from .._sessions.seat import Seat
+from .._sessions.session import Session
 from ..errors import ActionError, RoomClosed, first_of
 from ..limits import Limits
 from ..metrics import Metrics
@@ -47,7 +47,7 @@ class Tasks(Membership):
     is_global = False
     home: Any  # Any: the hub; what is asked of it stands in life.py
 
-    def __init__(self, limits: Limits, metrics: Metrics, name: str, creator: Seat | None) -> None:
+    def __init__(self, limits: Limits, metrics: Metrics, name: str, creator: Session | None) -> None:
         super().__init__(limits, name, creator)
         self.nursery: trio.Nursery | None = None
         self.under_way: dict[object, UnderWay] = {}  # {a key of its own: what runs beside the turns}
@@ -69,9 +69,9 @@ class Tasks(Membership):
             self._metrics.handlers_failed += 1
             logger.exception("%s of room %.200r failed", name, self.name)
             if name != "on_error":
-                await self.report(first_of(group), next((each for each in args if isinstance(each, Seat)), None))
+                await self.report(first_of(group), next((each for each in args if isinstance(each, Session)), None))
 
-    async def report(self, error: BaseException | None, client: Seat | None) -> None:
+    async def report(self, error: BaseException | None, client: Session | None) -> None:
         """Tell the room's `on_error` of a bug, in its turn; behind the end of the room nobody is told."""
         if is_overridden(type(self.room).on_error):
             with contextlib.suppress(ActionError):

@@ -21,7 +21,7 @@ from .._functions import check_hook, name_place, takes
 from .._http.handshake import Authenticate, Upgrade
 from .._rooms.hub import Hub
 from .._rooms.tasks import LIFE
-from .._sessions.seat import Seat
+from .._sessions.session import Session
 from .._wire.connection import Connection, Receive
 from .._wire.wire import Wire
 from ..client import Client
@@ -95,7 +95,7 @@ class Admission:
         """A client's whole stay, in the task of its connection."""
         hub = self._hub
         connection = Connection(wire, hub.limits, hub.metrics)
-        client: Seat | None = None
+        client: Session | None = None
         opening = trio.Event()
 
         async def opened() -> Receive:
@@ -129,10 +129,10 @@ class Admission:
                 if self._on_disconnect:
                     await self._see_off(client, connection.why_it_ended)
 
-    def _make_client(self, connection: Connection, upgrade: Upgrade) -> Seat | None:
+    def _make_client(self, connection: Connection, upgrade: Upgrade) -> Session | None:
         request, identity = upgrade.request, upgrade.identity
         name = (identity and identity.name) or request.query.get("name", "")
-        client: Seat | None = None
+        client: Session | None = None
         try:
             client = self._hub.make_client(connection, name, request.address, self._make_state(), identity)
         except* Exception:
@@ -142,7 +142,7 @@ class Admission:
             self._hub.metrics.connections_opened += 1
         return client
 
-    async def _greet(self, client: Seat, request: Request, connection: Connection) -> None:
+    async def _greet(self, client: Session, request: Request, connection: Connection) -> None:
         """Call on_connect; whoever it refuses is told, and closed."""
         seconds = self._hub.limits.handshake_seconds
         with trio.move_on_after(seconds) as scope:
@@ -162,7 +162,7 @@ class Admission:
             logger.error("on_connect for %r took over %g seconds: the connection is closed", client, seconds)
             connection.close(CloseCode.INTERNAL, "on_connect took too long")
 
-    async def _see_off(self, client: Seat, reason: str) -> None:
+    async def _see_off(self, client: Session, reason: str) -> None:
         """Call on_disconnect, even while the server is cancelled; one that hangs keeps no other from being called."""
         seconds = self._hub.limits.close_seconds
         for hook in self._on_disconnect:

@@ -11,7 +11,7 @@ import trio
 
 from .._protocol.codec import Envelope
 from ..errors import ActionError, Gone
-from .seat import Seat
+from .session import Session
 
 
 class HandlerScope:
@@ -19,7 +19,7 @@ class HandlerScope:
 
     __slots__ = ("_client", "error", "id", "scope")
 
-    def __init__(self, client: Seat, envelope: Envelope) -> None:
+    def __init__(self, client: Session, envelope: Envelope) -> None:
         """`Gone` when there is nobody any more to run it for."""
         if client.is_gone:
             raise Gone(f"client {client.id} has disconnected")

@@ -52,20 +52,20 @@ class Rooms(Protocol):
     limits: Limits
     metrics: Metrics
     server_name: str
-    clients: dict[str, "Seat"]
+    clients: dict[str, "Session"]
     outbound: OutboundHooks
 
     def check_thread(self) -> None:
         """Refuse to speak from another thread than the server's."""
 
-    async def join(self, client: "Seat", name: str, options: dict[str, Any]) -> dict[str, Any]:
+    async def join(self, client: "Session", name: str, options: dict[str, Any]) -> dict[str, Any]:
         """Make `client` a member of a room."""
 
-    async def leave(self, client: "Seat", name: str, reason: str) -> bool:
+    async def leave(self, client: "Session", name: str, reason: str) -> bool:
         """Take `client` out of a room."""
 
 
-class Seat(Client[Any]):
+class Session(Client[Any]):
     """A client, and all that the package keeps of it and does with it."""
 
     __slots__ = (
@@ -304,7 +304,7 @@ class Seat(Client[Any]):
         return False
 
 
-for _method in (Seat.send, Seat.request, Seat.join, Seat.leave, Seat.close):
+for _method in (Session.send, Session.request, Session.join, Session.leave, Session.close):
     _method.__qualname__ = f"Client.{_method.__name__}"  # what Python calls it that was never awaited
 
 
