@@ -16,7 +16,7 @@ from ._dispatch.roomclass import ACTION_MARK, check_class, place_in
 from ._dispatch.signature import Answer, CallHandler, Signature, read
 from ._functions import name_place, source_of
 from ._protocol.codec import Envelope
-from ._rooms.life import LATER, Life
+from ._rooms.runtime import LATER, RoomRuntime
 from ._rooms.tasks import is_overridden
 from ._sessions.handler_scope import HandlerScope
 from ._sessions.session import Session
@@ -143,7 +143,7 @@ class Action:
 
 Table = dict[str, Action]
 
-_FALLBACK: Final = ""  # among the calls of a life: what takes messages that no action does; no action is named so
+_FALLBACK: Final = ""  # among the calls of a runtime: what takes messages that no action does; no action is named so
 
 
 class Registry:
@@ -246,67 +246,69 @@ class Registry:
         """Return the middleware for every room."""
         return self._wares
 
-    def overrides(self, name: str, life: Life | None = None) -> bool:
+    def overrides(self, name: str, runtime: RoomRuntime | None = None) -> bool:
         """Tell whether a built-in action has been replaced, for all rooms or for this one."""
-        return name in self._actions or (life is not None and name in self._tables.get(type(life.room), ()))
+        return name in self._actions or (runtime is not None and name in self._tables.get(type(runtime.room), ()))
 
-    def place_of(self, life: Life, action: str) -> str:
+    def place_of(self, runtime: RoomRuntime, action: str) -> str:
         """Return where the handler of an action in a room is written, for a log; "" when nobody knows."""
-        table = self._tables.get(type(life.room), {})
+        table = self._tables.get(type(runtime.room), {})
         found = table.get(action) or self._actions.get(action) or table.get(_FALLBACK) or self._fallback
         return found.signature.place if found is not None else ""
 
     # --- finding
 
-    def find(self, life: Life, client: Session, envelope: Envelope) -> Awaitable[object]:
+    def find(self, runtime: RoomRuntime, client: Session, envelope: Envelope) -> Awaitable[object]:
         """Return the handler's call for a message whose turn it is; `ActionError` when there is none."""
         # The hot path of every message: a plain def, so that the handler's is the only coroutine.
-        if client.id not in life.members and not life.is_global:
-            raise ActionError("not-a-member", f"you are not in room {life.name!r}: join it first")
+        if client.id not in runtime.members and not runtime.is_global:
+            raise ActionError("not-a-member", f"you are not in room {runtime.name!r}: join it first")
         if envelope.timeout is not None and trio.current_time() > envelope.timeout:
             raise ActionError("timeout", "its turn came too late")
-        call = life.calls.get(envelope.action)
+        call = runtime.calls.get(envelope.action)
         if call is not None:
-            return call(self._server, life.room, client, envelope)
-        return self._find(life, client, envelope)
+            return call(self._server, runtime.room, client, envelope)
+        return self._find(runtime, client, envelope)
 
-    def _find(self, life: Life, client: Session, envelope: Envelope) -> Awaitable[object]:
+    def _find(self, runtime: RoomRuntime, client: Session, envelope: Envelope) -> Awaitable[object]:
         """Look for a handler that this room has not called before; else for what takes what no handler does."""
-        room: Room[Any] = life.room
+        room: Room[Any] = runtime.room
         table = self._tables.get(type(room), {})
         found = table.get(envelope.action) or self._actions.get(envelope.action)
         if found is not None and isinstance(room, found.signature.room_class):
-            call = life.calls[found.name] = self._compose(life, found)
+            call = runtime.calls[found.name] = self._compose(runtime, found)
         else:
-            fallback = life.calls.get(_FALLBACK) or self._compose_fallback(life, table)
+            fallback = runtime.calls.get(_FALLBACK) or self._compose_fallback(runtime, table)
             if fallback is None or envelope.action in RESERVED_ACTIONS:
                 raise ActionError("unknown-action", f"room {room.name!r} has no action {envelope.action!r}")
             call = fallback
         return call(self._server, room, client, envelope)
 
-    def _compose_fallback(self, life: Life, table: Table) -> CallHandler | None:
-        room: Room[Any] = life.room
+    def _compose_fallback(self, runtime: RoomRuntime, table: Table) -> CallHandler | None:
+        room: Room[Any] = runtime.room
         for found in (table.get(_FALLBACK), self._fallback):
             if found is not None and isinstance(room, found.signature.room_class):
-                call = self._compose(life, found)
+                call = self._compose(runtime, found)
                 break
         else:
             if not (self._relay if room.relay is None else room.relay):
                 return None
-            call = self._surround(life, (), _relay, _relay_call)
-        life.calls[_FALLBACK] = call
+            call = self._surround(runtime, (), _relay, _relay_call)
+        runtime.calls[_FALLBACK] = call
         return call
 
-    def _compose(self, life: Life, found: Action) -> CallHandler:
+    def _compose(self, runtime: RoomRuntime, found: Action) -> CallHandler:
         """Build the one call of an action in a room: middleware, exceptions, and when it ends."""
-        call = self._surround(life, found.wares, found.signature.call, found.signature.answer)
+        call = self._surround(runtime, found.wares, found.signature.call, found.signature.answer)
         if not found.turn:
-            return partial(_start_apart, life, call)
+            return partial(_start_apart, runtime, call)
         return partial(_run_in_scope, call) if found.cancel else call
 
-    def _surround(self, life: Life, wares: tuple[Middleware, ...], handle: CallHandler, answer: Answer) -> CallHandler:
+    def _surround(
+        self, runtime: RoomRuntime, wares: tuple[Middleware, ...], handle: CallHandler, answer: Answer
+    ) -> CallHandler:
         """Put middleware and exception handlers around a handler, where there are any."""
-        wares = (*self._wares, *wares, *self._class_wares.get(type(life.room), ()))
+        wares = (*self._wares, *wares, *self._class_wares.get(type(runtime.room), ()))
         if not wares and not self.exceptions:
             return handle
         surrounded = chain(wares, answer)
@@ -330,9 +332,9 @@ async def _run_in_scope(
 
 
 async def _start_apart(
-    life: Life, call: CallHandler, server: object, room: Room[Any], client: Session, envelope: Envelope
+    runtime: RoomRuntime, call: CallHandler, server: object, room: Room[Any], client: Session, envelope: Envelope
 ) -> object:
-    await life.start_apart(client, envelope, partial(call, server, room, client, envelope))
+    await runtime.start_apart(client, envelope, partial(call, server, room, client, envelope))
     return LATER
 
 

@@ -1,7 +1,7 @@
 """The room, as users write and see it: options, hooks, and what can be done in it and with it.
 
 Laws: `broadcast` and `send` never wait for a client and are no cancellation
-points. What makes it live is in life.py; the one attribute for that is `_life`.
+points. What makes it live is in runtime.py; the one attribute for that is `_runtime`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVarTuple
 import trio
 
 from ._protocol import codec
-from ._rooms.life import Life
+from ._rooms.runtime import RoomRuntime
 from ._rooms.tasks import does_nothing
 from ._sessions.session import Session
 from .client import Client, State
@@ -56,20 +56,20 @@ class Room(Generic[State]):
     server: Any
     """The `Server` it belongs to."""
 
-    def __init__(self, life: Life | None = None) -> None:
+    def __init__(self, runtime: RoomRuntime | None = None) -> None:
         """Made by the server; set up yours in `on_create`."""
-        if life is None:
+        if runtime is None:
             raise TypeError(
                 f"{type(self).__name__}(): rooms are made by the server; `await server.open_room(name)` opens one"
             )
-        self.name = life.name
-        self.creator = life.creator
-        self.options = life.options
-        self.server = life.home.server
-        self._life = life
+        self.name = runtime.name
+        self.creator = runtime.creator
+        self.options = runtime.options
+        self.server = runtime.home.server
+        self._runtime = runtime
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r} with {len(self._life.members)}>"
+        return f"<{type(self).__name__} {self.name!r} with {len(self._runtime.members)}>"
 
     # --- hooks: yours to override
 
@@ -109,12 +109,12 @@ class Room(Generic[State]):
     @property
     def members(self) -> Mapping[str, Client[State]]:
         """Who is in the room, {client id: client}; a live view."""
-        return MappingProxyType(self._life.members)
+        return MappingProxyType(self._runtime.members)
 
     @property
     def is_open(self) -> bool:
         """False: it is closing or closed, and takes nothing any more."""
-        return self._life.is_open
+        return self._runtime.is_open
 
     async def broadcast(
         self,
@@ -134,8 +134,8 @@ class Room(Generic[State]):
         out. Raises `EncodeError` for a body that is no JSON, `RoomClosed` behind the end.
         """
         check_said(action)
-        self._life.home.check_thread()
-        self._life.publish(action, body, sender, exclude, volatile, coalesce)
+        self._runtime.home.check_thread()
+        self._runtime.publish(action, body, sender, exclude, volatile, coalesce)
 
     async def send(self, client: Client[Any], action: str, body: object = codec.EMPTY) -> bool:
         """Send a message to one member, in its place among the room's; False when it is gone. Never waits.
@@ -143,32 +143,32 @@ class Room(Generic[State]):
         `not-a-member` for a client that is connected but not here (`client.send` reaches it anyway),
         `RoomClosed` behind the end.
         """
-        self._life.home.check_thread()
-        member = self._life.member(client)
+        self._runtime.home.check_thread()
+        member = self._runtime.member(client)
         check_said(action)
         return member.tell(action, body, room=self.name)
 
     def start_soon(self, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
         """Start a task that ends with the room; it runs beside the turns, and if it raises, the room closes."""
-        self._life.start_soon(function, *args)
+        self._runtime.start_soon(function, *args)
 
     def after(self, seconds: float, function: Callable[[], Awaitable[object]]) -> trio.CancelScope:
         """Call `function` once, in the room's turn, after `seconds`; the scope returned cancels that."""
-        return self._life.start_timer(seconds, function, repeat=False)
+        return self._runtime.start_timer(seconds, function, repeat=False)
 
     def every(self, seconds: float, function: Callable[[], Awaitable[object]]) -> trio.CancelScope:
         """Call `function` in the room's turn every `seconds`; a call that comes late is not made up for."""
-        return self._life.start_timer(seconds, function, repeat=True)
+        return self._runtime.start_timer(seconds, function, repeat=True)
 
     async def kick(self, client: Client[Any], reason: str = "kicked") -> bool:
         """Take a member out; it is told why by `client-left-room`. False when it was none."""
-        life = self._life
-        life.home.check_thread()
-        if life.is_global:
+        runtime = self._runtime
+        runtime.home.check_thread()
+        if runtime.is_global:
             raise ValueError(f"nobody leaves {self.name!r} but by disconnecting: client.close() does that")
         if not isinstance(client, Session):
             raise TypeError(f"kick whom? {client!r} is no Client: give room.members[id], not the id")
-        return bool(await life.in_turn("on_leave", lambda: life.remove(client, reason, tell=True)))
+        return bool(await runtime.in_turn("on_leave", lambda: runtime.remove(client, reason, tell=True)))
 
     async def close(self, reason: str = "closed") -> None:
         """Close the room and wait until it is closed.
@@ -177,7 +177,7 @@ class Room(Generic[State]):
         turn runs to its end, its reply is sent, then the room closes. A task, or a
         handler with `turn=False`, ends with the room.
         """
-        self._life.home.check_thread()
-        if self._life.is_global:
+        self._runtime.home.check_thread()
+        if self._runtime.is_global:
             raise ValueError(f"{self.name!r} is there as long as the server: it never closes")
-        await self._life.close(reason)
+        await self._runtime.close(reason)

@@ -19,7 +19,7 @@ import attrs
 import trio
 
 from ._protocol import codec
-from ._rooms.tasks import LIFE
+from ._rooms.tasks import CURRENT_ROOM
 from ._serving.application import Application
 from ._serving.listeners import open_tcp, open_unix, remove_unix
 from ._serving.program import name_places, run_program
@@ -66,7 +66,7 @@ class Server(Application):
     @property
     def rooms(self) -> Mapping[str, Room[Any]]:
         """The rooms there are, by name, at this moment."""
-        return {name: life.room for name, life in self._hub.lives.items()}
+        return {name: runtime.room for name, runtime in self._hub.runtimes.items()}
 
     @property
     def clients(self) -> Mapping[str, Client[Any]]:
@@ -92,7 +92,7 @@ class Server(Application):
             ),
             "connections": self._front_door.connections,
             "clients": len(self.clients),
-            "rooms": len(self._hub.lives),
+            "rooms": len(self._hub.runtimes),
         }
 
     def tree(self) -> Tree:
@@ -215,10 +215,10 @@ class Server(Application):
             self._stopped.set()
 
     async def _live(self, task_status: trio.TaskStatus["Server"]) -> None:
-        async with trio.open_nursery() as life:
-            await life.start(self._watch.run)
-            self._hub.begin(life)
-            life.start_soon(self._heartbeat)
+        async with trio.open_nursery() as runtime:
+            await runtime.start(self._watch.run)
+            self._hub.begin(runtime)
+            runtime.start_soon(self._heartbeat)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as doors:
                     listen = partial(trio.serve_listeners, handler_nursery=connections)
@@ -231,7 +231,7 @@ class Server(Application):
                     # Open until here: a balancer still asks, and is told that the server is stopping.
                     doors.cancel_scope.cancel()
                 self._front_door.hurry()
-            life.cancel_scope.cancel()
+            runtime.cancel_scope.cancel()
 
     async def stop(self, grace: float = 30.0) -> None:
         """Stop gracefully, within `grace` seconds: refuse new clients, close the rooms, then the connections.
@@ -243,17 +243,17 @@ class Server(Application):
         self._deadline = min(self._deadline, trio.current_time() + grace)
         if self._drain_scope is not None:
             self._drain_scope.deadline = self._deadline
-        life = LIFE.get()
-        if life is None or life.home is not self._hub:  # of another server it is a stranger's
+        runtime = CURRENT_ROOM.get()
+        if runtime is None or runtime.home is not self._hub:  # of another server it is a stranger's
             if not self._stop_asked.is_set():
                 self._may_let_go.set()
                 self._stop_asked.set()
             await self._stopped.wait()
         elif not self._stop_asked.is_set():
             # The handler that asks still runs to its end, and its reply is sent.
-            if not life.is_global:
-                life.begin_close("shutdown")
-            if not (life.is_global and self._hub.lobby.finish_turn(self._may_let_go.set)):
+            if not runtime.is_global:
+                runtime.begin_close("shutdown")
+            if not (runtime.is_global and self._hub.lobby.finish_turn(self._may_let_go.set)):
                 self._may_let_go.set()
             self._stop_asked.set()
 
@@ -271,7 +271,7 @@ class Server(Application):
                 await trio.sleep(_BATCH_SECONDS)
 
     async def _heartbeat(self) -> None:
-        """One task for all clients. Any byte is life."""
+        """One task for all clients. Any byte is runtime."""
         bounds = [each for each in (self.limits.ping_seconds, self.limits.silence_seconds) if each is not None]
         if not bounds:
             return

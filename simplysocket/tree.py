@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from ._rooms.hub import Hub
-from ._rooms.life import Life
+from ._rooms.runtime import RoomRuntime
 
 
 @attrs.frozen
@@ -60,29 +60,32 @@ class Tree:
 def look(hub: Hub) -> Tree:
     """Look at all rooms, the global one first, then the oldest."""
     now = trio.current_time()
-    lives = sorted(hub.lives.values(), key=lambda life: (not life.is_global, life.born))
-    return Tree(hub.server_name, len(hub.clients), tuple(_look_at(life, now) for life in lives))
+    runtimes = sorted(hub.runtimes.values(), key=lambda runtime: (not runtime.is_global, runtime.born))
+    return Tree(hub.server_name, len(hub.clients), tuple(_look_at(runtime, now) for runtime in runtimes))
 
 
-def _look_at(life: Life, now: float) -> RoomView:
-    turns = life.turns
+def _look_at(runtime: RoomRuntime, now: float) -> RoomView:
+    turns = runtime.turns
     return RoomView(
-        name=life.name,
-        class_name=type(life.room).__name__,
-        age=now - life.born,
-        reason=life.why_alive(now),
-        members=len(life.members),
+        name=runtime.name,
+        class_name=type(runtime.room).__name__,
+        age=now - runtime.born,
+        reason=runtime.why_alive(now),
+        members=len(runtime.members),
         waiting=turns.waiting,
         handling=turns.running,
         handling_age=turns.waited(now),
-        tasks=(*_handlers_of(life, now), *(Task(each.name, now - each.since) for each in life.under_way.values())),
+        tasks=(
+            *_handlers_of(runtime, now),
+            *(Task(each.name, now - each.since) for each in runtime.under_way.values()),
+        ),
     )
 
 
-def _handlers_of(life: Life, now: float) -> Iterator[Task]:
+def _handlers_of(runtime: RoomRuntime, now: float) -> Iterator[Task]:
     """Return what runs in the global room: there each client has turns of its own."""
-    if life.is_global:
-        for client in life.members.values():
+    if runtime.is_global:
+        for client in runtime.members.values():
             if client.lobby is not None and client.lobby.running:
                 yield Task(f"{client.lobby.running} for {client.id}", client.lobby.waited(now))
 

@@ -284,14 +284,14 @@ async def test_a_bad_body_is_answered_with_the_place_that_is_wrong(
 
 @attrs.define
 class Player:
-    lives: int = 3
+    runtimes: int = 3
 
 
 class Arena(Room[Player]):
     @action("hit")
     async def hit(self, body: Dice, call: Call, client: Client[Player], *, message: Message, server: Server) -> Any:
-        client.state.lives -= body
-        return [client.state.lives, call.action, call.message.body, message.id, server.name, call.room is self]
+        client.state.runtimes -= body
+        return [client.state.runtimes, call.action, call.message.body, message.id, server.name, call.room is self]
 
 
 async def test_a_handler_asks_for_what_it_needs_in_any_order(autojump_clock: MockClock) -> None:
@@ -303,7 +303,7 @@ async def test_a_handler_asks_for_what_it_needs_in_any_order(autojump_clock: Moc
     ) -> Any:
         return [
             message.body == body,
-            client.state.lives,
+            client.state.runtimes,
             room.name,
             of is server,
             call.client is client,
@@ -337,12 +337,12 @@ from simplysocket import Call, Client, Room, action
 class Pitch(Room[Player]):
     @action("kick")
     async def shoot(self, client: Client[Player], body: Kick, *, call: Call) -> str:
-        return f"{call.action} {body.how.name} {client.state.lives}"
+        return f"{call.action} {body.how.name} {client.state.runtimes}"
 
 
 @attrs.define
 class Player:
-    lives: int = 3
+    runtimes: int = 3
 
 
 @attrs.frozen
@@ -365,7 +365,7 @@ async def test_annotations_may_be_postponed(autojump_clock: MockClock, monkeypat
     monkeypatch.setitem(sys.modules, "pitch", module)
     # Room[Player] is evaluated when the class is made, so that Player must be there.
     before, _, after = LATER_SOURCE.partition("class Pitch")
-    player = "@attrs.define\nclass Player:\n    lives: int = 3\n"
+    player = "@attrs.define\nclass Player:\n    runtimes: int = 3\n"
     exec(compile(before + player + "class Pitch" + after.replace(player, ""), "pitch.py", "exec"), module.__dict__)
     server = make(("pitch", module.Pitch), state=module.Player)
     server.action("plain")(module.plain)
@@ -1382,7 +1382,7 @@ async def test_memory_does_not_grow_with_the_names_that_clients_invent(autojump_
                 for room in ("heard", "loud", "plain", "mesh-global"):
                     await ana.send(f"invented-{round}-{at}", target=room, id=1)
                 await ana.settle()
-            sizes.append({name: len(life.calls) for name, life in server._hub.lives.items()})
+            sizes.append({name: len(runtime.calls) for name, runtime in server._hub.runtimes.items()})
             assert set(server.metrics.messages_refused) == {"unknown-action"}
         assert sizes == [{"heard": 1, "loud": 1, "plain": 0, "mesh-global": 0}] * 3
 

@@ -52,7 +52,7 @@ FLOORS = (
         "_sessions.handler_scope",
         "_rooms.membership",
         "_rooms.tasks",
-        "_rooms.life",
+        "_rooms.runtime",
         "_rooms.lobby",
         "room",
         "_rooms.patterns",
@@ -97,7 +97,7 @@ BOUNDARIES = {  # may catch `except* Exception`
     "_http.frontdoor",
     "_rooms.turns",
     "_rooms.tasks",
-    "_rooms.life",
+    "_rooms.runtime",
     "_sessions.outbound_hooks",
     "_serving.admission",
 }

@@ -12,7 +12,7 @@ from typing import Any, Final
 from .._protocol import codec
 from .._protocol.codec import Envelope
 from .._rooms.hub import Hub, Joining
-from .._rooms.life import Life
+from .._rooms.runtime import RoomRuntime
 from .._sessions.session import Session
 from ..actions import Registry
 from ..errors import ActionError, BadBody, BadMessage, RoomClosed
@@ -84,13 +84,13 @@ class Dispatch:
                 self._send_direct(client, envelope)
                 return
             name = envelope.target or GLOBAL_ROOM
-            life = hub.lives.get(name)
-            if life is None or not life.is_open:
-                life = self._life(name)
+            runtime = hub.runtimes.get(name)
+            if runtime is None or not runtime.is_open:
+                runtime = self._runtime(name)
             if envelope.timeout is not None:
                 envelope.timeout += now
-            if not life.post(self._registry.find, client, envelope):
-                raise _busy(life)
+            if not runtime.post(self._registry.find, client, envelope):
+                raise _busy(runtime)
         except ActionError as exc:
             client.refuse(envelope.id, envelope.action, exc)
 
@@ -101,14 +101,14 @@ class Dispatch:
         client.refuse(id, action, ActionError("rate-limited", "too many messages", retry_after=wait))
         return False
 
-    def _life(self, name: str) -> Life:
+    def _runtime(self, name: str) -> RoomRuntime:
         """Return what takes messages to the room of this name, or raise what the sender is told."""
-        life = self._hub.life_for(name)
-        if life is None:
-            if name in self._hub.lives:
+        runtime = self._hub.runtime_for(name)
+        if runtime is None:
+            if name in self._hub.runtimes:
                 raise RoomClosed(f"room {name!r} is closed")
             raise ActionError("unknown-target", f"there is no room {name!r}")
-        return life
+        return runtime
 
     # --- built-in actions: each answers, or posts what will
 
@@ -119,11 +119,11 @@ class Dispatch:
             raise ActionError("rate-limited", "too many joins", retry_after=wait)
         options = _read_options(envelope.message_body)
         options.pop("roomname", None)
-        life = self._hub.life_to_join(name, client, options)
-        if life.is_global:
-            _answer_at_once(client, envelope, {"roomname": name, "created": False, "members": life.list_members()})
-        elif not life.post(Joining(options), client, envelope):
-            raise _busy(life)
+        runtime = self._hub.runtime_to_join(name, client, options)
+        if runtime.is_global:
+            _answer_at_once(client, envelope, {"roomname": name, "created": False, "members": runtime.list_members()})
+        elif not runtime.post(Joining(options), client, envelope):
+            raise _busy(runtime)
 
     def _leave(self, client: Session, envelope: Envelope) -> None:
         self._post_to_named(client, envelope, _leave_work)
@@ -132,20 +132,21 @@ class Dispatch:
         self._post_to_named(client, envelope, _who_work)
 
     def _post_to_named(self, client: Session, envelope: Envelope, work: Any) -> None:
-        life = self._life(_named(envelope))
-        if self._registry.overrides(envelope.action, life):
+        runtime = self._runtime(_named(envelope))
+        if self._registry.overrides(envelope.action, runtime):
             work = self._registry.find
-        if not life.post(work, client, envelope):
-            raise _busy(life)
+        if not runtime.post(work, client, envelope):
+            raise _busy(runtime)
 
     def _list_rooms(self, client: Session, envelope: Envelope) -> None:
         after = _read_list_rooms(envelope.message_body).after
-        lives = self._hub.lives
-        names = heapq.nsmallest(_LIST_MOST, (name for name in lives if name > after and name != GLOBAL_ROOM))
+        runtimes = self._hub.runtimes
+        names = heapq.nsmallest(_LIST_MOST, (name for name in runtimes if name > after and name != GLOBAL_ROOM))
         listed = [
-            {"roomname": name, "members": len(lives[name].members), "capacity": lives[name].places} for name in names
+            {"roomname": name, "members": len(runtimes[name].members), "capacity": runtimes[name].places}
+            for name in names
         ]
-        _answer_at_once(client, envelope, {"rooms": listed, "total": len(lives) - 1})  # without the global one
+        _answer_at_once(client, envelope, {"rooms": listed, "total": len(runtimes) - 1})  # without the global one
 
     def _ping(self, client: Session, envelope: Envelope) -> None:
         _answer_at_once(client, envelope, codec.EMPTY)
@@ -157,7 +158,7 @@ class Dispatch:
         if envelope.id is None:
             return False
         for name in client.rooms_by_name:
-            found = self._hub.lives[name].take_out(client, envelope.id)
+            found = self._hub.runtimes[name].take_out(client, envelope.id)
             if found is not None:
                 client.refuse(found.id, found.action, ActionError("cancelled", "cancelled by its caller"))
                 return True
@@ -203,23 +204,23 @@ def _named(envelope: Envelope) -> str:
     return str(name)
 
 
-def _busy(life: Life) -> ActionError:
-    return ActionError("busy", f"too much waits in room {life.name!r}", retry_after=_RETRY_BUSY)
+def _busy(runtime: RoomRuntime) -> ActionError:
+    return ActionError("busy", f"too much waits in room {runtime.name!r}", retry_after=_RETRY_BUSY)
 
 
-async def _leave_work(life: Life, client: Session, envelope: Envelope) -> dict[str, str]:
-    if life.is_global:
+async def _leave_work(runtime: RoomRuntime, client: Session, envelope: Envelope) -> dict[str, str]:
+    if runtime.is_global:
         raise ActionError("forbidden", f"nobody leaves {GLOBAL_ROOM!r} but by disconnecting")
-    if not await life.remove(client, "left"):
-        raise ActionError("not-a-member", f"you are not in room {life.name!r}")
-    result = {"roomname": life.name}
+    if not await runtime.remove(client, "left"):
+        raise ActionError("not-a-member", f"you are not in room {runtime.name!r}")
+    result = {"roomname": runtime.name}
     client.tell_without_id(envelope, result)
     return result
 
 
-async def _who_work(life: Life, client: Session, envelope: Envelope) -> dict[str, list[dict[str, str]]]:
-    if client.id not in life.members:
-        raise ActionError("not-a-member", f"you are not in room {life.name!r}")
-    result = {"members": life.list_members()}
+async def _who_work(runtime: RoomRuntime, client: Session, envelope: Envelope) -> dict[str, list[dict[str, str]]]:
+    if client.id not in runtime.members:
+        raise ActionError("not-a-member", f"you are not in room {runtime.name!r}")
+    result = {"members": runtime.list_members()}
     client.tell_without_id(envelope, result)
     return result

@@ -62,7 +62,7 @@ def check_class(room_class: type[Room[Any]]) -> None:
 _LONG_OPTIONS: Final = ("capacity", "announce", "empty_ttl")  # nobody means something else by what is like these
 _ALIKE: Final = 0.85  # of difflib: capasity, anounce and emptyttl are alike, capacities and empty_time are not
 
-_TAKEN: Final = ("name", "creator", "options", "server", "_life")
+_TAKEN: Final = ("name", "creator", "options", "server", "_runtime")
 
 
 def _check_hook(room_class: type[Room[Any]], name: str, hook: Any) -> None:  # Any: what a user put there

@@ -26,9 +26,9 @@ from ..message import GLOBAL_ROOM, clean_name, is_room_name
 from ..metrics import Metrics
 from ..request import Identity
 from ..room import Room
-from .life import Life, job_work
 from .lobby import Lobby
 from .patterns import RoomClasses
+from .runtime import RoomRuntime, job_work
 from .tick import Tick, TurnVoice
 from .turns import Entry, Job, NeverBegun, Voice
 
@@ -45,8 +45,8 @@ class Joining:
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
 
-    async def __call__(self, life: Life, client: Session, envelope: Envelope) -> dict[str, Any]:
-        result = await life.admit(client, self.options)
+    async def __call__(self, runtime: RoomRuntime, client: Session, envelope: Envelope) -> dict[str, Any]:
+        result = await runtime.admit(client, self.options)
         client.tell_without_id(envelope, result)
         return result
 
@@ -63,13 +63,13 @@ class Hub:
         self.limits = limits
         self.metrics = metrics
         self.broker = broker
-        self.lives: dict[str, Life] = {}  # {room's name: its life}
+        self.runtimes: dict[str, RoomRuntime] = {}  # {room's name: its life}
         self.clients: dict[str, Session] = {}  # {client id: client}
         self.classes = RoomClasses()
         self.outbound = OutboundHooks(metrics)
         self.is_stopping = False
         self._thread = 0  # whose loop the server runs in
-        self.place_of: Callable[[Life, str], str] = lambda _, __: ""  # where an action's handler is written
+        self.place_of: Callable[[RoomRuntime, str], str] = lambda _, __: ""  # where an action's handler is written
         self._open_rooms = open_rooms
         self._node = secrets.token_hex(3)
         self._nursery: trio.Nursery | None = None
@@ -91,7 +91,7 @@ class Hub:
         self.is_stopping = False
         nursery.start_soon(self._tick.run)
         self._lobby = Lobby(self, GLOBAL_ROOM, self.classes.find(GLOBAL_ROOM) or Room, None, {})
-        self.lives[GLOBAL_ROOM] = self._lobby
+        self.runtimes[GLOBAL_ROOM] = self._lobby
         nursery.start_soon(self._lobby.live)
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
@@ -127,19 +127,19 @@ class Hub:
         is_known = self.clients.pop(client.id, None) is not None
         client.disconnected()
         for name in list(client.rooms_by_name):
-            life = self.lives[name]
-            if life.is_open and not life.is_global:
-                life.post_always(job_work, client, Job("on_leave", partial(life.remove, client, reason)))
+            runtime = self.runtimes[name]
+            if runtime.is_open and not runtime.is_global:
+                runtime.post_always(job_work, client, Job("on_leave", partial(runtime.remove, client, reason)))
         if is_known:  # else it ended in on_connect
             self.lobby.disconnected(client, reason)
 
     # --- rooms
 
-    def life_to_join(self, name: str, creator: Session | None, options: dict[str, Any]) -> Life:
+    def runtime_to_join(self, name: str, creator: Session | None, options: dict[str, Any]) -> RoomRuntime:
         """Return what takes a join to the room `name`, made if need be; `ActionError` when there may be none."""
-        life = self.life_for(name)
-        if life is not None:
-            return life
+        runtime = self.runtime_for(name)
+        if runtime is not None:
+            return runtime
         if self.is_stopping:
             raise RoomClosed("the server is stopping")
         if not is_room_name(name, self.limits.name_length):
@@ -149,44 +149,48 @@ class Hub:
             raise ActionError("unknown-target", f"there is no room {name!r}, and a join may not open it")
         return self._make(name, found or Room, creator, options)
 
-    def life_for(self, name: str) -> Life | None:
+    def runtime_for(self, name: str) -> RoomRuntime | None:
         """Return what takes messages to the room `name`: while one closes its successor, which knows who joins."""
-        life = self.lives.get(name)
-        return life if life is None or life.is_open else life.successor
+        runtime = self.runtimes.get(name)
+        return runtime if runtime is None or runtime.is_open else runtime.successor
 
     def _make(
-        self, name: str, room_class: Callable[[Life], Room[Any]], creator: Session | None, options: dict[str, Any]
-    ) -> Life:
-        life = Life(self, name, room_class, creator, options)
-        closing = self.lives.get(name)
+        self,
+        name: str,
+        room_class: Callable[[RoomRuntime], Room[Any]],
+        creator: Session | None,
+        options: dict[str, Any],
+    ) -> RoomRuntime:
+        runtime = RoomRuntime(self, name, room_class, creator, options)
+        closing = self.runtimes.get(name)
         if closing is not None:
-            closing.successor = life
+            closing.successor = runtime
         else:
-            self.lives[name] = life
-            self.start(life.live)
-        return life
+            self.runtimes[name] = runtime
+            self.start(runtime.live)
+        return runtime
 
-    def closing(self, life: Life, entries: list[Entry]) -> None:
+    def closing(self, runtime: RoomRuntime, entries: list[Entry]) -> None:
         """See to what was left in the inbox of a room that closes: joins, and what stands behind them, move on."""
         joining: set[Session] = set()
         for work, client, ask in entries:
             if isinstance(ask, Job):
-                ask.fail(NeverBegun(f"room {life.name!r} is closed"))
-            elif (isinstance(work, Joining) or client in joining) and life.is_created and not self.is_stopping:
+                ask.fail(NeverBegun(f"room {runtime.name!r} is closed"))
+            elif (isinstance(work, Joining) or client in joining) and runtime.is_created and not self.is_stopping:
                 # A room that was never set up would only be set up in vain once more.
                 options = work.options if isinstance(work, Joining) else {}
-                successor = life.successor or self._make(life.name, type(life.room), client, options)
+                successor = runtime.successor or self._make(runtime.name, type(runtime.room), client, options)
                 successor.post_always(work, client, ask)
                 joining.add(client)
             else:
-                client.refuse(ask.id, ask.action, life.failure or RoomClosed(f"room {life.name!r} is closed"))
+                client.refuse(ask.id, ask.action, runtime.failure or RoomClosed(f"room {runtime.name!r} is closed"))
 
-    def closed(self, life: Life) -> None:
+    def closed(self, runtime: RoomRuntime) -> None:
         """Free a closed room's name, for its successor if there is one."""
-        del self.lives[life.name]
-        successor = life.successor
+        del self.runtimes[runtime.name]
+        successor = runtime.successor
         if successor is not None:
-            self.lives[life.name] = successor
+            self.runtimes[runtime.name] = successor
             if self.is_stopping:
                 successor.begin_close("shutdown")
             self.start(successor.live)
@@ -194,57 +198,57 @@ class Hub:
     async def join(self, client: Session, name: str, options: dict[str, Any]) -> dict[str, Any]:
         """Make a client a member by the server's own code."""
         for _ in range(_JOIN_TRIES):
-            life = self.life_to_join(name, client, options)
-            if life.is_global:
-                return {"roomname": name, "created": False, "members": life.list_members()}
+            runtime = self.runtime_to_join(name, client, options)
+            if runtime.is_global:
+                return {"roomname": name, "created": False, "members": runtime.list_members()}
             try:
-                admit = partial(life.admit, client, options)
-                result: dict[str, Any] = await life.in_turn("on_join", admit, otherwise=life.end_if_empty)
+                admit = partial(runtime.admit, client, options)
+                result: dict[str, Any] = await runtime.in_turn("on_join", admit, otherwise=runtime.end_if_empty)
                 return result
             except NeverBegun:
-                if life.failure is not None:
-                    raise life.failure from None
+                if runtime.failure is not None:
+                    raise runtime.failure from None
                 # It closed before our turn came: on to the next room of the name.
         raise RoomClosed(f"room {name!r} closed again and again")
 
     async def leave(self, client: Session, name: str, reason: str) -> bool:
         """Take a client out of a room by the server's own code."""
-        life = self.lives.get(name)
-        if life is None or name not in client.rooms_by_name:
+        runtime = self.runtimes.get(name)
+        if runtime is None or name not in client.rooms_by_name:
             return False
-        if life.is_global:
+        if runtime.is_global:
             raise ActionError("forbidden", f"nobody leaves {GLOBAL_ROOM!r} but by disconnecting")
         try:
-            return bool(await life.in_turn("on_leave", partial(life.remove, client, reason)))
+            return bool(await runtime.in_turn("on_leave", partial(runtime.remove, client, reason)))
         except RoomClosed:
             return False  # it let everyone go
 
     async def open_room(self, name: str, options: dict[str, Any]) -> Room[Any]:
         """Return the room of a name, made by the server's own code if need be."""
-        life = self.life_to_join(name, None, options)
-        await life.wait_created()
-        room: Room[Any] = life.room
+        runtime = self.runtime_to_join(name, None, options)
+        await runtime.wait_created()
+        room: Room[Any] = runtime.room
         return room
 
     async def close_rooms(self, reason: str) -> None:
         """Close every room but the global one, all at once, and wait for them."""
         self.is_stopping = True
-        lives = [life for life in self.lives.values() if not life.is_global]
-        for life in lives:
-            life.begin_close(reason)
-        for life in lives:
-            await life.wait_closed()
+        runtimes = [runtime for runtime in self.runtimes.values() if not runtime.is_global]
+        for runtime in runtimes:
+            runtime.begin_close(reason)
+        for runtime in runtimes:
+            await runtime.wait_closed()
 
     # --- the way of a broadcast
 
     def deliver(self, name: str, frame: bytes, exclude: Sequence[str]) -> None:
         """Take a broadcast back from the broker: it goes out at the end of the turn, or with the next tick."""
-        life = self.lives.get(name)
-        if life is not None:
-            if life is not self._tick.speaking and not life.fanout.is_pending:
-                self._tick.mark(life)
-            life.deliver(frame, exclude)
+        runtime = self.runtimes.get(name)
+        if runtime is not None:
+            if runtime is not self._tick.speaking and not runtime.fanout.is_pending:
+                self._tick.mark(runtime)
+            runtime.deliver(frame, exclude)
 
-    def voice_of(self, life: Life) -> Voice:
+    def voice_of(self, runtime: RoomRuntime) -> Voice:
         """Return what holds back and lets out what is said in a turn of a room."""
-        return TurnVoice(self._tick, life)
+        return TurnVoice(self._tick, runtime)

@@ -14,8 +14,8 @@ import trio
 
 from .._protocol.codec import Envelope
 from .._sessions.session import Session
-from .life import Life, job_work
-from .tasks import LIFE, is_overridden
+from .runtime import RoomRuntime, job_work
+from .tasks import CURRENT_ROOM, is_overridden
 from .turns import SILENCE, TURN, Job, Turns, Voice, Work
 
 _LIST_MOST: Final = 100  # of everyone who is connected, in an answer
@@ -24,7 +24,7 @@ _RESTART_MOST: Final = 30.0
 _CALM_SECONDS: Final = 60.0  # without a crash, and the next is a first one again
 
 
-class Lobby(Life):
+class Lobby(RoomRuntime):
     """The life of the global room."""
 
     is_global = True
@@ -58,7 +58,7 @@ class Lobby(Life):
 
     @property
     def has_turn(self) -> bool:
-        return TURN.get() is not None and LIFE.get() is self  # one of its many
+        return TURN.get() is not None and CURRENT_ROOM.get() is self  # one of its many
 
     def why_alive(self, now: float) -> str:
         return f"there as long as the server; {len(self.members)} members"

@@ -20,7 +20,7 @@ from .fanout import Fanout
 
 
 class Membership(ABC):
-    """What a room's life knows of its members. The life itself is in life.py, which is built on this."""
+    """What a room's life knows of its members. The life itself is in runtime.py, which is built on this."""
 
     def __init__(self, limits: Limits, name: str, creator: Session | None) -> None:
         self.name = name

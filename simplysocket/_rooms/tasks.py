@@ -29,8 +29,8 @@ from .turns import TURN
 
 logger = logging.getLogger("simplysocket.room")
 
-LIFE: Final[contextvars.ContextVar["Tasks | None"]] = contextvars.ContextVar("simplysocket.life", default=None)
-"""Whose task or handler is running: a `Life`; None outside of all rooms."""
+CURRENT_ROOM: Final[contextvars.ContextVar["Tasks | None"]] = contextvars.ContextVar("simplysocket.room", default=None)
+"""Whose task or handler is running: a `RoomRuntime`; None outside of all rooms."""
 
 
 @attrs.frozen
@@ -45,7 +45,7 @@ class Tasks(Membership):
     """What a room's life knows of its tasks."""
 
     is_global = False
-    home: Any  # Any: the hub; what is asked of it stands in life.py
+    home: Any  # Any: the hub; what is asked of it stands in runtime.py
 
     def __init__(self, limits: Limits, metrics: Metrics, name: str, creator: Session | None) -> None:
         super().__init__(limits, name, creator)
@@ -102,7 +102,7 @@ class Tasks(Membership):
     async def run_inside(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run a task as one of this room, outside of its turns."""
         TURN.set(None)  # it may have been started by a handler, and does not share its turn
-        LIFE.set(self)
+        CURRENT_ROOM.set(self)
         await function(*args)
 
     def start_timer(

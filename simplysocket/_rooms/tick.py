@@ -7,34 +7,34 @@ piece; a very large room goes out in slices, between which everyone else has his
 import trio
 
 from .._wakeup import Wakeup
-from .life import Life
+from .runtime import RoomRuntime
 
 
 class Tick:
     """The rooms that have something to let out."""
 
     def __init__(self) -> None:
-        self._spoken: list[Life] = []
+        self._spoken: list[RoomRuntime] = []
         self._wakeup = Wakeup()
-        self.speaking: Life | None = None  # whose turn runs in this very step: what it says goes out at its end
+        self.speaking: RoomRuntime | None = None  # whose turn runs in this very step: what it says goes out at its end
 
-    def mark(self, life: Life) -> None:
+    def mark(self, runtime: RoomRuntime) -> None:
         """Let a room's frames out with the next tick."""
         if not self._spoken:
             self._wakeup.wake()
-        self._spoken.append(life)
+        self._spoken.append(runtime)
 
     async def run(self) -> None:
-        """Let out what was said, for as long as the server lives."""
+        """Let out what was said, for as long as the server runtimes."""
         while True:
             if self._spoken:
                 await trio.lowlevel.checkpoint()
             else:
                 await self._wakeup.wait()
             spoken, self._spoken = self._spoken, []
-            for life in spoken:
-                if life.flush():
-                    self._spoken.append(life)
+            for runtime in spoken:
+                if runtime.flush():
+                    self._spoken.append(runtime)
 
 
 class TurnVoice:
@@ -44,21 +44,21 @@ class TurnVoice:
     what it says into other rooms, goes out with the tick, where all of a pass comes together.
     """
 
-    __slots__ = ("_life", "_tick")
+    __slots__ = ("_runtime", "_tick")
 
-    def __init__(self, tick: Tick, life: Life) -> None:
+    def __init__(self, tick: Tick, runtime: RoomRuntime) -> None:
         self._tick = tick
-        self._life = life
+        self._runtime = runtime
 
     def begin(self) -> None:
-        self._tick.speaking = self._life
+        self._tick.speaking = self._runtime
 
     def pause(self) -> None:
         self._tick.speaking = None
-        if self._life.fanout.is_pending:
-            self._tick.mark(self._life)
+        if self._runtime.fanout.is_pending:
+            self._tick.mark(self._runtime)
 
     def end(self) -> None:
         self._tick.speaking = None
-        if self._life.fanout.frames and self._life.flush():
-            self._tick.mark(self._life)
+        if self._runtime.fanout.frames and self._runtime.flush():
+            self._tick.mark(self._runtime)

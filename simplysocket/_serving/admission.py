@@ -20,7 +20,7 @@ from .._dispatch.dispatch import Dispatch
 from .._functions import check_hook, name_place, takes
 from .._http.handshake import Authenticate, Upgrade
 from .._rooms.hub import Hub
-from .._rooms.tasks import LIFE
+from .._rooms.tasks import CURRENT_ROOM
 from .._sessions.session import Session
 from .._wire.connection import Connection, Receive
 from .._wire.wire import Wire
@@ -181,7 +181,7 @@ class Admission:
 
         async def call() -> None:
             nonlocal result
-            LIFE.set(self._hub.lobby)  # a stop that it asks for only begins: it would wait for itself
+            CURRENT_ROOM.set(self._hub.lobby)  # a stop that it asks for only begins: it would wait for itself
             result = await function(*args)
 
         async with trio.open_nursery() as nursery:

@@ -151,7 +151,7 @@ class Connection:
             self._seal(code, reason, close_frame(code, reason))
 
     def beat(self, seconds: float) -> None:
-        """Note that a round of the heartbeat, of so many seconds, has passed: ask for a sign of life, or give up."""
+        """Note that a round of the heartbeat, of so many seconds, has passed: ask for a sign of runtime, or give up."""
         limits = self._limits
         if self._heard:
             self._heard = self._pinged = False

@@ -38,7 +38,7 @@ class Watch:
         self._epoll: Any = None  # Any: a select.epoll, which not every platform has
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Read for everyone, for as long as the server lives."""
+        """Read for everyone, for as long as the server runtimes."""
         if not HAS_EPOLL:
             task_status.started()
             return

@@ -27,7 +27,7 @@ from ..client import Client
 from ..errors import ActionError, RoomClosed, count_of, first_of
 from ..limits import Limits
 from ..metrics import Metrics
-from .tasks import LIFE, Tasks
+from .tasks import CURRENT_ROOM, Tasks
 from .turns import TURN, Entry, Job, NeverBegun, Turns, Voice, Work
 
 logger = logging.getLogger("simplysocket.room")
@@ -45,7 +45,7 @@ class Home(Protocol):
     server: Any  # the Server, which no module up here knows
     broker: Broker
     outbound: OutboundHooks
-    place_of: Callable[["Life", str], str]
+    place_of: Callable[["RoomRuntime", str], str]
     is_stopping: bool
 
     def check_thread(self) -> None:
@@ -54,13 +54,13 @@ class Home(Protocol):
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task that ends with the server."""
 
-    def voice_of(self, life: "Life") -> Voice:
+    def voice_of(self, runtime: "RoomRuntime") -> Voice:
         """Return what holds back and lets out what is said in a turn of a room."""
 
-    def closing(self, life: "Life", entries: list[Entry]) -> None:
+    def closing(self, runtime: "RoomRuntime", entries: list[Entry]) -> None:
         """See to what was left in the inbox: joins, and what stands behind them, go to the next room of the name."""
 
-    def closed(self, life: "Life") -> None:
+    def closed(self, runtime: "RoomRuntime") -> None:
         """Free the room's name."""
 
 
@@ -73,8 +73,8 @@ class Hooks(Protocol):
     empty_ttl: ClassVar[float | None]
 
 
-class Life(Tasks):
-    """The life of one room. `room` is what users see of it, made by `room_class(life)`."""
+class RoomRuntime(Tasks):
+    """The life of one room. `room` is what users see of it, made by `room_class(runtime)`."""
 
     home: Home
 
@@ -82,7 +82,7 @@ class Life(Tasks):
         self,
         home: Home,
         name: str,
-        room_class: Callable[["Life"], Hooks],
+        room_class: Callable[["RoomRuntime"], Hooks],
         creator: Session | None,
         options: dict[str, Any],
     ) -> None:
@@ -90,7 +90,7 @@ class Life(Tasks):
         self.home = home
         self.options = options
         self.failure: ActionError | None = None  # why on_create failed; the answer to the joins that wait
-        self.successor: Life | None = None  # who takes the joins that come while this room closes
+        self.successor: RoomRuntime | None = None  # who takes the joins that come while this room closes
         self._publish = home.broker.publish
         self._outbound = home.outbound
         self.turns = Turns(name, home.limits, self._run, self._make_voice())
@@ -112,7 +112,7 @@ class Life(Tasks):
 
     async def live(self) -> None:
         """Run until the room is closed or cancelled, then wind up; a task of the server."""
-        LIFE.set(self)
+        CURRENT_ROOM.set(self)
         TURN.set(None)
         self._metrics.rooms_opened += 1
         try:
@@ -155,7 +155,7 @@ class Life(Tasks):
         self._reason = reason
         self.is_open = False
         self.home.closing(self, self.turns.take_all())
-        if LIFE.get() is self and self.turns.is_busy:
+        if CURRENT_ROOM.get() is self and self.turns.is_busy:
             self.turns.stop_after_this(self._ending.set)
         else:
             self._ending.set()
@@ -175,7 +175,7 @@ class Life(Tasks):
     async def close(self, reason: str) -> None:
         """Close, and wait for it unless it is the room itself that asks."""
         self.begin_close(reason)
-        if LIFE.get() is self:
+        if CURRENT_ROOM.get() is self:
             return
         limits = self._limits
         seconds = limits.turn_seconds + limits.close_seconds if TURN.get() is not None else math.inf
@@ -425,7 +425,7 @@ class Life(Tasks):
         return self.fanout.flush(self.members.values())
 
 
-async def job_work(_: Life, __: Session | None, call: Job) -> None:
+async def job_work(_: RoomRuntime, __: Session | None, call: Job) -> None:
     """The work of a `Job`."""
     await call.run()
 
