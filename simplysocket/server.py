@@ -216,7 +216,7 @@ class Server(Application):
 
     async def _live(self, task_status: trio.TaskStatus["Server"]) -> None:
         async with trio.open_nursery() as runtime:
-            await runtime.start(self._watch.run)
+            await runtime.start(self._epoll_reader.run)
             self._hub.begin(runtime)
             runtime.start_soon(self._heartbeat)
             async with trio.open_nursery() as connections:

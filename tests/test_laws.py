@@ -35,7 +35,7 @@ FLOORS = (
     ),
     (
         "_wakeup",
-        "_wire.watch",
+        "_wire.epoll",
         "_wire.wire",
         "_wire.connection",
         "_http.handshake",
@@ -104,7 +104,7 @@ BOUNDARIES = {  # may catch `except* Exception`
 # The hub makes a client out of a connection, the server accepts it.
 HOLDERS_OF_CONNECTIONS = {"_sessions.session", "_rooms.hub", "_serving.admission"}
 # What hands an exception on other than by `raise`.
-HANDED_ON = {("_rooms.turns", "_go_on"), ("_wire.watch", "_serve"), ("middleware", "caught")}
+HANDED_ON = {("_rooms.turns", "_go_on"), ("_wire.epoll", "_serve"), ("middleware", "caught")}
 # A line of the log is written whatever its values raise when they are shown: they say that they could not be.
 SHOWN_ANYWAY = {("logs", name) for name in ("_message", "_exception", "_field", "_repr_of")}
 # What a log line may hold by %s: never a client's text.

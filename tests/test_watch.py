@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from simplysocket._wire.watch import Watch
+from simplysocket._wire.epoll import EpollReader
 
 from .attack import Peer, make_server
 
@@ -17,7 +17,7 @@ Pair = tuple[socket.socket, socket.socket]
 def platform(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run every test once more as on a platform that has no epoll."""
     if request.param == "without":
-        monkeypatch.setattr("simplysocket._wire.watch.HAS_EPOLL", False)
+        monkeypatch.setattr("simplysocket._wire.epoll.HAS_EPOLL", False)
     return str(request.param)
 
 
@@ -34,7 +34,7 @@ def pairs() -> Iterator[list[Pair]]:
         theirs.close()
 
 
-async def collect(watch: Watch, sock: socket.socket, into: list[bytes]) -> None:
+async def collect(watch: EpollReader, sock: socket.socket, into: list[bytes]) -> None:
     """Take what comes, until the end."""
 
     def readable(now: float) -> bool:
@@ -49,7 +49,7 @@ async def collect(watch: Watch, sock: socket.socket, into: list[bytes]) -> None:
 
 
 async def test_everyone_gets_his_own_and_sleeps_until_his_end(pairs: list[Pair]) -> None:
-    watch, got = Watch(), [[] for _ in pairs]  # type: list[list[bytes]]
+    watch, got = EpollReader(), [[] for _ in pairs]  # type: list[list[bytes]]
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             await nursery.start(watch.run)
@@ -68,7 +68,7 @@ async def test_everyone_gets_his_own_and_sleeps_until_his_end(pairs: list[Pair])
 
 
 async def test_what_reading_raises_is_the_owners_and_nobody_elses(pairs: list[Pair]) -> None:
-    watch, got = Watch(), []  # type: tuple[Watch, list[bytes]]
+    watch, got = EpollReader(), []  # type: tuple[EpollReader, list[bytes]]
 
     def fail(now: float) -> bool:
         raise ConnectionResetError("reset by the peer")
@@ -87,7 +87,7 @@ async def test_what_reading_raises_is_the_owners_and_nobody_elses(pairs: list[Pa
 
 
 async def test_an_owner_that_is_cancelled_is_read_for_no_more(pairs: list[Pair]) -> None:
-    watch, got, (ours, theirs) = Watch(), [], pairs[0]  # type: tuple[Watch, list[bytes], Pair]
+    watch, got, (ours, theirs) = EpollReader(), [], pairs[0]  # type: tuple[EpollReader, list[bytes], Pair]
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             await nursery.start(watch.run)
@@ -104,7 +104,7 @@ async def test_an_owner_that_is_cancelled_is_read_for_no_more(pairs: list[Pair])
 
 @pytest.mark.parametrize("goes_on", [True, False])
 async def test_an_owner_that_is_cancelled_by_what_was_read_ends_once(pairs: list[Pair], goes_on: bool) -> None:
-    watch, scope, (ours, theirs) = Watch(), trio.CancelScope(), pairs[0]
+    watch, scope, (ours, theirs) = EpollReader(), trio.CancelScope(), pairs[0]
 
     def readable(now: float) -> bool:
         ours.recv(100)

@@ -17,7 +17,7 @@ import attrs
 import h11
 import trio
 
-from .._wire.watch import Watch
+from .._wire.epoll import EpollReader
 from .._wire.wire import SocketWire, StreamWire, Wire, send_last
 from ..errors import ActionError, Refuse, first_of
 from ..limits import Limits
@@ -48,7 +48,7 @@ class FrontDoor:
         *,
         limits: Limits,
         metrics: Metrics,
-        watch: Watch,
+        epoll_reader: EpollReader,
         paths: Sequence[str],
         origins: Origins,
         proxies: Proxies,
@@ -58,7 +58,7 @@ class FrontDoor:
     ) -> None:
         self._limits = limits
         self._metrics = metrics
-        self._watch = watch
+        self._epoll_reader = epoll_reader
         self._paths = paths
         self._origins = origins
         self._proxies = proxies
@@ -95,7 +95,7 @@ class FrontDoor:
         limits = self._limits
         wire: Wire
         if isinstance(stream, trio.SocketStream):
-            wire = SocketWire(stream, limits.unsent_bytes, self._watch)
+            wire = SocketWire(stream, limits.unsent_bytes, self._epoll_reader)
         else:
             wire = StreamWire(stream)
         try:

@@ -15,7 +15,7 @@ from .._http.proxies import Proxies
 from .._http.sidedoor import SideDoor
 from .._rooms.hub import Hub
 from .._sessions.outbound_hooks import Hook
-from .._wire.watch import Watch
+from .._wire.epoll import EpollReader
 from ..actions import Actions, Handler, Mark, Registry
 from ..broker import Broker, MemoryBroker
 from ..call import Call
@@ -71,11 +71,11 @@ class Application:
         self._side_door = SideDoor(
             static_bytes=self.limits.static_bytes, paths=paths, is_ready=lambda: self._front_door.is_open
         )
-        self._watch = Watch()
+        self._epoll_reader = EpollReader()
         self._front_door = FrontDoor(
             limits=self.limits,
             metrics=self.metrics,
-            watch=self._watch,
+            epoll_reader=self._epoll_reader,
             paths=paths,
             origins=self._origins,
             proxies=Proxies.of(trusted_proxies),

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import trio
 
-from .watch import Watch
+from .epoll import EpollReader
 
 _LINGERING_BYTES = 65_536  # what a refused peer may still be sending; beyond it the answer may be lost to a reset
 _LINGERING_SECONDS = 1.0
@@ -54,11 +54,11 @@ class Wire(Protocol):
 class SocketWire:
     """A TCP or Unix socket, non-blocking and without trio's wrapper: trio's sockets cannot send without waiting."""
 
-    __slots__ = ("_socket", "_watch", "chunk", "send_now", "sends_now")
+    __slots__ = ("_epoll_reader", "_socket", "chunk", "send_now", "sends_now")
 
-    def __init__(self, stream: trio.SocketStream, unsent_bytes: int, watch: Watch) -> None:
+    def __init__(self, stream: trio.SocketStream, unsent_bytes: int, epoll_reader: EpollReader) -> None:
         """Take the socket out of `stream`. `unsent_bytes`: how much the kernel may hold that is not yet sent."""
-        self._watch = watch
+        self._epoll_reader = epoll_reader
         family, kind, proto = stream.socket.family, stream.socket.type, stream.socket.proto
         self._socket = socket.socket(family, kind, proto, fileno=stream.socket.detach())
         self._socket.setblocking(False)
@@ -89,7 +89,7 @@ class SocketWire:
                 return True
             return take(data, now)
 
-        await self._watch.wait(self._socket.fileno(), readable)
+        await self._epoll_reader.wait(self._socket.fileno(), readable)
 
     async def send_some(self, data: bytes | memoryview) -> int:
         while True:

@@ -1,4 +1,4 @@
-"""The watch: one task that reads from every socket which has something, with one system call a pass for all of them.
+"""The epoll reader: one task reads every socket that has something, with one system call a pass for all of them.
 
 Laws: what it calls never waits; what that raises is the owner's, and is handed to
 him. A socket whose owner is not in `wait` is not read. Knows nothing of WebSockets.
@@ -20,7 +20,7 @@ Readable = Callable[[float], bool]
 
 
 class _Owner:
-    """A task that sleeps while the watch reads for it."""
+    """A task that sleeps while the reader reads for it."""
 
     __slots__ = ("error", "readable", "task")
 
@@ -30,7 +30,7 @@ class _Owner:
         self.error: Exception | None = None
 
 
-class Watch:
+class EpollReader:
     """Watches the sockets of one server; `run` must have begun before anyone waits."""
 
     def __init__(self) -> None:
