@@ -36,7 +36,7 @@ FLOORS = (
     (
         "_wakeup",
         "_wire.epoll",
-        "_wire.wire",
+        "_wire.transport",
         "_wire.connection",
         "_http.handshake",
         "_http.frontdoor",

@@ -18,7 +18,7 @@ import h11
 import trio
 
 from .._wire.epoll import EpollReader
-from .._wire.wire import SocketWire, StreamWire, Wire, send_last
+from .._wire.transport import SocketTransport, StreamTransport, Transport, send_last
 from ..errors import ActionError, Refuse, first_of
 from ..limits import Limits
 from ..metrics import Metrics
@@ -54,7 +54,7 @@ class FrontDoor:
         proxies: Proxies,
         respond: Callable[[Request], Response],
         identify: Callable[[Request], Awaitable[Identity | None]],
-        enter: Callable[[Wire, Upgrade], Awaitable[None]],
+        enter: Callable[[Transport, Upgrade], Awaitable[None]],
     ) -> None:
         self._limits = limits
         self._metrics = metrics
@@ -93,11 +93,11 @@ class FrontDoor:
 
     async def _handle(self, stream: trio.abc.Stream, visit: _Visit) -> None:
         limits = self._limits
-        wire: Wire
+        transport: Transport
         if isinstance(stream, trio.SocketStream):
-            wire = SocketWire(stream, limits.unsent_bytes, self._epoll_reader)
+            transport = SocketTransport(stream, limits.unsent_bytes, self._epoll_reader)
         else:
-            wire = StreamWire(stream)
+            transport = StreamTransport(stream)
         try:
             if self._is_flooded(visit.address):
                 return
@@ -106,18 +106,18 @@ class FrontDoor:
             with self._hurried_at_the_end(seconds):
                 if isinstance(stream, trio.SSLStream):
                     await stream.do_handshake()
-                verdict = await self._decide(wire, visit)
+                verdict = await self._decide(transport, visit)
             if visit.is_asked:
                 logger.error("authenticate took over %g seconds for a request from %.64r", seconds, visit.address)
             if isinstance(verdict, Upgrade):
-                await self._enter(wire, verdict)
+                await self._enter(transport, verdict)
             elif verdict is not None:
                 if verdict.status >= _FIRST_REFUSAL:
                     self._metrics.upgrades_refused[verdict.status] += 1
                 with self._hurried_at_the_end(math.inf):  # a large file may take its time, as long as it moves
-                    await self._answer(wire, verdict)
+                    await self._answer(transport, verdict)
         finally:
-            await wire.aclose()
+            await transport.aclose()
 
     @contextlib.contextmanager
     def _hurried_at_the_end(self, seconds: float) -> Iterator[None]:
@@ -156,11 +156,11 @@ class FrontDoor:
         self._addresses[address] += 1
         return attrs.evolve(request, address=address)
 
-    async def _decide(self, wire: Wire, visit: _Visit) -> Upgrade | Response | None:
+    async def _decide(self, transport: Transport, visit: _Visit) -> Upgrade | Response | None:
         """Read the head and decide who enters and what the others are answered; None when the peer has left."""
         limits = self._limits
         try:
-            event, behind = await self._read_head(wire)
+            event, behind = await self._read_head(transport)
             if event is None:
                 return None
             request = self._look_behind_proxy(to_request(event, visit.address), visit)
@@ -212,13 +212,13 @@ class FrontDoor:
                 request.address,
             )
 
-    async def _read_head(self, wire: Wire) -> tuple[h11.Request | None, bytes]:
+    async def _read_head(self, transport: Transport) -> tuple[h11.Request | None, bytes]:
         """Read up to the end of the head; None when the peer left. Returns what came behind it, too."""
         limits = self._limits
         parser = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
         total = 0
         while True:
-            received = await wire.receive()
+            received = await transport.receive()
             if not received:
                 return None, b""
             total += len(received)
@@ -237,7 +237,7 @@ class FrontDoor:
                     raise BadHead(refusal(431, "too-large", f"a request may have {limits.head_lines} headers"))
                 return event, behind
 
-    async def _answer(self, wire: Wire, response: Response) -> None:
+    async def _answer(self, transport: Transport, response: Response) -> None:
         """Answer in HTTP and let the answer arrive."""
         writer = h11.Connection(h11.SERVER)
         writer.receive_data(b"GET / HTTP/1.0\r\n\r\n")
@@ -253,7 +253,7 @@ class FrontDoor:
             h11.Response(status_code=response.status, headers=headers, reason=REASONS.get(response.status, ""))
         )
         body = response.body if response.sends_body else b""
-        await send_last(wire, data or b"", body, seconds=self._limits.write_seconds)
+        await send_last(transport, data or b"", body, seconds=self._limits.write_seconds)
 
 
 def _peer_address(stream: trio.abc.Stream) -> str:

@@ -23,7 +23,7 @@ from .._rooms.hub import Hub
 from .._rooms.tasks import CURRENT_ROOM
 from .._sessions.session import Session
 from .._wire.connection import Connection, Receive
-from .._wire.wire import Wire
+from .._wire.transport import Transport
 from ..client import Client
 from ..errors import ActionError, CloseCode, Refuse, RegistrationError, first_of
 from ..request import Identity, Request
@@ -91,10 +91,10 @@ class Admission:
             raise Refuse(401, "the credentials have expired")
         return identity
 
-    async def enter(self, wire: Wire, upgrade: Upgrade) -> None:
+    async def enter(self, transport: Transport, upgrade: Upgrade) -> None:
         """A client's whole stay, in the task of its connection."""
         hub = self._hub
-        connection = Connection(wire, hub.limits, hub.metrics)
+        connection = Connection(transport, hub.limits, hub.metrics)
         client: Session | None = None
         opening = trio.Event()
 

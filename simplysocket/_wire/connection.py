@@ -1,7 +1,7 @@
-"""The connection: one client's wire, from the handshake to the end.
+"""The connection: one client's transport, from the handshake to the end.
 
 Laws:
-- Only the connection writes to its wire, and only whole frames, each in one step.
+- Only the connection writes to its transport, and only whole frames, each in one step.
 - The read pump never waits for the peer to read, nor for user code.
 - Closing is a state, never an await: the read pump goes on and waits for the peer's Close.
 - Behind a received Close nothing is handled; behind our own nothing more is sent.
@@ -25,7 +25,7 @@ from ..errors import CloseCode
 from ..limits import Limits
 from ..metrics import Metrics
 from .outbox import Outbox
-from .wire import Wire
+from .transport import Transport
 
 logger = logging.getLogger("simplysocket.connection")
 
@@ -55,18 +55,18 @@ class Connection:
         "_quiet_seconds",
         "_scope",
         "_send",
+        "_transport",
         "_wakeup",
-        "_wire",
         "close_code",
         "close_reason",
         "is_open",
     )
 
-    def __init__(self, wire: Wire, limits: Limits, metrics: Metrics) -> None:
-        self._wire = wire
+    def __init__(self, transport: Transport, limits: Limits, metrics: Metrics) -> None:
+        self._transport = transport
         self._limits = limits
         self._metrics = metrics
-        self._send = wire.send_now
+        self._send = transport.send_now
         self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
         self._most_begun = math.inf if limits.outbox_bytes is None else limits.outbox_bytes
         self._wakeup = Wakeup()  # the write pump's
@@ -112,7 +112,7 @@ class Connection:
             self.is_open = False
             self._blocked = True
             self._outbox.clear()
-            await self._wire.aclose(farewell)
+            await self._transport.aclose(farewell)
 
     # --- sending
 
@@ -127,7 +127,7 @@ class Connection:
         try:
             sent = self._send(data)
         except BlockingIOError:
-            if not self._wire.sends_now:
+            if not self._transport.sends_now:
                 # With nothing before it, the write pump takes it at once; but a piece beyond the bound is none at once.
                 fits = len(data) <= self._most_begun
                 self._outbox.begin(data if fits else frames[start])
@@ -224,7 +224,7 @@ class Connection:
     def _end_if_done(self) -> None:
         """End as soon as both have said Close and ours is on its way; the server closes first (RFC 6455, 7.1.1)."""
         if self._peer_closed and not self.is_open and not self._outbox.size and self._scope is not None:
-            self._wire.send_eof()
+            self._transport.send_eof()
             self._scope.cancel()
 
     def _cut(self, code: int) -> None:
@@ -242,7 +242,7 @@ class Connection:
             return b""  # it was said, or the peer is gone
         self._is_our_close = self._is_our_close or not self.close_code
         self.close_code = self.close_code or CloseCode.SHUTDOWN
-        if self._outbox.size and not self._wire.sends_now:
+        if self._outbox.size and not self._transport.sends_now:
             return b""  # a write was cut short, who knows where
         rest = self._outbox.next_bytes(2**63)  # of a frame that was begun, or all that waits
         self._outbox.sent(len(rest))
@@ -254,7 +254,7 @@ class Connection:
         while True:
             while outbox.size:
                 with trio.move_on_after(limits.write_seconds) as deadline:
-                    sent = await self._wire.send_some(outbox.next_bytes(self._wire.chunk))
+                    sent = await self._transport.send_some(outbox.next_bytes(self._transport.chunk))
                 if deadline.cancelled_caught:
                     self._is_our_close = self._is_our_close or not self.close_code
                     self._cut(CloseCode.SLOW)
@@ -284,7 +284,7 @@ class Connection:
             return odd is None
 
         while True:
-            await self._wire.receive_into(take)
+            await self._transport.receive_into(take)
             if odd is None:
                 self.close_code = self.close_code or CloseCode.ABNORMAL
                 return

@@ -22,7 +22,7 @@ Take = Callable[[bytes, float], bool]
 """Takes bytes, or b"" for the end, and when they were read; never waits. False: it takes no more for now."""
 
 
-class Wire(Protocol):
+class Transport(Protocol):
     """What a connection needs of the transport."""
 
     chunk: int
@@ -51,7 +51,7 @@ class Wire(Protocol):
         """Close now, whatever the peer does; `farewell` goes out before if it can go at once."""
 
 
-class SocketWire:
+class SocketTransport:
     """A TCP or Unix socket, non-blocking and without trio's wrapper: trio's sockets cannot send without waiting."""
 
     __slots__ = ("_epoll_reader", "_socket", "chunk", "send_now", "sends_now")
@@ -123,7 +123,7 @@ def _bound_unsent(sock: socket.socket, unsent_bytes: int) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
 
 
-class StreamWire:
+class StreamTransport:
     """Any trio stream: TLS, or memory in tests. What is sent always goes through the outbox and the write pump."""
 
     __slots__ = ("_stream", "chunk", "send_now", "sends_now")
@@ -162,7 +162,7 @@ def _would_block(_: bytes) -> int:
     raise BlockingIOError
 
 
-async def send_last(wire: Wire, *parts: bytes, seconds: float) -> None:
+async def send_last(transport: Transport, *parts: bytes, seconds: float) -> None:
     """Send a last answer so that it arrives: half-close, and drain briefly what the peer is still sending.
 
     A socket that is closed with unread bytes sends a reset, which may overtake the
@@ -172,14 +172,14 @@ async def send_last(wire: Wire, *parts: bytes, seconds: float) -> None:
         rest = memoryview(part)  # a large file would be copied again and again
         while rest:
             with trio.move_on_after(seconds) as scope:
-                rest = rest[await wire.send_some(rest) :]
+                rest = rest[await transport.send_some(rest) :]
             if scope.cancelled_caught:
                 return
-    wire.send_eof()
+    transport.send_eof()
     drained = 0
     with trio.move_on_after(_LINGERING_SECONDS):
         while drained < _LINGERING_BYTES:
-            received = await wire.receive()
+            received = await transport.receive()
             if not received:
                 return
             drained += len(received)
