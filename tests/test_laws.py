@@ -56,7 +56,7 @@ FLOORS = (
         "_rooms.lobby",
         "room",
         "_rooms.patterns",
-        "_rooms.tick",
+        "_rooms.flush",
         "_rooms.hub",
         "tree",
     ),

@@ -26,10 +26,10 @@ from ..message import GLOBAL_ROOM, clean_name, is_room_name
 from ..metrics import Metrics
 from ..request import Identity
 from ..room import Room
+from .flush import Flusher, TurnVoice
 from .lobby import Lobby
 from .patterns import RoomClasses
 from .runtime import RoomRuntime, job_work
-from .tick import Tick, TurnVoice
 from .turns import Entry, Job, NeverBegun, Voice
 
 _ID_BYTES: Final = 9  # of randomness in a client's id: it is no secret, but must not be met twice
@@ -73,7 +73,7 @@ class Hub:
         self._open_rooms = open_rooms
         self._node = secrets.token_hex(3)
         self._nursery: trio.Nursery | None = None
-        self._tick = Tick()
+        self._flusher = Flusher()
         self._lobby: Lobby | None = None
         broker.subscribe(self.deliver)
 
@@ -89,7 +89,7 @@ class Hub:
         self._nursery = nursery
         self._thread = get_ident()
         self.is_stopping = False
-        nursery.start_soon(self._tick.run)
+        nursery.start_soon(self._flusher.run)
         self._lobby = Lobby(self, GLOBAL_ROOM, self.classes.find(GLOBAL_ROOM) or Room, None, {})
         self.runtimes[GLOBAL_ROOM] = self._lobby
         nursery.start_soon(self._lobby.live)
@@ -245,10 +245,10 @@ class Hub:
         """Take a broadcast back from the broker: it goes out at the end of the turn, or with the next tick."""
         runtime = self.runtimes.get(name)
         if runtime is not None:
-            if runtime is not self._tick.speaking and not runtime.fanout.is_pending:
-                self._tick.mark(runtime)
+            if runtime is not self._flusher.speaking and not runtime.fanout.is_pending:
+                self._flusher.mark(runtime)
             runtime.deliver(frame, exclude)
 
     def voice_of(self, runtime: RoomRuntime) -> Voice:
         """Return what holds back and lets out what is said in a turn of a room."""
-        return TurnVoice(self._tick, runtime)
+        return TurnVoice(self._flusher, runtime)

@@ -10,7 +10,7 @@ from .._wakeup import Wakeup
 from .runtime import RoomRuntime
 
 
-class Tick:
+class Flusher:
     """The rooms that have something to let out."""
 
     def __init__(self) -> None:
@@ -44,21 +44,21 @@ class TurnVoice:
     what it says into other rooms, goes out with the tick, where all of a pass comes together.
     """
 
-    __slots__ = ("_runtime", "_tick")
+    __slots__ = ("_flusher", "_runtime")
 
-    def __init__(self, tick: Tick, runtime: RoomRuntime) -> None:
-        self._tick = tick
+    def __init__(self, flusher: Flusher, runtime: RoomRuntime) -> None:
+        self._flusher = flusher
         self._runtime = runtime
 
     def begin(self) -> None:
-        self._tick.speaking = self._runtime
+        self._flusher.speaking = self._runtime
 
     def pause(self) -> None:
-        self._tick.speaking = None
+        self._flusher.speaking = None
         if self._runtime.fanout.is_pending:
-            self._tick.mark(self._runtime)
+            self._flusher.mark(self._runtime)
 
     def end(self) -> None:
-        self._tick.speaking = None
+        self._flusher.speaking = None
         if self._runtime.fanout.frames and self._runtime.flush():
-            self._tick.mark(self._runtime)
+            self._flusher.mark(self._runtime)
