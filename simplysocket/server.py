@@ -110,7 +110,7 @@ class Server(Application):
         coalesce: str | None = None,
     ) -> None:
         """Send a message to everyone who is connected. Never waits; the options are those of `Room.broadcast`."""
-        await self._hub.lobby.room.broadcast(
+        await self._hub.global_room.room.broadcast(
             action, body, sender=sender, exclude=exclude, volatile=volatile, coalesce=coalesce
         )
 
@@ -253,7 +253,7 @@ class Server(Application):
             # The handler that asks still runs to its end, and its reply is sent.
             if not runtime.is_global:
                 runtime.begin_close("shutdown")
-            if not (runtime.is_global and self._hub.lobby.finish_turn(self._may_let_go.set)):
+            if not (runtime.is_global and self._hub.global_room.finish_turn(self._may_let_go.set)):
                 self._may_let_go.set()
             self._stop_asked.set()
 

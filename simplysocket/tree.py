@@ -86,8 +86,8 @@ def _handlers_of(runtime: RoomRuntime, now: float) -> Iterator[Task]:
     """Return what runs in the global room: there each client has turns of its own."""
     if runtime.is_global:
         for client in runtime.members.values():
-            if client.lobby is not None and client.lobby.running:
-                yield Task(f"{client.lobby.running} for {client.id}", client.lobby.waited(now))
+            if client.global_turns is not None and client.global_turns.running:
+                yield Task(f"{client.global_turns.running} for {client.id}", client.global_turns.waited(now))
 
 
 def _age(seconds: float) -> str:

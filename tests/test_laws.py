@@ -53,7 +53,7 @@ FLOORS = (
         "_rooms.membership",
         "_rooms.tasks",
         "_rooms.runtime",
-        "_rooms.lobby",
+        "_rooms.global_room",
         "room",
         "_rooms.patterns",
         "_rooms.flush",

@@ -27,7 +27,7 @@ from ..metrics import Metrics
 from ..request import Identity
 from ..room import Room
 from .flush import Flusher, TurnVoice
-from .lobby import Lobby
+from .global_room import GlobalRoomRuntime
 from .patterns import RoomClasses
 from .runtime import RoomRuntime, job_work
 from .turns import Entry, Job, NeverBegun, Voice
@@ -74,15 +74,15 @@ class Hub:
         self._node = secrets.token_hex(3)
         self._nursery: trio.Nursery | None = None
         self._flusher = Flusher()
-        self._lobby: Lobby | None = None
+        self._global_room: GlobalRoomRuntime | None = None
         broker.subscribe(self.deliver)
 
     @property
-    def lobby(self) -> Lobby:
+    def global_room(self) -> GlobalRoomRuntime:
         """The life of the global room; RuntimeError while nothing is served."""
-        if self._lobby is None:
+        if self._global_room is None:
             raise RuntimeError("the server is not running: await server.serve(...) first")
-        return self._lobby
+        return self._global_room
 
     def begin(self, nursery: trio.Nursery) -> None:
         """Begin: rooms and the tick live in `nursery`."""
@@ -90,9 +90,9 @@ class Hub:
         self._thread = get_ident()
         self.is_stopping = False
         nursery.start_soon(self._flusher.run)
-        self._lobby = Lobby(self, GLOBAL_ROOM, self.classes.find(GLOBAL_ROOM) or Room, None, {})
-        self.runtimes[GLOBAL_ROOM] = self._lobby
-        nursery.start_soon(self._lobby.live)
+        self._global_room = GlobalRoomRuntime(self, GLOBAL_ROOM, self.classes.find(GLOBAL_ROOM) or Room, None, {})
+        self.runtimes[GLOBAL_ROOM] = self._global_room
+        nursery.start_soon(self._global_room.live)
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task that ends with the server."""
@@ -120,7 +120,7 @@ class Hub:
     def connect(self, client: Session) -> None:
         """Register a new client and put it into the global room."""
         self.clients[client.id] = client
-        self.lobby.connected(client)
+        self.global_room.connected(client)
 
     def disconnect(self, client: Session, reason: str) -> None:
         """Forget a client whose connection has ended; it leaves its rooms in their turns."""
@@ -131,7 +131,7 @@ class Hub:
             if runtime.is_open and not runtime.is_global:
                 runtime.post_always(job_work, client, Job("on_leave", partial(runtime.remove, client, reason)))
         if is_known:  # else it ended in on_connect
-            self.lobby.disconnected(client, reason)
+            self.global_room.disconnected(client, reason)
 
     # --- rooms
 

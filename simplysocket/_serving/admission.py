@@ -181,7 +181,7 @@ class Admission:
 
         async def call() -> None:
             nonlocal result
-            CURRENT_ROOM.set(self._hub.lobby)  # a stop that it asks for only begins: it would wait for itself
+            CURRENT_ROOM.set(self._hub.global_room)  # a stop that it asks for only begins: it would wait for itself
             result = await function(*args)
 
         async with trio.open_nursery() as nursery:

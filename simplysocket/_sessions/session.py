@@ -79,8 +79,8 @@ class Session(Client[Any]):
         "_requests",
         "apart",
         "deliver",
+        "global_turns",
         "handler_scopes",
-        "lobby",
         "messages",
         "rooms_by_name",
         "volume",
@@ -104,7 +104,7 @@ class Session(Client[Any]):
         self.state = state
         self.is_gone = False
         self.deliver = connection.deliver  # bound once: the fan-out's hot path
-        self.lobby: Turns | None = None  # its turns in the global room, from its first message there
+        self.global_turns: Turns | None = None  # its turns in the global room, from its first message there
         self._connection = connection
         self._hub = hub
         self.rooms_by_name: dict[str, Place] = {}  # the other direction of Room.members, kept by the rooms

@@ -24,7 +24,7 @@ _RESTART_MOST: Final = 30.0
 _CALM_SECONDS: Final = 60.0  # without a crash, and the next is a first one again
 
 
-class Lobby(RoomRuntime):
+class GlobalRoomRuntime(RoomRuntime):
     """The life of the global room."""
 
     is_global = True
@@ -70,15 +70,15 @@ class Lobby(RoomRuntime):
         return self._turns_of(client).post(work, client, ask)
 
     def take_out(self, client: Session, id: str | int) -> Envelope | None:
-        found: Envelope | None = client.lobby.take_out(client, id) if client.lobby is not None else None
+        found: Envelope | None = client.global_turns.take_out(client, id) if client.global_turns is not None else None
         return found
 
     def _turns_of(self, client: Session) -> Turns:
         """Return a client's own turns here; their worker starts with its first message."""
-        if client.lobby is None:
-            client.lobby = Turns(self.name, self._limits, self._run)
-            self.home.start(self.run_inside, client.lobby.serve)
-        return client.lobby
+        if client.global_turns is None:
+            client.global_turns = Turns(self.name, self._limits, self._run)
+            self.home.start(self.run_inside, client.global_turns.serve)
+        return client.global_turns
 
     def list_members(self) -> list[dict[str, str]]:
         first = itertools.islice(self.members.values(), _LIST_MOST)
@@ -87,8 +87,8 @@ class Lobby(RoomRuntime):
     def finish_turn(self, then: Callable[[], None]) -> bool:
         """Call `then` behind the handler that asks for this in a client's turn here; False when none does."""
         for client in self.members.values():
-            if client.lobby is not None and client.lobby.is_mine:
-                client.lobby.stop_after_this(then)
+            if client.global_turns is not None and client.global_turns.is_mine:
+                client.global_turns.stop_after_this(then)
                 return True
         return False
 
@@ -101,8 +101,8 @@ class Lobby(RoomRuntime):
         """Take a client out that has gone; what it sent before is still handled."""
         self.forget(client)
         self._call_if_written("on_leave", client, reason)
-        if client.lobby is not None:
-            client.lobby.end()
+        if client.global_turns is not None:
+            client.global_turns.end()
 
     def _call_if_written(self, hook: str, client: Session, *args: object) -> None:
         if is_overridden(getattr(type(self.room), hook)):
