@@ -55,7 +55,7 @@ FLOORS = (
         "_rooms.runtime",
         "_rooms.global_room",
         "room",
-        "_rooms.patterns",
+        "_rooms.room_classes",
         "_rooms.flush",
         "_rooms.hub",
         "tree",

@@ -28,7 +28,7 @@ from ..request import Identity
 from ..room import Room
 from .flush import Flusher, TurnVoice
 from .global_room import GlobalRoomRuntime
-from .patterns import RoomClasses
+from .room_classes import RoomClasses
 from .runtime import RoomRuntime, job_work
 from .turns import Entry, Job, NeverBegun, Voice
 
