@@ -50,7 +50,7 @@ FLOORS = (
         "client",
         "_sessions.session",
         "_sessions.handler_scope",
-        "_rooms.membership",
+        "_rooms.members",
         "_rooms.tasks",
         "_rooms.runtime",
         "_rooms.global_room",

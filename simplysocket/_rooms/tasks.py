@@ -24,7 +24,7 @@ from .._sessions.session import Session
 from ..errors import ActionError, RoomClosed, first_of
 from ..limits import Limits
 from ..metrics import Metrics
-from .membership import Membership
+from .members import Members
 from .turns import TURN
 
 logger = logging.getLogger("simplysocket.room")
@@ -41,7 +41,7 @@ class UnderWay:
     since: float
 
 
-class Tasks(Membership):
+class Tasks(Members):
     """What a room's life knows of its tasks."""
 
     is_global = False

@@ -1,4 +1,4 @@
-"""Membership: who is in a room, and how one comes in and goes.
+"""Members: who is in a room, and how one comes in and goes.
 
 Laws: `members` is the only membership map. It changes only in the room's turn,
 and at the room's end. Whoever comes in has passed `on_auth` and `on_join`; a room
@@ -19,7 +19,7 @@ from ..message import GLOBAL_ROOM
 from .fanout import Fanout
 
 
-class Membership(ABC):
+class Members(ABC):
     """What a room's life knows of its members. The life itself is in runtime.py, which is built on this."""
 
     def __init__(self, limits: Limits, name: str, creator: Session | None) -> None:
