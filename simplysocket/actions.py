@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import attrs
 import trio
 
-from ._dispatch.roomclass import ACTION_MARK, check_class, place_in
+from ._dispatch.class_check import ACTION_MARK, check_class, place_in
 from ._dispatch.signature import Answer, CallHandler, Signature, read
 from ._functions import name_place, source_of
 from ._protocol.codec import Envelope

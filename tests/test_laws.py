@@ -64,7 +64,7 @@ FLOORS = (
         "call",
         "_dispatch.signature",
         "middleware",
-        "_dispatch.roomclass",
+        "_dispatch.class_check",
         "actions",
     ),
     (
