@@ -39,7 +39,7 @@ FLOORS = (
         "_wire.transport",
         "_wire.connection",
         "_http.handshake",
-        "_http.frontdoor",
+        "_http.front_door",
     ),
     (
         "broker",
@@ -94,7 +94,7 @@ MACHINES = FLOORS[0]
 NAMES = ("__init__", "__main__")  # on no floor: they import what they like, and nothing imports them
 BOUNDARIES = {  # may catch `except* Exception`
     "_wire.connection",
-    "_http.frontdoor",
+    "_http.front_door",
     "_rooms.turns",
     "_rooms.tasks",
     "_rooms.runtime",

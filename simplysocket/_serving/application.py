@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from .._dispatch.dispatch import Dispatch
 from .._functions import name_place
-from .._http.frontdoor import FrontDoor
+from .._http.front_door import FrontDoor
 from .._http.handshake import Authenticate, Origins
 from .._http.proxies import Proxies
 from .._http.sidedoor import SideDoor
