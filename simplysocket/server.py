@@ -22,7 +22,7 @@ from ._protocol import codec
 from ._rooms.tasks import CURRENT_ROOM
 from ._serving.application import Application
 from ._serving.listeners import open_tcp, open_unix, remove_unix
-from ._serving.program import name_places, run_program
+from ._serving.signals import name_places, run_program
 from .client import Client
 from .errors import CloseCode
 from .room import Room

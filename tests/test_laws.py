@@ -75,7 +75,7 @@ FLOORS = (
         "_http.sidedoor",
         "_serving.listeners",
         "_serving.application",
-        "_serving.program",
+        "_serving.signals",
         "server",
     ),
     (

@@ -23,7 +23,7 @@ from cyclopts import App, CycloptsError, Group, Parameter, Token, convert
 from cyclopts.validators import Number
 
 from .. import logs
-from .._serving.program import name_places, run_program
+from .._serving.signals import name_places, run_program
 from ..server import Server
 from .loader import LoadError, load
 from .report import print_report, to_json
