@@ -31,7 +31,7 @@ FLOORS = (
     ),
     (
         "logs",
-        "_operation.settings",
+        "_operation.settings_check",
     ),
     (
         "_wakeup",
@@ -85,8 +85,8 @@ FLOORS = (
     ),
     (
         "_operation.loader",
-        "_operation.supervisor",
-        "_operation.report",
+        "_operation.reload",
+        "_operation.check_report",
         "_operation.cli",
     ),
 )

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from simplysocket import Limits
-from simplysocket._operation.settings import unsafe_settings
+from simplysocket._operation.settings_check import unsafe_settings
 from simplysocket.describe import ActionInfo, Description, RoomInfo
 
 SAY = ActionInfo("say", "Chat", "Say", turn=True, cancel=False, place="chat.py:12")

@@ -25,10 +25,10 @@ from cyclopts.validators import Number
 from .. import logs
 from .._serving.signals import name_places, run_program
 from ..server import Server
+from .check_report import print_report, to_json
 from .loader import LoadError, load
-from .report import print_report, to_json
-from .settings import unsafe_settings
-from .supervisor import UNUSABLE, Supervisor, heed, is_supervised, this_command
+from .reload import UNUSABLE, Supervisor, heed, is_supervised, this_command
+from .settings_check import unsafe_settings
 
 logger = logging.getLogger("simplysocket.cli")
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ..describe import ActionInfo, Description, RoomInfo
 from ..limits import Limits
-from .settings import Unsafe
+from .settings_check import Unsafe
 
 _NARROW: Final = 100  # columns of the output where there is no terminal to ask, and no COLUMNS
 
