@@ -20,7 +20,7 @@ import trio
 
 from ._protocol import codec
 from ._rooms.tasks import CURRENT_ROOM
-from ._serving.application import Application
+from ._serving.assembly import Application
 from ._serving.listeners import open_tcp, open_unix, remove_unix
 from ._serving.signals import name_places, run_program
 from .client import Client

@@ -74,7 +74,7 @@ FLOORS = (
     (
         "_http.sidedoor",
         "_serving.listeners",
-        "_serving.application",
+        "_serving.assembly",
         "_serving.signals",
         "server",
     ),
