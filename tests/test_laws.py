@@ -79,8 +79,8 @@ FLOORS = (
         "server",
     ),
     (
-        "memory",
-        "testing",
+        "testing.pipes",
+        "testing.__init__",
         "from_thread",
     ),
     (

@@ -22,7 +22,7 @@ import msgspec
 import trio
 import trio.testing
 
-from ._protocol.frames import (
+from .._protocol.frames import (
     CLOSE,
     FINAL_BIT,
     PING,
@@ -31,10 +31,10 @@ from ._protocol.frames import (
     client_frame,
     split_server_frames,
 )
-from .errors import ActionError, CloseCode
-from .memory import PIPE_BYTES, MemoryListener, Pipe, open_pipe
-from .message import GLOBAL_ROOM
-from .server import Server
+from ..errors import ActionError, CloseCode
+from ..message import GLOBAL_ROOM
+from ..server import Server
+from .pipes import PIPE_BYTES, MemoryListener, Pipe, open_pipe
 
 _KEY: Final = "c2ltcGx5c29ja2V0IHRlcw=="  # any 16 bytes
 _PATIENCE: Final = 6 * 3600.0  # seconds of the test's clock, then a wait fails: with virtual time they pass in a moment
