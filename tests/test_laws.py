@@ -80,6 +80,8 @@ FLOORS = (
     ),
     (
         "testing.pipes",
+        "testing.client",
+        "testing.net",
         "testing.__init__",
         "from_thread",
     ),
