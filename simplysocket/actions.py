@@ -16,6 +16,7 @@ from ._dispatch.class_check import ACTION_MARK, check_class, place_in
 from ._dispatch.signature import Answer, CallHandler, Signature, read
 from ._functions import name_place, source_of
 from ._protocol.codec import Envelope
+from ._protocol.names import ACTION_LENGTH, RESERVED_ACTIONS
 from ._rooms.runtime import LATER, RoomRuntime
 from ._rooms.tasks import is_overridden
 from ._sessions.handler_scope import HandlerScope
@@ -23,7 +24,6 @@ from ._sessions.session import Session
 from .call import Call
 from .client import Client
 from .errors import ActionError, RegistrationError
-from .message import ACTION_LENGTH, RESERVED_ACTIONS
 from .middleware import ExceptionHandlers, Middleware, Ware, chain, check_middleware, middleware_of
 from .room import Room
 

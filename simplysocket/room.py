@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Generic, TypeVarTuple
 import trio
 
 from ._protocol import codec
+from ._protocol.names import check_said
 from ._rooms.runtime import RoomRuntime
 from ._rooms.tasks import does_nothing
 from ._sessions.session import Session
 from .client import Client, State
-from .message import Message, check_said
+from .message import Message
 
 Args = TypeVarTuple("Args")
 

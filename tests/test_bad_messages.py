@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from simplysocket import ActionError, Limits, Room, Server, action
 from simplysocket._protocol.frames import BINARY, client_frame
-from simplysocket.message import RESERVED_ACTIONS
+from simplysocket._protocol.names import RESERVED_ACTIONS
 from simplysocket.testing import ConnectionEnded, TestClient, open_server
 
 

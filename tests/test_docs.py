@@ -25,8 +25,8 @@ from trio.testing import MockClock
 import simplysocket
 from simplysocket import CloseCode, Limits, Server
 from simplysocket._protocol import codec
+from simplysocket._protocol.names import RESERVED_ACTIONS
 from simplysocket.errors import ERROR_CODES
-from simplysocket.message import RESERVED_ACTIONS
 
 from .pages import PATIENCE
 

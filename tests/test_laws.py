@@ -19,6 +19,8 @@ FLOORS = (
         "message",
         "request",
         "_protocol.codec",
+        "_protocol.names",
+        "_protocol.delivery",
         "limits",
         "_protocol.frames",
         "_wire.outbox",

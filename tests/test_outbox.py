@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from simplysocket._wire.outbox import CoalescedFrame, Outbox, VolatileFrame
+from simplysocket._protocol.delivery import CoalescedFrame, VolatileFrame
+from simplysocket._wire.outbox import Outbox
 
 
 def drain(outbox: Outbox, most: int = 65_536, step: int | None = None) -> bytes:

@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from simplysocket import errors
+from simplysocket._protocol.names import RESERVED_ACTIONS, clean_name, is_room_name
 from simplysocket.errors import (
     ERROR_CODES,
     ActionError,
@@ -19,7 +20,7 @@ from simplysocket.errors import (
     may_come_back,
 )
 from simplysocket.limits import Limits
-from simplysocket.message import RESERVED_ACTIONS, Message, clean_name, is_room_name
+from simplysocket.message import Message
 
 DEFAULTS = {
     "message_bytes": 65_536,

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from .._protocol import codec
 from .._protocol.codec import Envelope
+from .._protocol.names import RESERVED_ACTIONS
 from .._rooms.hub import Hub, Joining
 from .._rooms.runtime import RoomRuntime
 from .._sessions.session import Session
 from ..actions import Registry
 from ..errors import ActionError, BadBody, BadMessage, RoomClosed
-from ..message import GLOBAL_ROOM, RESERVED_ACTIONS
+from ..message import GLOBAL_ROOM
 
 _LIST_MOST: Final = 100  # rooms in one answer of list-rooms
 _RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then

@@ -16,8 +16,8 @@ import attrs
 import h11
 import msgspec
 
+from .._protocol.names import SUBPROTOCOL
 from ..errors import ActionError, Refuse
-from ..message import SUBPROTOCOL
 from ..request import Identity, Request
 
 logger = logging.getLogger("simplysocket.frontdoor")

@@ -17,7 +17,8 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from ..errors import BadBody, BadMessage, EncodeError
-from ..message import ACTION_LENGTH, GLOBAL_ROOM, Message
+from ..message import GLOBAL_ROOM, Message
+from .names import ACTION_LENGTH
 
 _Action = Annotated[str, Meta(min_length=1, max_length=ACTION_LENGTH)]
 # Beyond 2^53 JavaScript reads another integer than was written.

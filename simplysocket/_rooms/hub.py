@@ -16,13 +16,14 @@ from typing import Any, Final
 import trio
 
 from .._protocol.codec import Envelope
+from .._protocol.names import clean_name, is_room_name
 from .._sessions.outbound_hooks import OutboundHooks
 from .._sessions.session import Session
 from .._wire.connection import Connection
 from ..broker import Broker
 from ..errors import ActionError, RoomClosed
 from ..limits import Limits
-from ..message import GLOBAL_ROOM, clean_name, is_room_name
+from ..message import GLOBAL_ROOM
 from ..metrics import Metrics
 from ..request import Identity
 from ..room import Room

@@ -17,11 +17,11 @@ import trio
 
 from .._protocol import codec
 from .._protocol.codec import Envelope
+from .._protocol.delivery import CoalescedFrame, VolatileFrame
 from .._protocol.frames import text_frame
 from .._sessions.handler_scope import HandlerScope
 from .._sessions.outbound_hooks import OutboundHooks
 from .._sessions.session import Session
-from .._wire.outbox import CoalescedFrame, VolatileFrame
 from ..broker import Broker
 from ..client import Client
 from ..errors import ActionError, RoomClosed, count_of, first_of

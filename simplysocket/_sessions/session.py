@@ -13,6 +13,7 @@ import trio
 
 from .._protocol import codec
 from .._protocol.frames import text_frame
+from .._protocol.names import check_said
 from .._rooms.fanout import Fanout
 from .._rooms.turns import Turns
 from .._token_bucket import TokenBucket
@@ -20,7 +21,6 @@ from .._wire.connection import Connection
 from ..client import Client
 from ..errors import ActionError, BadMessage, CloseCode, Gone, SimplySocketError
 from ..limits import Limits
-from ..message import check_said
 from ..metrics import Metrics
 from ..request import Identity
 from .outbound_hooks import OutboundHooks

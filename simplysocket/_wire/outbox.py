@@ -3,31 +3,13 @@
 Laws: put() never waits. A frame that was begun is finished before anything else.
 Order is kept. A volatile frame never waits here; of coalesced frames with one
 key only the newest does. Knows nothing of sockets, tasks or clocks.
-
-Frames are plain bytes; a subclass of bytes carries another delivery class, so
-that frames of all classes are joined and sent alike.
 """
 
 from collections import deque
 from collections.abc import Hashable, Sequence
 from itertools import islice
 
-
-class VolatileFrame(bytes):
-    """A frame that is dropped for a client that cannot take it at once: positions, cursors."""
-
-
-class CoalescedFrame(bytes):
-    """A frame that replaces a waiting one of the same `key`: scores, states."""
-
-    key: Hashable
-
-    @classmethod
-    def of(cls, frame: bytes, key: Hashable) -> "CoalescedFrame":
-        """Return `frame` in the delivery class "only the newest of `key`"."""
-        made = cls(frame)
-        made.key = key
-        return made
+from .._protocol.delivery import CoalescedFrame, VolatileFrame
 
 
 class Outbox:
