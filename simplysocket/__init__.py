@@ -18,7 +18,6 @@ Begin with `Server`, `Room` and `Client`; tests are in `simplysocket.testing`.
 from . import from_thread
 from .actions import Actions, action
 from .broker import Broker, MemoryBroker
-from .call import Call
 from .client import Client
 from .errors import (
     ActionError,
@@ -34,7 +33,7 @@ from .errors import (
 )
 from .limits import Limits
 from .message import GLOBAL_ROOM, Message
-from .middleware import Next, middleware
+from .middleware import Call, Next, middleware
 from .request import Identity, Request
 from .room import Room
 from .server import Server

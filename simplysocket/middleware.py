@@ -1,17 +1,63 @@
-"""Middleware: what stands around handlers, and what their exceptions become.
+"""Middleware: what a user writes around handlers, and the call that it sees.
 
-Laws: a chain is built once for an action and a room, not for each message; where
-there is no middleware there is no chain. The first one written is the outermost.
+Laws: nothing here runs a chain. The first middleware written is the outermost.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeAlias, TypeVar
 
-from ._dispatch.signature import Answer
-from ._functions import check_hook, name_place, source_of
-from .call import Call
-from .errors import ActionError, RegistrationError
-from .room import Room
+from ._functions import check_hook
+from ._protocol import codec
+from ._protocol.codec import Envelope
+from .client import Client
+from .message import Message
+
+
+class Call(codec.Struct, eq=False):
+    """One message on its way to its handler.
+
+    Made by the server, for each message that middleware or a handler wants to look at as a whole.
+    """
+
+    # A Struct, which is made in a quarter of the time of a plain class.
+    server: Any  # the Server
+    room: Any  # the Room it is for, of the class that the name has
+    client: Client[Any]
+    envelope: Envelope  # the message as it came, for the package
+    _message: Message | None = None
+
+    def __repr__(self) -> str:
+        return f"<Call {self.action!r} of {self.client!r} in {self.room!r}>"
+
+    @property
+    def action(self) -> str:
+        """What the client asks for."""
+        return self.envelope.action
+
+    @property
+    def is_request(self) -> bool:
+        """Whether the client waits for a reply."""
+        return self.envelope.id is not None
+
+    @property
+    def message(self) -> Message:
+        """The message, its body decoded when this is first asked for; `BadBody` when that fails."""
+        if self._message is None:
+            self._message = codec.to_message(self.envelope, self.client.id)
+        return self._message
+
+    def with_body(self, body: object) -> "Call":
+        """Return the same call with another body, to be handed to `next`."""
+        envelope = Envelope(
+            action=self.envelope.action,
+            message_body=codec.encode_body(body),
+            IsTargetClient=self.envelope.IsTargetClient,
+            target=self.envelope.target,
+            id=self.envelope.id,
+            timeout=self.envelope.timeout,
+        )
+        return Call(self.server, self.room, self.client, envelope)
+
 
 Next: TypeAlias = Callable[[Call], Coroutine[Any, Any, object]]
 """What comes behind: the next middleware, or the handler. Returns the reply."""
@@ -24,7 +70,7 @@ WareMethod = TypeVar("WareMethod", bound=Callable[[Any, Call, Next], Awaitable[o
 Error = TypeVar("Error", bound=Exception)
 Reply = TypeVar("Reply", bound=Awaitable[object])
 
-_MARK: Final = "_simplysocket_middleware"
+MIDDLEWARE_MARK: Final = "_simplysocket_middleware"
 
 
 def middleware(method: WareMethod) -> WareMethod:
@@ -38,97 +84,10 @@ def middleware(method: WareMethod) -> WareMethod:
     ...         return await next(call)
     """
     check_hook("the middleware", method, ("self", "call", "next"))
-    setattr(method, _MARK, True)
+    setattr(method, MIDDLEWARE_MARK, True)
     return method
 
 
 def check_middleware(ware: Middleware) -> None:
     """Refuse what is no middleware."""
     check_hook("the middleware", ware, ("call", "next"))
-
-
-def middleware_of(room_class: type[Room[Any]]) -> list[Middleware]:
-    """Return the middleware of a room class, in the order written, that of its bases first."""
-    names = [
-        name for base in reversed(room_class.__mro__) for name, value in vars(base).items() if hasattr(value, _MARK)
-    ]
-    return [_bound(name) for name in dict.fromkeys(names) if hasattr(getattr(room_class, name), _MARK)]
-
-
-def _bound(name: str) -> Middleware:
-    return lambda call, next: getattr(call.room, name)(call, next)
-
-
-def chain(wares: Iterable[Middleware], handle: Answer) -> Answer:
-    """Return one call through all of the middleware to the handler."""
-    for ware in reversed(list(wares)):
-        handle = _link(ware, handle)
-    return handle
-
-
-def _link(ware: Middleware, next: Any) -> Answer:  # Any: a handler's call, which is a coroutine as `Next` says
-    return lambda call: ware(call, next)
-
-
-def check_error_class(error_class: object) -> None:
-    """Refuse what is no class of exceptions; a decorator without its parentheses, too."""
-    if not (isinstance(error_class, type) and issubclass(error_class, Exception)):
-        place = f" ({source_of(error_class)})" if source_of(error_class) else ""
-        raise RegistrationError(
-            f"@server.exception_handler({error_class!r}){place} is for a class of exceptions, such as KeyError"
-        )
-
-
-class ExceptionHandlers:
-    """Which exception handler takes what."""
-
-    def __init__(self) -> None:
-        self._handlers: dict[type[Exception], ExceptionHandler] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._handlers)
-
-    def add(self, error_class: type[Exception], handler: ExceptionHandler) -> None:
-        """Register a handler for an exception class, which was checked, and those below it."""
-        if issubclass(error_class, ActionError):
-            raise RegistrationError(
-                f"@server.exception_handler({error_class.__name__}): that is an answer; middleware sees it pass"
-            )
-        if error_class in self._handlers:
-            raise RegistrationError(
-                f"@server.exception_handler({error_class.__name__}) is used twice: {name_place(handler)} is the second"
-            )
-        check_hook(f"the exception handler of {error_class.__name__}", handler, ("call", "error"))
-        self._handlers[error_class] = handler
-
-    def around(self, handle: Answer) -> Answer:
-        """Return `handle` with its exceptions handed to whom they belong."""
-
-        async def caught(call: Call) -> object:
-            try:
-                return await handle(call)
-            except Exception as exc:
-                error = _alone(exc)
-                handler = self._find(type(error))
-                if handler is None or _is_answer(error):
-                    raise
-                return await handler(call, error)
-
-        return caught
-
-    def _find(self, error_class: type[BaseException]) -> ExceptionHandler | None:
-        return next((self._handlers[each] for each in error_class.__mro__ if each in self._handlers), None)
-
-
-def _is_answer(error: BaseException) -> bool:
-    """Tell whether all that was raised is what the caller is to be told."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.split(ActionError)[1] is None
-    return isinstance(error, ActionError)
-
-
-def _alone(error: BaseException) -> BaseException:
-    """Return the one exception that a group holds, if it holds just one, as nurseries raise it."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

@@ -37,7 +37,7 @@ from simplysocket import (
     action,
     middleware,
 )
-from simplysocket import actions as actions_module
+from simplysocket._dispatch import registry as registry_module
 from simplysocket._protocol.frames import client_frame
 from simplysocket.testing import TestClient, open_server
 
@@ -1728,13 +1728,13 @@ async def test_a_chain_is_built_once_for_an_action_and_a_room(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[int] = []
-    chain = actions_module.chain
+    chain = registry_module.chain
 
     def counting(wares: Any, handle: Any) -> Any:
         built.append(1)
         return chain(wares, handle)
 
-    monkeypatch.setattr(actions_module, "chain", counting)
+    monkeypatch.setattr(registry_module, "chain", counting)
     server = wares()
     async with open_server(server) as net:
         ana, bob = await net.connect(), await net.connect()

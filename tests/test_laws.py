@@ -63,11 +63,12 @@ FLOORS = (
         "tree",
     ),
     (
-        "call",
         "_dispatch.signature",
-        "middleware",
         "_dispatch.class_check",
+        "middleware",
         "actions",
+        "_dispatch.chain",
+        "_dispatch.registry",
     ),
     (
         "_dispatch.dispatch",
@@ -108,7 +109,7 @@ BOUNDARIES = {  # may catch `except* Exception`
 # The hub makes a client out of a connection, the server accepts it.
 HOLDERS_OF_CONNECTIONS = {"_sessions.session", "_rooms.hub", "_serving.admission"}
 # What hands an exception on other than by `raise`.
-HANDED_ON = {("_rooms.turns", "_go_on"), ("_wire.epoll", "_serve"), ("middleware", "caught")}
+HANDED_ON = {("_rooms.turns", "_go_on"), ("_wire.epoll", "_serve"), ("_dispatch.chain", "caught")}
 # A line of the log is written whatever its values raise when they are shown: they say that they could not be.
 SHOWN_ANYWAY = {("logs", name) for name in ("_message", "_exception", "_field", "_repr_of")}
 # What a log line may hold by %s: never a client's text.

@@ -8,10 +8,9 @@ import inspect
 from typing import Any, Final
 
 from .._functions import source_of
+from ..actions import ACTION_MARK
 from ..errors import RegistrationError
 from ..room import Room
-
-ACTION_MARK: Final = "_simplysocket_action"  # on a method that `@action` has marked
 
 _HOOKS: Final = {  # {hook: how many arguments it is offered beside self}
     "on_create": 0,

@@ -15,9 +15,9 @@ from .._protocol.names import RESERVED_ACTIONS
 from .._rooms.hub import Hub, Joining
 from .._rooms.runtime import RoomRuntime
 from .._sessions.session import Session
-from ..actions import Registry
 from ..errors import ActionError, BadBody, BadMessage, RoomClosed
 from ..message import GLOBAL_ROOM
+from .registry import Registry
 
 _LIST_MOST: Final = 100  # rooms in one answer of list-rooms
 _RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then

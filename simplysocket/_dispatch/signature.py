@@ -14,10 +14,10 @@ import msgspec
 from .._functions import name_place, source_of
 from .._protocol import codec
 from .._protocol.codec import Envelope
-from ..call import Call
 from ..client import Client
 from ..errors import RegistrationError
 from ..message import Message
+from ..middleware import Call
 from ..request import Identity, Request
 from ..room import Room
 

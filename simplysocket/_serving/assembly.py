@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from .._dispatch.chain import check_error_class
 from .._dispatch.dispatch import Dispatch
+from .._dispatch.registry import Registry
 from .._functions import name_place
 from .._http.front_door import FrontDoor
 from .._http.handshake import Authenticate, Origins
@@ -16,14 +18,13 @@ from .._http.sidedoor import SideDoor
 from .._rooms.hub import Hub
 from .._sessions.outbound_hooks import Hook
 from .._wire.epoll import EpollReader
-from ..actions import Actions, Handler, Mark, Registry
+from ..actions import Actions, Handler, Mark
 from ..broker import Broker, MemoryBroker
-from ..call import Call
 from ..describe import ActionInfo, Description, RoomInfo
 from ..errors import RegistrationError
 from ..limits import Limits
 from ..metrics import Metrics
-from ..middleware import Error, Reply, Ware, check_error_class
+from ..middleware import Call, Error, Reply, Ware
 from ..room import Room
 from .admission import Admission, Connecting, Disconnecting
 

@@ -1,0 +1,237 @@
+"""The registry: which function of the user's handles which action, in which rooms.
+
+Laws: signatures are read once, at registration, and a wrong one fails there. A
+handler gets what its annotations ask for, in any order: `Client`, `Room` or a
+subclass, `Message`, `Call`, `Server`; the one remaining parameter is the body.
+"""
+
+from collections.abc import Awaitable, Iterable
+from functools import partial
+from typing import Any, Final
+
+import attrs
+import trio
+
+from .._functions import name_place, source_of
+from .._protocol.codec import Envelope
+from .._protocol.names import RESERVED_ACTIONS
+from .._rooms.runtime import LATER, RoomRuntime
+from .._rooms.tasks import is_overridden
+from .._sessions.handler_scope import HandlerScope
+from .._sessions.session import Session
+from ..actions import ACTION_MARK, Actions, Function, Mark
+from ..client import Client
+from ..errors import ActionError, RegistrationError
+from ..middleware import Call, Middleware, check_middleware
+from ..room import Room
+from .chain import ExceptionHandlers, chain, middleware_of
+from .class_check import check_class, place_in
+from .signature import Answer, CallHandler, Signature, read
+
+
+@attrs.frozen
+class Action:
+    """A handler that has been read."""
+
+    name: str
+    signature: Signature
+    turn: bool = True
+    cancel: bool = False
+    wares: tuple[Middleware, ...] = ()  # of the group it came with
+
+
+Table = dict[str, Action]
+
+_FALLBACK: Final = ""  # among the calls of a runtime: what takes messages that no action does; no action is named so
+
+
+class Registry:
+    """The actions of a server and of its room classes; `find` is the work of every message."""
+
+    def __init__(self, server: object, *, relay: bool) -> None:
+        self._server = server
+        self._relay = relay
+        self._actions: Table = {}  # {name: action}, for every room that has none of its own
+        self._tables: dict[type[Room[Any]], Table] = {}  # {room class: its own}
+        self._class_wares: dict[type[Room[Any]], list[Middleware]] = {}
+        self._fallback: Action | None = None
+        self._wares: list[Middleware] = []
+        self.exceptions = ExceptionHandlers()
+
+    # --- registering
+
+    def add(self, mark: Mark, handler: Function, wares: tuple[Middleware, ...] = ()) -> None:
+        """Register a handler for every room; `wares` are those of the group it comes with."""
+        name = mark.name
+        if name in self._actions:
+            first = self._actions[name].signature.place
+            raise RegistrationError(
+                f"the action {name!r} is registered twice: {name_place(handler)} is the second, the first is at {first}"
+            )
+        signature = read(f"the handler of {name!r}", handler, type(self._server), None)
+        self._actions[name] = Action(name, signature, mark.turn, mark.cancel, wares)
+
+    def include(self, actions: Actions) -> None:
+        """Register all handlers of a group."""
+        if not isinstance(actions, Actions):
+            raise RegistrationError(f"server.include({actions!r}): give Actions(...)")
+        handlers, wares = actions.take()
+        before = dict(self._actions)
+        try:
+            for mark, handler in handlers:
+                self.add(mark, handler, wares)
+        except RegistrationError:
+            self._actions = before  # all of the group, or nothing of it
+            raise
+
+    def add_fallback(self, handler: Function) -> None:
+        """Register what takes the messages that no action does."""
+        if self._fallback is not None:
+            raise RegistrationError(
+                f"on_message is registered twice: {name_place(handler)} is the second, the first is at"
+                f" {self._fallback.signature.place}"
+            )
+        self._fallback = Action(_FALLBACK, read("on_message", handler, type(self._server), None, is_hook=True))
+
+    def add_middleware(self, ware: Middleware) -> None:
+        """Register middleware for every room."""
+        check_middleware(ware)
+        self._wares.append(ware)
+
+    def add_class(self, room_class: type[Room[Any]]) -> None:
+        """Read the `@action` methods of a room class."""
+        if room_class in self._tables:
+            return
+        if room_class.__init__ is not Room.__init__:
+            raise RegistrationError(
+                f"{room_class.__qualname__} has an __init__ ({source_of(room_class.__init__)}):"
+                " set up a room in `async def on_create(self)`"
+            )
+        check_class(room_class)
+        table: Table = {}
+        for attribute in dir(room_class):
+            handler = getattr(room_class, attribute)
+            mark = getattr(handler, ACTION_MARK, None)
+            if mark is None:
+                continue
+            if mark.name in ("join-room", "list-rooms"):
+                raise RegistrationError(
+                    f"{place_in(room_class, attribute)}: {mark.name!r} is no room's: its class cannot take"
+                    f" it: write `@server.action({mark.name!r})`"
+                )
+            if mark.name in table:
+                raise RegistrationError(
+                    f"the action {mark.name!r} is registered twice in {room_class.__qualname__}: {name_place(handler)}"
+                    f" is the second, the first is at {table[mark.name].signature.place}"
+                )
+            signature = read(f"the handler of {mark.name!r}", handler, type(self._server), room_class)
+            table[mark.name] = Action(mark.name, signature, mark.turn, mark.cancel)
+        if is_overridden(room_class.on_message):
+            hook: Function = room_class.on_message
+            table[_FALLBACK] = Action(_FALLBACK, read("on_message", hook, type(self._server), room_class, is_hook=True))
+        self._tables[room_class] = table
+        self._class_wares[room_class] = middleware_of(room_class)
+
+    def actions(self) -> Iterable[tuple[type[Room[Any]] | None, Action]]:
+        """Return all there are, each with the room class it belongs to."""
+        for each in self._actions.values():
+            yield None, each
+        for room_class, table in self._tables.items():
+            for name, each in table.items():
+                if name != _FALLBACK:
+                    yield room_class, each
+
+    def middleware(self) -> Iterable[Middleware]:
+        """Return the middleware for every room."""
+        return self._wares
+
+    def overrides(self, name: str, runtime: RoomRuntime | None = None) -> bool:
+        """Tell whether a built-in action has been replaced, for all rooms or for this one."""
+        return name in self._actions or (runtime is not None and name in self._tables.get(type(runtime.room), ()))
+
+    def place_of(self, runtime: RoomRuntime, action: str) -> str:
+        """Return where the handler of an action in a room is written, for a log; "" when nobody knows."""
+        table = self._tables.get(type(runtime.room), {})
+        found = table.get(action) or self._actions.get(action) or table.get(_FALLBACK) or self._fallback
+        return found.signature.place if found is not None else ""
+
+    # --- finding
+
+    def find(self, runtime: RoomRuntime, client: Session, envelope: Envelope) -> Awaitable[object]:
+        """Return the handler's call for a message whose turn it is; `ActionError` when there is none."""
+        # The hot path of every message: a plain def, so that the handler's is the only coroutine.
+        if client.id not in runtime.members and not runtime.is_global:
+            raise ActionError("not-a-member", f"you are not in room {runtime.name!r}: join it first")
+        if envelope.timeout is not None and trio.current_time() > envelope.timeout:
+            raise ActionError("timeout", "its turn came too late")
+        call = runtime.calls.get(envelope.action)
+        if call is not None:
+            return call(self._server, runtime.room, client, envelope)
+        return self._find(runtime, client, envelope)
+
+    def _find(self, runtime: RoomRuntime, client: Session, envelope: Envelope) -> Awaitable[object]:
+        """Look for a handler that this room has not called before; else for what takes what no handler does."""
+        room: Room[Any] = runtime.room
+        table = self._tables.get(type(room), {})
+        found = table.get(envelope.action) or self._actions.get(envelope.action)
+        if found is not None and isinstance(room, found.signature.room_class):
+            call = runtime.calls[found.name] = self._compose(runtime, found)
+        else:
+            fallback = runtime.calls.get(_FALLBACK) or self._compose_fallback(runtime, table)
+            if fallback is None or envelope.action in RESERVED_ACTIONS:
+                raise ActionError("unknown-action", f"room {room.name!r} has no action {envelope.action!r}")
+            call = fallback
+        return call(self._server, room, client, envelope)
+
+    def _compose_fallback(self, runtime: RoomRuntime, table: Table) -> CallHandler | None:
+        room: Room[Any] = runtime.room
+        for found in (table.get(_FALLBACK), self._fallback):
+            if found is not None and isinstance(room, found.signature.room_class):
+                call = self._compose(runtime, found)
+                break
+        else:
+            if not (self._relay if room.relay is None else room.relay):
+                return None
+            call = self._surround(runtime, (), _relay, _relay_call)
+        runtime.calls[_FALLBACK] = call
+        return call
+
+    def _compose(self, runtime: RoomRuntime, found: Action) -> CallHandler:
+        """Build the one call of an action in a room: middleware, exceptions, and when it ends."""
+        call = self._surround(runtime, found.wares, found.signature.call, found.signature.answer)
+        if not found.turn:
+            return partial(_start_apart, runtime, call)
+        return partial(_run_in_scope, call) if found.cancel else call
+
+    def _surround(
+        self, runtime: RoomRuntime, wares: tuple[Middleware, ...], handle: CallHandler, answer: Answer
+    ) -> CallHandler:
+        """Put middleware and exception handlers around a handler, where there are any."""
+        wares = (*self._wares, *wares, *self._class_wares.get(type(runtime.room), ()))
+        if not wares and not self.exceptions:
+            return handle
+        surrounded = chain(wares, answer)
+        if self.exceptions:
+            surrounded = self.exceptions.around(surrounded)
+        return lambda server, room, client, envelope: surrounded(Call(server, room, client, envelope))
+
+
+def _relay(_: object, room: Room[Any], client: Client[Any], envelope: Envelope) -> Awaitable[object]:
+    return room.broadcast(envelope.action, envelope.message_body, sender=client)
+
+
+def _relay_call(call: Call) -> Awaitable[object]:
+    return _relay(call.server, call.room, call.client, call.envelope)
+
+
+async def _run_in_scope(
+    call: CallHandler, server: object, room: Room[Any], client: Session, envelope: Envelope
+) -> object:
+    return await HandlerScope(client, envelope).run(partial(call, server, room, client, envelope))
+
+
+async def _start_apart(
+    runtime: RoomRuntime, call: CallHandler, server: object, room: Room[Any], client: Session, envelope: Envelope
+) -> object:
+    await runtime.start_apart(client, envelope, partial(call, server, room, client, envelope))
+    return LATER
