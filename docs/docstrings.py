@@ -33,5 +33,5 @@ class Docstrings(griffe.Extension):
             return
         line = attr.lines_collection[attr.filepath][attr.endlineno - 1]
         found = _COMMENT.search(line)
-        if found is not None and not line.lstrip().startswith("self."):  # attributes that __init__ sets are often private
+        if found is not None and not line.lstrip().startswith("self."):  # __init__ may set private attributes
             attr.docstring = griffe.Docstring(f"{found[1][0].upper()}{found[1][1:]}.", parent=attr)
