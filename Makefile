@@ -1,33 +1,33 @@
-# Everything is installed into .venv, and what the tests need of the system through apt-get.
+# Python packages are installed into .venv; the system packages that the tests need are installed with apt-get.
 PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: demo test check bench docs format clean
 
-## demo: install what it needs and run the chat at http://localhost:8080 (or PORT=...)
+## demo: install the dependencies and run the chat at http://localhost:8080 (or PORT=...)
 demo: .venv/installed
 	$(BIN)/python -m examples.chat.server $(if $(PORT),--port $(PORT))
 
-## test: install what the tests need (packages, Chromium) and run them all
+## test: install what the tests need (packages, Chromium) and run all tests
 test: .venv/developing chromium
 	$(BIN)/python -m pytest
 
-## check: lint, format and types
+## check: check lint rules, format and types
 check: .venv/developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-## bench: speed and memory beside a plain trio-websocket server; about five minutes
+## bench: measure speed and memory against a plain trio-websocket server; takes about five minutes
 bench: .venv/developing
 	$(BIN)/python -m tests.benchmarks
 
-## docs: build the documentation into build/docs (its search wants a web server: python3 -m http.server -d build/docs)
+## docs: build the documentation into build/docs (its search needs a web server: python3 -m http.server -d build/docs)
 docs: .venv/documenting
 	$(BIN)/zensical build --strict --config-file .mkdocs.yml
 
-## format: mend what can be mended by itself
+## format: fix automatically what can be fixed
 format: .venv/developing
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

@@ -1,7 +1,7 @@
-"""For the reference: reads docstrings and comments as this package writes them.
+"""An extension for the reference pages: it turns our docstrings and comments into Markdown.
 
 An example in a docstring, written with `>>>`, becomes a block of Python. The comment
-behind a field becomes its description.
+at the end of a field's line becomes the description of the field.
 """
 
 import re
@@ -15,12 +15,12 @@ _COMMENT = re.compile(r"#\s+(?!Any:)([^\"']+)$")
 
 
 def fence(text: str) -> str:
-    """Put every run of lines with prompts into a fenced block, without the prompts."""
+    """Turn each run of lines with prompts into a fenced block, without the prompts."""
     return _EXAMPLE.sub(lambda found: f"```python\n{_PROMPT.sub('', found[0]).rstrip()}\n```\n", text)
 
 
 class Docstrings(griffe.Extension):
-    """Rewrites each docstring as it is read, and finds those of fields."""
+    """Rewrites each docstring when it is read, and finds the descriptions of fields."""
 
     def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite the docstring of a module, class, function or attribute."""
@@ -28,10 +28,10 @@ class Docstrings(griffe.Extension):
             obj.docstring.value = fence(obj.docstring.value)
 
     def on_attribute_instance(self, *, attr: griffe.Attribute, **_: Any) -> None:
-        """Take the comment behind a field for its description."""
+        """Use the comment at the end of a field's line as its description."""
         if attr.docstring is not None or attr.endlineno is None:
             return
         line = attr.lines_collection[attr.filepath][attr.endlineno - 1]
         found = _COMMENT.search(line)
-        if found is not None and not line.lstrip().startswith("self."):  # what __init__ sets need not be public
+        if found is not None and not line.lstrip().startswith("self."):  # __init__ may set private attributes
             attr.docstring = griffe.Docstring(f"{found[1][0].upper()}{found[1][1:]}.", parent=attr)

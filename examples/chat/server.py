@@ -1,4 +1,4 @@
-"""A chat: rooms that anyone may open, who is in them, and what they say.
+"""A chat: anyone may open a room, see who is in it, and write to everyone in it.
 
 Run it with `python -m examples.chat.server` and open the address that it prints.
 The page (static/index.html) speaks the protocol with the browser's own WebSocket.
@@ -20,29 +20,29 @@ server = Server("chat")
 server.static("/", Path(__file__).with_name("static"))
 
 
-# What clients send. A body of another shape is refused with `bad-body` before its handler runs.
+# The bodies that clients send. A body of another shape is refused with `bad-body`, and its handler does not run.
 
 
 @attrs.frozen
 class Say:
-    """Something to say: not too long, and with something in it that can be seen."""
+    """A text: not too long, and not only white space."""
 
     text: Annotated[str, Meta(max_length=TEXT_LENGTH, pattern=r"\S")]
 
 
 @attrs.frozen
 class Rename:
-    """Another name: one line, without blanks around it."""
+    """A new name: one line, without white space at its start or end."""
 
     name: Annotated[str, Meta(max_length=NAME_LENGTH, pattern=r"\A\S(.*\S)?\Z")]
 
 
 @server.room("*")
 class Chat(Room):
-    """A room of the chat: opened by the first join, closed when the last member has left."""
+    """A room of the chat: created by the first join, closed when the last member has left."""
 
     announce = True  # members hear `client-joined-room` and `client-left-room`
-    capacity = 50  # beyond it a join is refused with `room-full`
+    capacity = 50  # a further join is refused with `room-full`
 
     async def on_join(self) -> None:
         await self.list_it(len(self.members))
@@ -54,34 +54,34 @@ class Chat(Room):
         await self.list_it(0)
 
     async def list_it(self, members: int) -> None:
-        """Tell everyone who is connected how many are here, for their lists of rooms; 0: the room is no more."""
+        """Tell all clients how many members the room has, for their lists of rooms; 0 means that it has closed."""
         await server.broadcast("room", {"roomname": self.name, "members": members, "capacity": self.capacity})
 
     @action("say")
     async def say(self, client: Client, body: Say) -> None:
-        """Pass a text on to everyone here, the one who wrote it included."""
+        """Send a text to everyone in the room, including the client that wrote it."""
         await self.broadcast("say", {"text": body.text, "name": client.name}, sender=client)
 
     @action("typing")
     async def typing(self, client: Client) -> None:
-        """Let the others see that a client writes; who cannot take it at once never needs it."""
+        """Tell the other members that a client is typing; volatile, because a late notice is of no use."""
         await self.broadcast("typing", {"name": client.name}, sender=client, exclude=client, volatile=True)
 
 
 @server.action("rename")
 async def rename(client: Client, body: Rename) -> None:
-    """Give a client another name, and tell the rooms that it is in."""
+    """Change a client's name, and tell the rooms that it is in."""
     client.name = body.name
     for room in client.rooms.values():
-        if isinstance(room, Chat):  # not the global room, where everyone is
+        if isinstance(room, Chat):  # leaves out the global room
             await room.broadcast("renamed", {"client": client.id, "name": client.name})
 
 
 def main() -> None:
     """Read the command line and run until Ctrl+C."""
-    parser = argparse.ArgumentParser(description="A chat in rooms, with a page for the browser.")
+    parser = argparse.ArgumentParser(description="A chat with rooms, and a page for the browser.")
     parser.add_argument("--host", default="localhost", help="the address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8080, help="the port; 0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8080, help="the port; 0 takes a free port (default: %(default)s)")
     arguments = parser.parse_args()
     server.run(arguments.host, arguments.port)
 

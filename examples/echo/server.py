@@ -1,4 +1,4 @@
-"""The smallest server there is: whatever comes with the action `echo` is the reply."""
+"""The smallest server: it replies to the action `echo` with the body that it got."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ server = Server("echo")
 
 
 @server.action("echo")
-async def echo(body: Any) -> Any:  # Any: whatever JSON holds
+async def echo(body: Any) -> Any:  # Any: any JSON value
     return body
 
 
