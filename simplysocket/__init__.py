@@ -15,7 +15,9 @@
 Begin with `Server`, `Room` and `Client`; tests are in `simplysocket.testing`.
 """
 
+from . import describe as describe  # kept: introspection under its earlier names
 from . import from_thread
+from . import tree as tree
 from .actions import Actions, action
 from .broker import Broker, MemoryBroker
 from .client import Client

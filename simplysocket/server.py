@@ -20,13 +20,14 @@ import trio
 
 from ._protocol import codec
 from ._rooms.tasks import CURRENT_ROOM
+from ._rooms.views import look
 from ._serving.assembly import Application
 from ._serving.listeners import open_tcp, open_unix, remove_unix
 from ._serving.signals import name_places, run_program
 from .client import Client
 from .errors import CloseCode
+from .introspection import Tree
 from .room import Room
-from .tree import Tree, look
 
 logger = logging.getLogger("simplysocket.server")
 

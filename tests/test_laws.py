@@ -28,7 +28,9 @@ FLOORS = (
         "_rooms.fanout",
         "metrics",
         "_http.proxies",
+        "introspection",
         "describe",
+        "tree",
         "_functions",
     ),
     (
@@ -60,7 +62,7 @@ FLOORS = (
         "_rooms.room_classes",
         "_rooms.flush",
         "_rooms.hub",
-        "tree",
+        "_rooms.views",
     ),
     (
         "_dispatch.signature",
@@ -321,6 +323,7 @@ def test_a_public_name_is_there(name: str) -> None:
 
 
 def test_public_names_are_said_once_and_every_import_is_public() -> None:
+    kept = {"describe", "tree"}  # modules that users import from, under names that are no longer ours
     imported = {
         alias.asname or alias.name
         for node in ast.walk(MODULES["__init__"])
@@ -328,4 +331,4 @@ def test_public_names_are_said_once_and_every_import_is_public() -> None:
         for alias in node.names
     }
     assert len(simplysocket.__all__) == len(set(simplysocket.__all__))
-    assert imported == set(simplysocket.__all__)
+    assert imported - kept == set(simplysocket.__all__)

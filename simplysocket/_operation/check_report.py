@@ -13,7 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..describe import ActionInfo, Description, RoomInfo
+from ..introspection import ActionInfo, Description, RoomInfo
 from ..limits import Limits
 from .settings_check import Unsafe
 

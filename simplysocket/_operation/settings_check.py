@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..describe import Description
+from ..introspection import Description
 from ..limits import Limits
 
 # Bits that a trusted network must fix at least: 10.0.0.0/8 and fc00::/7 are the widest private ones.

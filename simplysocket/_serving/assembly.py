@@ -20,8 +20,8 @@ from .._sessions.outbound_hooks import Hook
 from .._wire.epoll import EpollReader
 from ..actions import Actions, Handler, Mark
 from ..broker import Broker, MemoryBroker
-from ..describe import ActionInfo, Description, RoomInfo
 from ..errors import RegistrationError
+from ..introspection import ActionInfo, Description, RoomInfo
 from ..limits import Limits
 from ..metrics import Metrics
 from ..middleware import Call, Error, Reply, Ware
