@@ -19,7 +19,7 @@ from . import describe as describe  # kept: introspection under its earlier name
 from . import from_thread
 from . import tree as tree
 from .actions import Actions, action
-from .broker import Broker, MemoryBroker
+from .brokers import Broker, MemoryBroker
 from .client import Client
 from .errors import (
     ActionError,

@@ -1,12 +1,14 @@
-"""Places: where in the application's code a function stands, for errors and logs, and what it must take.
+"""Functions of users: where they are written, how they are called, and what they must take.
 
-Law: words only; nothing of the application's is called here.
+Law: they are only looked at; none is called here.
 """
 
+import functools
 import inspect
 import sys
 import types
 from collections.abc import Callable
+from typing import Any, Final
 
 from .errors import RegistrationError
 
@@ -45,3 +47,41 @@ def takes(function: Callable[..., object]) -> int:
     if any(each.kind is each.VAR_POSITIONAL for each in parameters):
         return sys.maxsize
     return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
+
+
+def name_of(function: Callable[..., object]) -> str:
+    """Return the name of a function of the user's."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def check_task(what: str, function: object, args: tuple[object, ...]) -> None:
+    """Refuse a function that cannot be started as a task, before the room crashes with it; `what` was called."""
+    if inspect.iscoroutine(function):
+        name = function.__qualname__
+        function.close()
+        raise TypeError(f"{what}() got the coroutine {name}(...): give the function itself, and its arguments")
+    if not callable(function):
+        raise TypeError(f"{what}() got {function!r:.200}: give an async function")
+    is_plain = inspect.isroutine(function) and not inspect.iscoroutinefunction(function)
+    if is_plain and name_of(function).rpartition(".")[2] != "<lambda>":  # which may well return a coroutine
+        raise TypeError(f"{what}() got {name_of(function)}, which is no coroutine function: write `async def`")
+    try:
+        inspect.signature(function).bind(*args)
+    except TypeError as exc:
+        raise TypeError(f"{what}() cannot call {name_of(function)} with {len(args)} arguments: {exc}") from None
+
+
+_DOES_NOTHING: Final = "_simplysocket_does_nothing"
+
+
+def does_nothing(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a hook of Room as not overridden, so that no turn is waited for to call it."""
+    setattr(hook, _DOES_NOTHING, True)
+    return hook
+
+
+def is_overridden(hook: Callable[..., Any]) -> bool:
+    """Tell whether a hook is a user's."""
+    return not hasattr(hook, _DOES_NOTHING)

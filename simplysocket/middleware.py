@@ -4,13 +4,17 @@ Laws: nothing here runs a chain. The first middleware written is the outermost.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from ._functions import check_hook
 from ._protocol import codec
 from ._protocol.codec import Envelope
 from .client import Client
 from .message import Message
+
+if TYPE_CHECKING:
+    from .room import Room
+    from .server import Server
 
 
 class Call(codec.Struct, eq=False):
@@ -20,8 +24,8 @@ class Call(codec.Struct, eq=False):
     """
 
     # A Struct, which is made in a quarter of the time of a plain class.
-    server: Any  # the Server
-    room: Any  # the Room it is for, of the class that the name has
+    server: "Server"
+    room: "Room[Any]"  # the room it is for, of the class that is registered for its name
     client: Client[Any]
     envelope: Envelope  # the message as it came, for the package
     _message: Message | None = None

@@ -1,104 +1,249 @@
-"""The server: runs the application, and holds the nurseries it lives in.
+"""The server, as users see it: what they register, and how they run it.
 
-Laws: nothing here is on the way of a message. The nurseries, from the outside
-in: the life of rooms; connections; the doors. Each ends before the one around it.
+Law: a facade. It checks what users give and hands on to the assembly and the lifecycle.
 """
 
-import logging
-import math
 import os
 import signal
 import ssl
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import attrs
 import trio
 
+from ._dispatch.chain import check_error_class
+from ._http.handshake import Authenticate
 from ._protocol import codec
-from ._rooms.tasks import CURRENT_ROOM
 from ._rooms.views import look
-from ._serving.assembly import Application
-from ._serving.listeners import open_tcp, open_unix, remove_unix
+from ._serving.admission import Connecting, Disconnecting
+from ._serving.assembly import Assembly, RoomClass, Strings
+from ._serving.lifecycle import Lifecycle
 from ._serving.signals import name_places, run_program
+from ._sessions.clients_view import ClientsView
+from ._sessions.outbound_hooks import Hook
+from .actions import Actions, Handler, Mark
+from .brokers import Broker
 from .client import Client
-from .errors import CloseCode
-from .introspection import Tree
+from .errors import RegistrationError
+from .introspection import Description, Tree
+from .limits import Limits
+from .metrics import Metrics
+from .middleware import Call, Error, Reply, Ware
 from .room import Room
 
-logger = logging.getLogger("simplysocket.server")
-
-_BATCH = 100  # clients that are told to go at once when the server stops, so that they do not come back all at once
-_BATCHES = 20
-_BATCH_SECONDS = 0.05
+Asked = TypeVar("Asked", bound=Authenticate)
 
 
-class Server(Application):
-    """A server of rooms: register actions and room classes, then `run` it, or `serve` it in a nursery of yours.
+class Server:
+    """A server of rooms: register actions and room classes, then `run` it, or `serve` it in a nursery of your own.
 
-    `name` is the sender of what the server itself says. `path`: where WebSockets
-    connect, one or several. `origins`: which pages may connect, such as
-    `["https://example.com"]`; None: those of the same host and port. `relay`: a
+    `name` is the sender of the server's own messages. `path`: where WebSockets
+    connect, one path or several. `origins`: which pages may connect, such as
+    `["https://example.com"]`; None: pages of the same host and port. `relay`: a
     message that no handler takes goes to everyone in its room. `direct`: clients
-    may write to each other if they share a room. `open_rooms`: a join may open a
-    room of a name that no class is registered for. `trusted_proxies`: addresses and
+    may send messages to each other if they share a room. `open_rooms`: a join may open a
+    room whose name fits no registered class. `trusted_proxies`: addresses and
     networks whose X-Forwarded-For is believed, `"unix"` for a Unix socket. `state`:
-    called for each new client; what it returns is `client.state`.
+    called for each new client; what it returns is `client.state`. `broker`: what
+    carries the rooms' messages.
     """
 
-    trio_token: trio.lowlevel.TrioToken | None = None
-    """Of the loop it runs in, while it runs."""
-    _listeners: Sequence[trio.abc.Listener[Any]] = ()  # Any: each listener has its own kind of stream
-    # Of one time of serving, made anew by `serve`.
-    _stop_asked: trio.Event
-    _stopped: trio.Event
-    _may_let_go: trio.Event
-    _deadline: float
-    _drain_scope: trio.CancelScope | None
+    name: str
+    """The name it was made with: the sender of its own messages."""
+    limits: Limits
+    """Its limits."""
+    metrics: Metrics
+    """Its counters; `statistics()` adds how many there are now."""
+
+    def __init__(
+        self,
+        name: str = "simplysocket",
+        *,
+        limits: Limits | None = None,
+        path: str | Sequence[str] = "/ws",
+        origins: Strings | None = None,
+        trusted_proxies: Strings = (),
+        relay: bool = False,
+        direct: bool = False,
+        open_rooms: bool = True,
+        state: Callable[[], object] = dict,
+        broker: Broker | None = None,
+    ) -> None:
+        self._assembly = Assembly(
+            self,
+            name,
+            limits=limits,
+            path=path,
+            origins=origins,
+            trusted_proxies=trusted_proxies,
+            relay=relay,
+            direct=direct,
+            open_rooms=open_rooms,
+            state=state,
+            broker=broker,
+        )
+        self._lifecycle = Lifecycle(self._assembly)
+        self.name, self.limits, self.metrics = name, self._assembly.limits, self._assembly.metrics
 
     def __repr__(self) -> str:
         return f"<Server {self.name!r} with {len(self.clients)} clients in {len(self.rooms)} rooms>"
 
-    # --- live
+    # --- registering
+
+    def action(self, name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
+        """Register a handler for an action, for every room that has no handler of its own for it.
+
+        `turn=False`: the handler runs outside the turn, as a task of the room; use it for what takes
+        long. `cancel=True`: the handler is cancelled when its caller cancels, times out or
+        disconnects. With `turn=False` this is always so.
+
+        >>> @server.action("ping-all")
+        ... async def ping_all(client: Client, room: Room) -> None: ...
+        """
+        mark = Mark(name, turn, cancel)
+
+        def register(handler: Handler) -> Handler:
+            self._assembly.registry.add(mark, handler)
+            return handler
+
+        return register
+
+    def on_message(self, handler: Handler) -> Handler:
+        """Register a handler for messages that no action takes; its parameters are given by annotation.
+
+        A room class's own `on_message` comes first.
+        """
+        self._assembly.check_idle("on_message")
+        self._assembly.registry.add_fallback(handler)
+        return handler
+
+    def include(self, actions: Actions) -> None:
+        """Register all actions of a group."""
+        self._assembly.registry.include(actions)
+
+    def middleware(self, ware: Ware) -> Ware:
+        """Put `async def (call, next)` around the handlers of every room; the first one written is the outermost.
+
+        >>> @server.middleware
+        ... async def log(call: Call, next: Next) -> object:
+        ...     print(call.client.name, call.action)
+        ...     return await next(call)
+        """
+        self._assembly.check_idle("middleware")
+        self._assembly.registry.add_middleware(ware)
+        return ware
+
+    def exception_handler(
+        self, error_class: type[Error]
+    ) -> Callable[[Callable[[Call, Error], Reply]], Callable[[Call, Error], Reply]]:
+        """Register `async def (call, error)` for what handlers raise: what it returns is the reply.
+
+        It may raise `ActionError` instead. Of several handlers that fit, the one for the most specific class is called.
+        """
+        check_error_class(error_class)
+
+        def register(handler: Callable[[Call, Error], Reply]) -> Callable[[Call, Error], Reply]:
+            self._assembly.check_idle("exception handlers")
+            self._assembly.registry.exceptions.add(error_class, handler)
+            return handler
+
+        return register
+
+    def outbound(self, hook: Hook) -> Hook:
+        """Register a plain `def (message)` that sees each message to rooms and clients before it is sent, once.
+
+        It returns the message, another one (`attrs.evolve(message, body=...)`), or
+        None to stop it. It does not see requests, replies and errors.
+        """
+        self._assembly.hub.outbound.add(hook)
+        return hook
+
+    def authenticate(self, function: Asked) -> Asked:
+        """Register `async def (request)` that returns the `Identity` of a client that connects, or raises `Refuse`."""
+        self._assembly.admission.set_authenticate(function)
+        return function
+
+    def on_connect(self, hook: Connecting) -> Connecting:
+        """Register `async def (client, request)`, called for each new client before its first message is read.
+
+        `ActionError` closes the connection with 1008 and its message. It has `Limits.handshake_seconds`.
+        """
+        self._assembly.admission.add_on_connect(hook)
+        return hook
+
+    def on_disconnect(self, hook: Disconnecting) -> Disconnecting:
+        """Register `async def (client, reason)`, called when a client's connection has ended.
+
+        `reason` is "disconnected", or in a word why the server closed it. It has `Limits.close_seconds`.
+        """
+        self._assembly.admission.add_on_disconnect(hook)
+        return hook
+
+    def room(self, pattern: str) -> Callable[[RoomClass], RoomClass]:
+        """Register a Room class for the rooms whose names have this shape; `*` stands for any characters.
+
+        Of several patterns that fit, the one with the longest literal beginning
+        counts. Such a room is created at the first join.
+        """
+        if not isinstance(pattern, str) or not pattern:
+            raise RegistrationError(f'{pattern!r} is no pattern of room names: write `@server.room("game-*")`')
+        return partial(self._assembly.add_room_class, pattern)
+
+    def static(self, url: str, directory: str | Path) -> None:
+        """Serve the files below a directory, as they are now, to plain HTTP requests under `url`.
+
+        `index.html` is served under its folder's name, too. Hidden files, links to folders
+        and links that lead out of the directory are left out. All files are held in
+        memory, at most `Limits.static_bytes`. `RegistrationError` where that cannot work.
+
+        >>> server.static("/", Path(__file__).with_name("static"))
+        """
+        self._assembly.pages.add_directory(url, directory)
+
+    # --- while it runs
 
     @property
     def rooms(self) -> Mapping[str, Room[Any]]:
-        """The rooms there are, by name, at this moment."""
-        return {name: runtime.room for name, runtime in self._hub.runtimes.items()}
+        """The rooms, {name: room}, at this moment."""
+        return {name: runtime.room for name, runtime in self._assembly.hub.runtimes.items()}
 
     @property
     def clients(self) -> Mapping[str, Client[Any]]:
-        """The clients that are connected, by id; a live view."""
-        return MappingProxyType(self._hub.clients)
+        """The clients that are connected, {id: client}. A live view; an iteration goes over a snapshot."""
+        return ClientsView(self._assembly.hub.clients)
 
     @property
     def port(self) -> int:
         """The TCP port, the same for every address family."""
-        for listener in self._listeners:
-            inner = listener.transport_listener if isinstance(listener, trio.SSLListener) else listener
-            if isinstance(inner, trio.SocketListener):
-                name = inner.socket.getsockname()
-                if isinstance(name, tuple):
-                    return int(name[1])
-        raise RuntimeError("the server listens on no TCP port: serve it first, with a port")
+        return self._lifecycle.port
+
+    @property
+    def trio_token(self) -> trio.lowlevel.TrioToken | None:
+        """The token of the loop it runs in; None when it does not run."""
+        return self._lifecycle.trio_token
+
+    def describe(self) -> Description:
+        """Return what was registered and set, as `simplysocket check` shows it."""
+        return self._assembly.describe()
 
     def statistics(self) -> dict[str, Any]:
-        """Return what was counted since the server was made, and how many there are of what, now."""
+        """Return the counters since the server was made, and the numbers of connections, clients and rooms now."""
         return {
             **attrs.asdict(
                 self.metrics, value_serializer=lambda _, __, value: dict(value) if isinstance(value, dict) else value
             ),
-            "connections": self._front_door.connections,
-            "clients": len(self.clients),
-            "rooms": len(self._hub.runtimes),
+            "connections": self._assembly.front_door.connections,
+            "clients": len(self._assembly.hub.clients),
+            "rooms": len(self._assembly.hub.runtimes),
         }
 
     def tree(self) -> Tree:
         """Return a view of the rooms at this moment, and of what runs in each; `print(server.tree())`."""
-        return look(self._hub)
+        return look(self._assembly.hub)
 
     async def broadcast(
         self,
@@ -111,13 +256,12 @@ class Server(Application):
         coalesce: str | None = None,
     ) -> None:
         """Send a message to everyone who is connected. Never waits; the options are those of `Room.broadcast`."""
-        await self._hub.global_room.room.broadcast(
-            action, body, sender=sender, exclude=exclude, volatile=volatile, coalesce=coalesce
-        )
+        room = self._assembly.hub.global_room.room
+        await room.broadcast(action, body, sender=sender, exclude=exclude, volatile=volatile, coalesce=coalesce)
 
     async def open_room(self, name: str, options: dict[str, Any] | None = None) -> Room[Any]:
-        """Return the room of this name, made if there is none; without members it stays until the first has left."""
-        return await self._hub.open_room(name, options or {})
+        """Return the room of this name, opened if there is none. It stays open until its first member has left."""
+        return await self._assembly.hub.open_room(name, options or {})
 
     # --- running
 
@@ -136,23 +280,14 @@ class Server(Application):
         """
         if trio.lowlevel.in_trio_run():
             raise RuntimeError("run() is for programs: inside of trio, `await server.serve(...)` in a nursery of yours")
-        is_tls = ssl_context is not None
 
         def listens() -> None:
-            where = name_places(self, host, unix, is_tls=is_tls)
+            where = name_places(self, host, unix, is_tls=ssl_context is not None)
             print(f"{self.name} listens{where and f' on {where}'} (Ctrl+C stops)", file=sys.stderr)
 
         serving = partial(self.serve, host, port, unix=unix, listeners=listeners, ssl_context=ssl_context)
-        error = trio.run(
-            partial(
-                run_program,
-                serving,
-                self.stop,
-                signals=(signal.SIGINT, signal.SIGTERM),
-                grace=self.limits.drain_seconds,
-                listens=listens,
-            )
-        )
+        signals, grace = (signal.SIGINT, signal.SIGTERM), self.limits.drain_seconds
+        error = trio.run(partial(run_program, serving, self.stop, signals=signals, grace=grace, listens=listens))
         if error is not None:
             raise SystemExit(f"{self.name}: {getattr(error, 'strerror', None) or error}")
 
@@ -170,7 +305,7 @@ class Server(Application):
 
         `port` 0 takes a free one, the same for every address of `host`; host None
         is every address of the machine. `unix` is a path; `listeners` are trio
-        listeners of your own, taken over. For `nursery.start` it hands back the
+        listeners of your own, which the server closes. With `nursery.start` it returns the
         server once it listens. Cancelling does not drain: `stop` does.
         """
         if not trio.lowlevel.in_trio_run():
@@ -182,103 +317,11 @@ class Server(Application):
                 f"ssl_context={ssl_context!r}: give an ssl.SSLContext, as ssl.create_default_context("
                 "ssl.Purpose.CLIENT_AUTH) makes one, with load_cert_chain(cert, key)"
             )
-        if self._is_serving:
-            raise RuntimeError(f"server {self.name!r} is serving already")
-        self._is_serving = True
-        self.trio_token = trio.lowlevel.current_trio_token()
-        self._stop_asked, self._stopped, self._may_let_go = trio.Event(), trio.Event(), trio.Event()
-        self._deadline, self._drain_scope = math.inf, None
-        self._front_door.is_open = True
-        bound_path: str | os.PathLike[str] | None = None
-        try:
-            self._listeners = list(listeners)
-            if port is not None:
-                tcp = await open_tcp(host, port)
-                self._listeners += (
-                    [trio.SSLListener(each, ssl_context, https_compatible=True) for each in tcp] if ssl_context else tcp
-                )
-            if unix is not None:
-                self._listeners.append(await open_unix(unix))
-                bound_path = unix
-            if not self._listeners:
-                raise ValueError("serve on what? give port=, unix= or listeners=")
-            await self._live(task_status)
-        finally:
-            for listener in self._listeners:
-                with trio.CancelScope(shield=True) as scope:
-                    scope.cancel()
-                    await listener.aclose()
-            if bound_path is not None:
-                remove_unix(bound_path)
-            self._listeners = []
-            self._is_serving = False
-            self.trio_token = None
-            self._stopped.set()
-
-    async def _live(self, task_status: trio.TaskStatus["Server"]) -> None:
-        async with trio.open_nursery() as runtime:
-            await runtime.start(self._epoll_reader.run)
-            self._hub.begin(runtime)
-            runtime.start_soon(self._heartbeat)
-            async with trio.open_nursery() as connections:
-                async with trio.open_nursery() as doors:
-                    listen = partial(trio.serve_listeners, handler_nursery=connections)
-                    doors.start_soon(listen, self._front_door.handle, list(self._listeners))
-                    task_status.started(self)
-                    await self._stop_asked.wait()
-                    self._drain_scope = connections.cancel_scope
-                    connections.cancel_scope.deadline = self._deadline
-                    await self._drain()
-                    # Open until here: a balancer still asks, and is told that the server is stopping.
-                    doors.cancel_scope.cancel()
-                self._front_door.hurry()
-            runtime.cancel_scope.cancel()
+        await self._lifecycle.serve(host, port, unix, listeners, ssl_context, partial(task_status.started, self))
 
     async def stop(self, grace: float = 30.0) -> None:
         """Stop gracefully, within `grace` seconds: refuse new clients, close the rooms, then the connections.
 
-        From a handler or a task of a room it only begins, and returns at once.
+        Called from a handler or a task of a room it returns at once, and the server stops after that handler.
         """
-        if not self._is_serving:
-            return
-        self._deadline = min(self._deadline, trio.current_time() + grace)
-        if self._drain_scope is not None:
-            self._drain_scope.deadline = self._deadline
-        runtime = CURRENT_ROOM.get()
-        if runtime is None or runtime.home is not self._hub:  # of another server it is a stranger's
-            if not self._stop_asked.is_set():
-                self._may_let_go.set()
-                self._stop_asked.set()
-            await self._stopped.wait()
-        elif not self._stop_asked.is_set():
-            # The handler that asks still runs to its end, and its reply is sent.
-            if not runtime.is_global:
-                runtime.begin_close("shutdown")
-            if not (runtime.is_global and self._hub.global_room.finish_turn(self._may_let_go.set)):
-                self._may_let_go.set()
-            self._stop_asked.set()
-
-    async def _drain(self) -> None:
-        """Let everyone go: rooms first, with their hooks, then the clients in batches."""
-        self._front_door.is_open = False
-        await self._hub.close_rooms("shutdown")
-        await self._may_let_go.wait()
-        clients = list(self.clients.values())
-        size = max(_BATCH, math.ceil(len(clients) / _BATCHES))
-        for at in range(0, len(clients), size):
-            for client in clients[at : at + size]:
-                await client.close(CloseCode.SHUTDOWN, "shutdown")
-            if at + size < len(clients):
-                await trio.sleep(_BATCH_SECONDS)
-
-    async def _heartbeat(self) -> None:
-        """One task for all clients. Any byte is runtime."""
-        bounds = [each for each in (self.limits.ping_seconds, self.limits.silence_seconds) if each is not None]
-        if not bounds:
-            return
-        seconds = min(bounds) / 4
-        while True:
-            await trio.sleep(seconds)
-            # However long this round took to come, it counts as one: a loop that was blocked is nobody's silence.
-            for client in list(self._hub.clients.values()):
-                client.beat(seconds)
+        await self._lifecycle.stop(grace)

@@ -66,7 +66,9 @@ def bodies_of(messages: list[dict[str, Any]], name: str) -> list[Any]:
 
 def is_at_rest(server: Server) -> bool:
     """Tell whether nothing is under way for any client."""
-    return all(not client.handler_scopes and client.apart == 0 for client in server.clients.values())
+    return all(
+        not session.handler_scopes and session.outside_turns == 0 for session in server._assembly.hub.clients.values()
+    )
 
 
 def living_tasks() -> int:
@@ -1382,7 +1384,7 @@ async def test_memory_does_not_grow_with_the_names_that_clients_invent(autojump_
                 for room in ("heard", "loud", "plain", "mesh-global"):
                     await ana.send(f"invented-{round}-{at}", target=room, id=1)
                 await ana.settle()
-            sizes.append({name: len(runtime.calls) for name, runtime in server._hub.runtimes.items()})
+            sizes.append({name: len(runtime.calls) for name, runtime in server._assembly.hub.runtimes.items()})
             assert set(server.metrics.messages_refused) == {"unknown-action"}
         assert sizes == [{"heard": 1, "loud": 1, "plain": 0, "mesh-global": 0}] * 3
 

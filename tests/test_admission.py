@@ -53,7 +53,7 @@ async def house(server: Server) -> AsyncIterator[Net]:
 def check_empty(server: Server) -> None:
     counted = server.statistics()
     assert (counted["connections"], counted["clients"]) == (0, 0)
-    assert server._front_door._addresses == {}
+    assert server._assembly.front_door._addresses == {}
     assert sum(counted["connections_closed"].values()) == counted["connections_opened"]
     assert 0 not in counted["connections_closed"]
 

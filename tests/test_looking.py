@@ -32,6 +32,7 @@ class FakeCounter:
 def counter(monkeypatch: pytest.MonkeyPatch) -> FakeCounter:
     fake = FakeCounter()
     monkeypatch.setattr("simplysocket._rooms.turns.perf_counter", fake)
+    monkeypatch.setattr("simplysocket._rooms.stepping.perf_counter", fake)
     return fake
 
 

@@ -398,7 +398,7 @@ def test_the_longest_literal_beginning_wins() -> None:
     server = Server()
     for pattern, room_class in (("*", A), ("game-*", B), ("game-*-x", C), ("game-1", D)):
         server.room(pattern)(room_class)
-    find = server._hub.classes.find
+    find = server._assembly.hub.classes.find
     assert [find(name) for name in ("other", "game-2", "game-2-x", "game-1", "mesh-global")] == [A, B, C, D, None]
 
 

@@ -7,16 +7,17 @@ subclass, `Message`, `Call`, `Server`; the one remaining parameter is the body.
 
 from collections.abc import Awaitable, Iterable
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import trio
 
-from .._functions import name_place, source_of
+from .._functions import is_overridden, name_place, source_of
 from .._protocol.codec import Envelope
 from .._protocol.names import RESERVED_ACTIONS
-from .._rooms.runtime import LATER, RoomRuntime
-from .._rooms.tasks import is_overridden
+from .._rooms.boundary import LATER
+from .._rooms.outside_turn import start_outside_turn
+from .._rooms.runtime import RoomRuntime
 from .._sessions.handler_scope import HandlerScope
 from .._sessions.session import Session
 from ..actions import ACTION_MARK, Actions, Function, Mark
@@ -27,6 +28,9 @@ from ..room import Room
 from .chain import ExceptionHandlers, chain, middleware_of
 from .class_check import check_class, place_in
 from .signature import Answer, CallHandler, Signature, read
+
+if TYPE_CHECKING:
+    from ..server import Server
 
 
 @attrs.frozen
@@ -48,7 +52,7 @@ _FALLBACK: Final = ""  # among the calls of a runtime: what takes messages that 
 class Registry:
     """The actions of a server and of its room classes; `find` is the work of every message."""
 
-    def __init__(self, server: object, *, relay: bool) -> None:
+    def __init__(self, server: "Server", *, relay: bool) -> None:
         self._server = server
         self._relay = relay
         self._actions: Table = {}  # {name: action}, for every room that has none of its own
@@ -157,34 +161,32 @@ class Registry:
 
     # --- finding
 
-    def find(self, runtime: RoomRuntime, client: Session, envelope: Envelope) -> Awaitable[object]:
+    def find(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> Awaitable[object]:
         """Return the handler's call for a message whose turn it is; `ActionError` when there is none."""
         # The hot path of every message: a plain def, so that the handler's is the only coroutine.
-        if client.id not in runtime.members and not runtime.is_global:
+        if session.id not in runtime.members.by_id and not runtime.is_global:
             raise ActionError("not-a-member", f"you are not in room {runtime.name!r}: join it first")
         if envelope.timeout is not None and trio.current_time() > envelope.timeout:
             raise ActionError("timeout", "its turn came too late")
         call = runtime.calls.get(envelope.action)
-        if call is not None:
-            return call(self._server, runtime.room, client, envelope)
-        return self._find(runtime, client, envelope)
+        if call is None:
+            call = self._find(runtime, envelope)
+        return call(self._server, runtime.room, session.client, envelope)
 
-    def _find(self, runtime: RoomRuntime, client: Session, envelope: Envelope) -> Awaitable[object]:
-        """Look for a handler that this room has not called before; else for what takes what no handler does."""
-        room: Room[Any] = runtime.room
-        table = self._tables.get(type(room), {})
+    def _find(self, runtime: RoomRuntime, envelope: Envelope) -> CallHandler:
+        """Look for a handler that this room has not called before, or else for its fallback."""
+        table = self._tables.get(type(runtime.room), {})
         found = table.get(envelope.action) or self._actions.get(envelope.action)
-        if found is not None and isinstance(room, found.signature.room_class):
+        if found is not None and isinstance(runtime.room, found.signature.room_class):
             call = runtime.calls[found.name] = self._compose(runtime, found)
-        else:
-            fallback = runtime.calls.get(_FALLBACK) or self._compose_fallback(runtime, table)
-            if fallback is None or envelope.action in RESERVED_ACTIONS:
-                raise ActionError("unknown-action", f"room {room.name!r} has no action {envelope.action!r}")
-            call = fallback
-        return call(self._server, room, client, envelope)
+            return call
+        fallback = runtime.calls.get(_FALLBACK) or self._compose_fallback(runtime, table)
+        if fallback is None or envelope.action in RESERVED_ACTIONS:
+            raise ActionError("unknown-action", f"room {runtime.name!r} has no action {envelope.action!r}")
+        return fallback
 
     def _compose_fallback(self, runtime: RoomRuntime, table: Table) -> CallHandler | None:
-        room: Room[Any] = runtime.room
+        room = runtime.room
         for found in (table.get(_FALLBACK), self._fallback):
             if found is not None and isinstance(room, found.signature.room_class):
                 call = self._compose(runtime, found)
@@ -197,10 +199,10 @@ class Registry:
         return call
 
     def _compose(self, runtime: RoomRuntime, found: Action) -> CallHandler:
-        """Build the one call of an action in a room: middleware, exceptions, and when it ends."""
+        """Build the one call of an action in a room: middleware, exceptions, and when it is cancelled."""
         call = self._surround(runtime, found.wares, found.signature.call, found.signature.answer)
         if not found.turn:
-            return partial(_start_apart, runtime, call)
+            return partial(_start_outside_turn, runtime, call)
         return partial(_run_in_scope, call) if found.cancel else call
 
     def _surround(
@@ -225,13 +227,14 @@ def _relay_call(call: Call) -> Awaitable[object]:
 
 
 async def _run_in_scope(
-    call: CallHandler, server: object, room: Room[Any], client: Session, envelope: Envelope
+    call: CallHandler, server: object, room: Room[Any], client: Client[Any], envelope: Envelope
 ) -> object:
-    return await HandlerScope(client, envelope).run(partial(call, server, room, client, envelope))
+    return await HandlerScope(client._session, envelope).run(partial(call, server, room, client, envelope))
 
 
-async def _start_apart(
-    runtime: RoomRuntime, call: CallHandler, server: object, room: Room[Any], client: Session, envelope: Envelope
+async def _start_outside_turn(
+    runtime: RoomRuntime, call: CallHandler, server: object, room: Room[Any], client: Client[Any], envelope: Envelope
 ) -> object:
-    await runtime.start_apart(client, envelope, partial(call, server, room, client, envelope))
+    handle = partial(call, server, room, client, envelope)
+    await start_outside_turn(runtime, client._session, envelope, handle)
     return LATER

@@ -1,23 +1,33 @@
-"""The fan-out: what a room says in this tick, on its way to each member.
+"""The fan-out: what a room says, from its place in the room's sequence to each member.
 
 Laws:
-- A plain machine: it never waits, and knows of a member only that it can `deliver`.
-- Every member is given each frame once, in the order of `add`; whoever joins gets
-  what comes after, whoever leaves has had all that came before.
-- All frames of a tick go to a member in one piece. Each member has a cursor into
-  them (absent: none seen); what concerns one member moves only that cursor, so
-  that the others keep their batch.
+- A plain machine: it never waits, and of a member it knows the id and `deliver`.
+- Every frame has one place in the room's sequence, which `add` gives it. Every
+  member is given each frame that is for it once, in this order: after it joined,
+  before it left.
+- What is said between two flushes is published as one batch, and goes to a member in
+  one piece. What concerns one member only moves that member's cursor, so that the
+  others keep their batch.
+- A very large room is served in slices, at most one a flush.
 """
 
-from collections.abc import Collection, Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Final, Protocol
 
-SLICE = 512  # members served between two yields: about 5 ms of sends
+from ..brokers.broker import Batch
+from ..metrics import Metrics
+
+SLICE: Final = 512  # members served between two yields: about 5 ms of sends
 
 
 class Member(Protocol):
     """Whoever frames are delivered to."""
+
+    @property
+    def id(self) -> str:
+        """Its id, by which a frame leaves it out or is for it alone."""
 
     @property
     def deliver(self) -> "Deliver":
@@ -28,102 +38,272 @@ class Deliver(Protocol):
     def __call__(self, data: bytes, frames: list[bytes], start: int = 0, /) -> None: ...
 
 
-M = TypeVar("M", bound=Member)
+class _Said:
+    """Frames of which some are not for everyone: what all members get, and what is different for some."""
+
+    __slots__ = ("common", "exclude", "first", "frames", "marks", "only", "private")
+
+    def __init__(self, first: int, frames: list[bytes]) -> None:
+        """Begin with `frames`, which are for everyone; the first of them has the place `first`."""
+        self.first = first
+        self.frames = frames  # all of them, in the order of their places
+        self.common = frames  # those for everyone; a list of its own from the first frame for one member on
+        self.exclude: dict[int, tuple[str, ...]] = {}  # as in Batch
+        self.only: dict[int, str] = {}
+        self.private: list[int] = []  # the places of `only`, in order
+        # {id of a member: (place, index in `common`, a frame to put in there, or None to leave one out)}
+        self.marks: dict[str, list[tuple[int, int, bytes | None]]] = {}
+
+    @classmethod
+    def of(cls, batch: Batch) -> "_Said":
+        """Read a batch."""
+        if not batch.exclude and not batch.only:
+            return cls(batch.first, batch.frames)
+        said = cls(batch.first, [])
+        for place, frame in enumerate(batch.frames, batch.first):
+            said.add(frame, batch.exclude.get(place, ()), batch.only.get(place))
+        return said
+
+    def add(self, frame: bytes, exclude: tuple[str, ...], only: str | None) -> None:
+        """Append a frame."""
+        place, index = self.first + len(self.frames), len(self.common)
+        if only is not None:
+            if self.common is self.frames:
+                self.common = list(self.frames)
+            self.only[place] = only
+            self.private.append(place)
+            self.marks.setdefault(only, []).append((place, index, frame))
+        else:
+            if exclude:
+                self.exclude[place] = exclude
+                for id in exclude:
+                    self.marks.setdefault(id, []).append((place, index, None))
+            if self.common is not self.frames:
+                self.common.append(frame)
+        self.frames.append(frame)
+
+    def part(self, id: str, cursor: int) -> list[bytes]:
+        """Return the frames for one member, from the place `cursor` on."""
+        start = max(0, cursor - self.first - bisect_left(self.private, cursor))
+        part: list[bytes] = []
+        for place, index, frame in self.marks.get(id, ()):
+            if place >= cursor:
+                part += self.common[start:index]
+                start = index
+                if frame is None:
+                    start += 1
+                else:
+                    part.append(frame)
+        part += self.common[start:]
+        return part
 
 
 class Fanout:
-    """The frames of one room and tick, and who has seen how many of them."""
+    """What one room says, and who has been given how much of it."""
 
-    __slots__ = ("_cursors", "_serving", "_unserved", "frames")
+    __slots__ = (
+        "_arrived",
+        "_common",
+        "_cursors",
+        "_first",
+        "_frames",
+        "_leaving",
+        "_leaving_said",
+        "_mark",
+        "_members",
+        "_metrics",
+        "_own",
+        "_published",
+        "_returned",
+        "_said",
+        "_unserved",
+        "is_held",
+        "is_marked",
+        "publish",
+    )
 
-    def __init__(self) -> None:
-        self.frames: list[bytes] = []
-        self._cursors: dict[Member, int] = {}
-        # A very large room is served in slices: who still waits for the frames being served, and from where.
-        self._serving: list[bytes] = []
-        self._unserved: dict[Member, int] = {}
+    def __init__(self, members: Mapping[str, Member], mark: Callable[["Fanout"], None], metrics: Metrics) -> None:
+        """`members` is the room's own map; `mark` has `flush` called in the next pass of the scheduler."""
+        self.publish: Callable[[Batch], None] = self.deliver  # the channel's, once the room has one
+        self.is_held = False  # True: the room's own turn runs, and flushes at its end
+        self.is_marked = False  # True: `flush` will be called
+        self._members = members
+        self._mark = mark
+        self._metrics = metrics
+        self._first = 0  # the place of the first frame that is not published yet
+        self._frames: list[bytes] = []  # these
+        self._said: _Said | None = None  # the same, where some are not for everyone
+        self._leaving: Batch | None = None  # what is being published at this moment, and the same as said
+        self._leaving_said: _Said | None = None
+        self._published: list[_Said] = []  # what is on its way through the broker
+        self._returned = 0  # the place after the last frame that came back
+        self._cursors: dict[Member, int] = {}  # {member: it has been given all before this place}
+        # Of a very large room: batches that wait, the one being served, and who still lacks it.
+        self._arrived: list[_Said] = []
+        self._common: list[bytes] = []
+        self._own: dict[Member, list[bytes]] = {}
+        self._unserved: dict[Member, None] = {}  # a dict as an ordered set
 
     @property
     def is_pending(self) -> bool:
-        """Whether some member may still lack a frame."""
-        return bool(self.frames or self._unserved)
+        """Whether a member may still lack a frame."""
+        return bool(self._frames or self._unserved or self._published or self._arrived)
 
-    def add(self, frame: bytes, exclude: Iterable[Member] = ()) -> None:
-        """Add a frame for everyone but those of `exclude`."""
-        frames = self.frames
-        for member in exclude:
-            self.catch_up(member)
-            self._cursors[member] = len(frames) + 1
-        frames.append(frame)
+    # --- what is said
+
+    def add(self, frame: bytes, exclude: tuple[str, ...] = (), only: str | None = None) -> None:
+        """Give a frame its place in the room's sequence: for all members but those of `exclude`, or for one alone."""
+        if exclude or only is not None or self._said is not None:
+            if self._said is None:
+                self._said = _Said(self._first, self._frames)
+            self._said.add(frame, exclude, only)
+        else:
+            self._frames.append(frame)
+        if not self.is_held and not self.is_marked:
+            self.is_marked = True
+            self._mark(self)
+
+    def hold(self) -> None:
+        """A step of the room's own turn begins: more may be said before it ends."""
+        self.is_held = True
+
+    def pause(self) -> None:
+        """The handler that has the turn waits: what it said goes out in the next pass."""
+        self.is_held = False
+        if self._frames and not self.is_marked:
+            self.is_marked = True
+            self._mark(self)
+
+    def release(self) -> None:
+        """The turn ends: what was said goes out now, so that no other task is woken for it."""
+        self.is_held = False
+        if self._frames and not self.is_marked and (len(self._members) > SLICE or self.flush()):
+            self.is_marked = True
+            self._mark(self)
+
+    # --- who joins and leaves
 
     def joined(self, member: Member) -> None:
-        """Let a new member see only what comes from now on."""
-        if self.frames:
-            self._cursors[member] = len(self.frames)
+        """Let a new member see only what is said from now on."""
+        if self.is_pending:
+            self._cursors[member] = self._first + len(self._frames)
 
     def left(self, member: Member) -> None:
         """Give a member that leaves what it still lacks, and forget it."""
-        self.catch_up(member)
-        self._cursors.pop(member, None)
-
-    def catch_up(self, member: Member) -> None:
-        """Send one member what it still lacks, before something that must come behind it."""
         rest = self.take(member)
+        self._cursors.pop(member, None)
         if rest:
             member.deliver(b"".join(rest), rest)
 
     def take(self, member: Member) -> list[bytes]:
-        """Return what one member still lacks, as if it had been sent."""
+        """Return what one member still lacks, as if it had been delivered."""
         rest: list[bytes] = []
-        if self._unserved:
-            start = self._unserved.pop(member, None)
-            if start is not None:
-                rest += self._serving[start:]
-        frames = self.frames
-        if frames:
-            rest += frames[self._cursors.get(member, 0) :]
-            self._cursors[member] = len(frames)
+        if self._unserved and member in self._unserved:
+            del self._unserved[member]
+            rest += self._own.get(member, self._common)
+        cursor = self._cursors.get(member, 0)
+        for said in (*self._arrived, *self._published):
+            rest += said.part(member.id, cursor)
+        if self._said is not None:
+            rest += self._said.part(member.id, cursor)
+        elif self._frames:
+            rest += self._frames[max(0, cursor - self._first) :]
+        self._cursors[member] = self._first + len(self._frames)
+        self._metrics.deliveries += len(rest)
         return rest
 
-    def flush(self, members: Collection[Member]) -> bool:
-        """Send everyone what they lack; True when the room is so large that another call must follow.
+    # --- what goes out
 
-        The next frames wait until the last slice of these is out.
+    def flush(self) -> bool:
+        """Publish what was said; True when a very large room needs another call.
+
+        The next frames of such a room wait until the last slice of these is out.
         """
-        if self._unserved:
-            return self._serve_slice()
-        frames, cursors = self.frames, self._cursors
-        if not frames:
-            return False
-        self.frames = []
-        if cursors:
-            self._cursors = {}
-        if len(members) > SLICE:
-            self._serving = frames
-            self._unserved = {member: cursors.get(member, 0) for member in members}
-            return self._serve_slice()
-        data = b"".join(frames)
-        if cursors:
-            for member in members:
-                start = cursors.get(member, 0)
-                if not start:
-                    member.deliver(data, frames)
-                elif start < len(frames):
-                    member.deliver(b"".join(frames[start:]), frames, start)
-        else:
-            for member in members:
-                member.deliver(data, frames)  # the same bytes for everyone: server frames carry no mask
-        return False
+        frames = self._frames
+        if frames and not self._unserved and not self._arrived:
+            first, said = self._first, self._said
+            self._first, self._frames, self._said = first + len(frames), [], None
+            batch = Batch(first, frames, {}, {}) if said is None else Batch(first, frames, said.exclude, said.only)
+            self._leaving, self._leaving_said = batch, said
+            self.publish(batch)
+            if self._leaving is not None:  # it has not come straight back
+                self._leaving = None
+                self._published.append(said or _Said(first, frames))
+        if self._unserved or self._arrived:
+            self._serve_slice()
+        return bool(self._unserved or self._arrived or self._frames)
 
-    def _serve_slice(self) -> bool:
-        unserved, frames = self._unserved, self._serving
-        data = b"".join(frames)
-        for member in list(islice(unserved, SLICE)):
-            start = unserved.pop(member)
-            if not start:
+    def deliver(self, batch: Batch) -> None:
+        """Hand a batch that has come back to the members; one that was here before is dropped."""
+        if batch.first < self._returned:
+            return
+        frames, members = batch.frames, self._members
+        self._returned = batch.first + len(frames)
+        if batch is self._leaving:
+            said, self._leaving = self._leaving_said, None
+        else:
+            said = self._find_published(batch)
+        if self._unserved or self._arrived or len(members) > SLICE:
+            self._arrived.append(said or _Said(batch.first, frames))
+            if not self.is_marked:
+                self.is_marked = True
+                self._mark(self)
+        elif said is None and not self._cursors:
+            # The hot path of every broadcast: the same bytes for everyone, since a server's frames carry no mask.
+            data = b"".join(frames)
+            for member in members.values():
                 member.deliver(data, frames)
-            elif start < len(frames):
-                member.deliver(b"".join(frames[start:]), frames, start)
+            self._metrics.deliveries += len(members) * len(frames)
+        else:
+            said = said or _Said(batch.first, frames)
+            self._serve(members.values(), said.common, self._own_parts(said))
+
+    def _find_published(self, batch: Batch) -> _Said:
+        """Return what was published as this batch; those before it that never came back are given up."""
+        while self._published:
+            said = self._published.pop(0)
+            if said.first == batch.first:
+                return said
+        return _Said.of(batch)
+
+    def _own_parts(self, said: _Said) -> dict[Member, list[bytes]]:
+        """Return the frames of each member that does not get just the common ones, and forget cursors passed."""
+        members, cursors = self._members, self._cursors
+        own: dict[Member, list[bytes]] = {}
+        for id in said.marks:
+            member = members.get(id)
+            if member is not None:
+                own[member] = said.part(id, cursors.get(member, 0))
+        for member, cursor in cursors.items():
+            if member not in own:
+                own[member] = said.part(member.id, cursor)
+        if cursors:
+            end = said.first + len(said.frames)
+            self._cursors = {member: cursor for member, cursor in cursors.items() if cursor > end}
+        return own
+
+    def _serve(self, members: Iterable[Member], common: list[bytes], own: dict[Member, list[bytes]]) -> None:
+        """Deliver to each member the common frames, or its own ones."""
+        data, count = b"".join(common), 0
+        for member in members if common else own:
+            part = own.get(member)
+            if part is None:
+                member.deliver(data, common)
+                count += len(common)
+            elif part:
+                member.deliver(b"".join(part), part)
+                count += len(part)
+        self._metrics.deliveries += count
+
+    def _serve_slice(self) -> None:
+        if not self._unserved:
+            said = self._arrived.pop(0)
+            self._common, self._own = said.common, self._own_parts(said)
+            self._unserved = dict.fromkeys(self._members.values() if said.common else self._own)
+        unserved = self._unserved
+        served = list(islice(unserved, SLICE))
+        for member in served:
+            del unserved[member]
+        self._serve(served, self._common, self._own if self._common else {each: self._own[each] for each in served})
         if not unserved:
-            self._serving = []
-        return bool(unserved or self.frames)
+            self._common, self._own = [], {}

@@ -15,7 +15,7 @@ from .runtime import RoomRuntime
 def look(hub: Hub) -> Tree:
     """Look at all rooms, the global one first, then the oldest."""
     now = trio.current_time()
-    runtimes = sorted(hub.runtimes.values(), key=lambda runtime: (not runtime.is_global, runtime.born))
+    runtimes = sorted(hub.runtimes.values(), key=lambda runtime: (not runtime.is_global, runtime.created_at))
     return Tree(hub.server_name, len(hub.clients), tuple(_look_at(runtime, now) for runtime in runtimes))
 
 
@@ -24,22 +24,39 @@ def _look_at(runtime: RoomRuntime, now: float) -> RoomView:
     return RoomView(
         name=runtime.name,
         class_name=type(runtime.room).__name__,
-        age=now - runtime.born,
-        reason=runtime.why_alive(now),
+        age=now - runtime.created_at,
+        reason=_why_alive(runtime, now),
         members=len(runtime.members),
         waiting=turns.waiting,
         handling=turns.running,
         handling_age=turns.waited(now),
         tasks=(
             *_handlers_of(runtime, now),
-            *(Task(each.name, now - each.since) for each in runtime.under_way.values()),
+            *(Task(each.name, now - each.since) for each in runtime.tasks.under_way.values()),
         ),
     )
 
 
-def _handlers_of(runtime: RoomRuntime, now: float) -> Iterator[Task]:
-    """Return what runs in the global room: there each client has turns of its own."""
+def _why_alive(runtime: RoomRuntime, now: float) -> str:
+    """Say in words why the room has not ended."""
+    members = len(runtime.members)
     if runtime.is_global:
-        for client in runtime.members.values():
-            if client.global_turns is not None and client.global_turns.running:
-                yield Task(f"{client.global_turns.running} for {client.id}", client.global_turns.waited(now))
+        return f"there as long as the server; {members} members"
+    if not runtime.is_open:
+        return f"closing: {runtime.closing.reason}"
+    if members:
+        return f"{members} members" if members > 1 else "1 member"
+    if not runtime.members.was_joined:
+        return "waits for its first member"
+    if runtime.room.empty_ttl is None:
+        return "empty; it stays until it is closed"
+    return f"empty; it closes in {runtime.closing.empty_until - now:.0f} s"
+
+
+def _handlers_of(runtime: RoomRuntime, now: float) -> Iterator[Task]:
+    """Return the handlers that run in the global room, where each client has turns of its own."""
+    if runtime.is_global:
+        for session in runtime.members.by_id.values():
+            turns = session.global_turns
+            if turns is not None and turns.running:
+                yield Task(f"{turns.running} for {session.id}", turns.waited(now))

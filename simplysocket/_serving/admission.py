@@ -1,7 +1,7 @@
-"""Admission: who comes in and as whom, and what is called when he comes and when he goes.
+"""Admission: takes each client in, from the handshake to the end of its connection.
 
-Laws: nobody is in before `on_connect` has returned; whoever it has been called
-for, `on_disconnect` is called for. Each hook runs in a task of its own, for which
+Laws: no client is registered before `on_connect` has returned; `on_disconnect` is called for
+every client that `on_connect` was called for. Each hook runs in a task of its own, for which
 the connection waits, but not for ever.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
 
-from .._dispatch.dispatch import Dispatch
+from .._dispatch.inbound import Inbound
 from .._functions import check_hook, name_place, takes
 from .._http.handshake import Authenticate, Upgrade
 from .._rooms.hub import Hub
@@ -49,37 +49,37 @@ Disconnecting = TypeVar(
 class Admission:
     """Takes each client in, from the handshake to the end of its connection."""
 
-    def __init__(self, hub: Hub, dispatch: Dispatch, make_state: Callable[[], object]) -> None:
+    def __init__(self, hub: Hub, inbound: Inbound, make_state: Callable[[], object]) -> None:
         _check_state(make_state)
         self._hub = hub
-        self._dispatch = dispatch
+        self._inbound = inbound
         self._make_state = make_state
         self._authenticate: Authenticate | None = None
         self._on_connect: list[Hook] = []
         self._on_disconnect: list[Hook] = []
 
     def set_authenticate(self, function: Authenticate) -> None:
-        """Register what says who a client is."""
+        """Register the function that returns the identity of a client."""
         if self._authenticate is not None:
             raise RegistrationError(f"authenticate is registered twice: {name_place(function)} is the second")
         check_hook("authenticate", function, ("request",))
         self._authenticate = function
 
     def add_on_connect(self, hook: Hook) -> None:
-        """Register what is called for a new client, before its first message is read."""
+        """Register a hook that is called for a new client, before its first message is read."""
         self._on_connect.append(_taking("on_connect", hook, ("client", "request")))
 
     def add_on_disconnect(self, hook: Hook) -> None:
-        """Register what is called when a client's connection has ended."""
+        """Register a hook that is called when a client's connection has ended."""
         self._on_disconnect.append(_taking("on_disconnect", hook, ("client", "reason")))
 
     @property
     def is_authenticated(self) -> bool:
-        """Whether it is asked who connects."""
+        """Whether the application authenticates its clients."""
         return self._authenticate is not None
 
     async def identify(self, request: Request) -> Identity | None:
-        """Ask the application who this is; None where it is not asked. Raises whatever it raised."""
+        """Return the identity that the application gives; None without `authenticate`. Raises whatever it raised."""
         if self._authenticate is None:
             return None
         identity = await self._call(self._authenticate, request)
@@ -92,27 +92,27 @@ class Admission:
         return identity
 
     async def enter(self, transport: Transport, upgrade: Upgrade) -> None:
-        """A client's whole stay, in the task of its connection."""
+        """Run a client's connection from the handshake to its end, in the task of the connection."""
         hub = self._hub
         connection = Connection(transport, hub.limits, hub.metrics)
-        client: Session | None = None
+        session: Session | None = None
         opening = trio.Event()
 
         async def opened() -> Receive:
-            nonlocal client
+            nonlocal session
             opening.set()
-            client = self._make_client(connection, upgrade)
-            if client is None:
+            session = self._make_session(connection, upgrade)
+            if session is None:
                 return _discard
             if upgrade.subprotocol:
-                client.say("welcome", {"client": client.id, "ping": hub.limits.ping_seconds})
+                session.say("welcome", {"client": session.id, "ping": hub.limits.ping_seconds})
             if self._on_connect:
-                await self._greet(client, upgrade.request, connection)
+                await self._greet(session, upgrade.request, connection)
             if hub.is_stopping:
-                connection.close(CloseCode.SHUTDOWN, "shutdown")  # it came through the door in the last moment
+                connection.close(CloseCode.SHUTDOWN, "shutdown")  # it was admitted in the last moment
             if connection.is_open:
-                hub.connect(client)
-            return partial(self._dispatch.receive, client)
+                hub.connect(session)
+            return partial(self._inbound.receive, session)
 
         try:
             if upgrade.identity is None or upgrade.identity.expires_at is None:
@@ -123,35 +123,35 @@ class Admission:
                     await connection.run(upgrade.head, upgrade.subprotocol, opened)
                     nursery.cancel_scope.cancel()
         finally:
-            if client is not None:
+            if session is not None:
                 hub.metrics.connections_closed[connection.close_code] += 1
-                hub.disconnect(client, connection.why_it_ended)
+                hub.disconnect(session, connection.why_it_ended)
                 if self._on_disconnect:
-                    await self._see_off(client, connection.why_it_ended)
+                    await self._see_off(session.client, connection.why_it_ended)
 
-    def _make_client(self, connection: Connection, upgrade: Upgrade) -> Session | None:
+    def _make_session(self, connection: Connection, upgrade: Upgrade) -> Session | None:
         request, identity = upgrade.request, upgrade.identity
         name = (identity and identity.name) or request.query.get("name", "")
-        client: Session | None = None
+        session: Session | None = None
         try:
-            client = self._hub.make_client(connection, name, request.address, self._make_state(), identity)
+            session = self._hub.make_session(connection, name, request.address, self._make_state(), identity)
         except* Exception:
             logger.exception("the option state= failed: no client can be made")
             connection.close(CloseCode.INTERNAL, "a fault of the server")
         else:
             self._hub.metrics.connections_opened += 1
-        return client
+        return session
 
-    async def _greet(self, client: Session, request: Request, connection: Connection) -> None:
-        """Call on_connect; whoever it refuses is told, and closed."""
-        seconds = self._hub.limits.handshake_seconds
+    async def _greet(self, session: Session, request: Request, connection: Connection) -> None:
+        """Call on_connect; a client that it refuses is told why, and closed."""
+        seconds, client = self._hub.limits.handshake_seconds, session.client
         with trio.move_on_after(seconds) as scope:
             try:
                 for hook in self._on_connect:
                     await self._call(hook, client, request)
             except* (ActionError, Refuse) as group:
                 reason = first_of(group).message
-                # What meets a stop is no refusal for ever.
+                # A refusal while the server stops is not for ever.
                 code = CloseCode.SHUTDOWN if self._hub.is_stopping else CloseCode.POLICY
                 connection.close(code, reason or "refused")
             except* Exception:
@@ -162,8 +162,8 @@ class Admission:
             logger.error("on_connect for %r took over %g seconds: the connection is closed", client, seconds)
             connection.close(CloseCode.INTERNAL, "on_connect took too long")
 
-    async def _see_off(self, client: Session, reason: str) -> None:
-        """Call on_disconnect, even while the server is cancelled; one that hangs keeps no other from being called."""
+    async def _see_off(self, client: Client[Any], reason: str) -> None:
+        """Call on_disconnect, even while the server is cancelled; a hook that hangs does not keep others from it."""
         seconds = self._hub.limits.close_seconds
         for hook in self._on_disconnect:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds) as scope:
@@ -181,7 +181,7 @@ class Admission:
 
         async def call() -> None:
             nonlocal result
-            CURRENT_ROOM.set(self._hub.global_room)  # a stop that it asks for only begins: it would wait for itself
+            CURRENT_ROOM.set(self._hub.global_room)  # a stop that it asks for returns at once: it would wait for itself
             result = await function(*args)
 
         async with trio.open_nursery() as nursery:
@@ -190,7 +190,7 @@ class Admission:
 
 
 def _discard(_: bytes, __: float) -> None:
-    """Take the messages of one who is not let in."""
+    """Take the messages of a client that is not let in."""
 
 
 def _check_state(make_state: Callable[[], object]) -> None:

@@ -1,7 +1,7 @@
-"""The scope: a handler that ends with its caller.
+"""The handler scope: cancels a handler when its caller no longer waits for it.
 
-Laws: it is ended when its caller takes the request back, when the request's time
-is over, and when the caller is gone. Whoever waits is told which of them it was.
+Laws: the handler is cancelled when its caller cancels the request, when the request's
+time is over, and when the caller is gone. Its answer says which of them it was.
 """
 
 import math
@@ -15,23 +15,23 @@ from .session import Session
 
 
 class HandlerScope:
-    """A handler that is under way for a client, from its making to the end of `run`, or to `forget`."""
+    """Around one handler that is under way for a client, from its making to the end of `run`, or to `forget`."""
 
-    __slots__ = ("_client", "error", "id", "scope")
+    __slots__ = ("_session", "error", "id", "scope")
 
-    def __init__(self, client: Session, envelope: Envelope) -> None:
-        """`Gone` when there is nobody any more to run it for."""
-        if client.is_gone:
-            raise Gone(f"client {client.id} has disconnected")
+    def __init__(self, session: Session, envelope: Envelope) -> None:
+        """`Gone` when the client has disconnected: the handler has no caller any more."""
+        if session.is_gone:
+            raise Gone(f"client {session.id} has disconnected")
         self.id = envelope.id
-        # The dispatch has made a point in time of the timeout.
+        # The dispatch has turned the timeout into a point in time.
         self.scope = trio.CancelScope(deadline=math.inf if envelope.timeout is None else envelope.timeout)
         self.error: ActionError | None = None  # why it is cancelled
-        self._client = client
-        client.handler_scopes.append(self)
+        self._session = session
+        session.handler_scopes.append(self)
 
     async def run(self, handle: Callable[[], Awaitable[object]]) -> object:
-        """Run the handler; `ActionError` says why it was ended."""
+        """Run the handler; `ActionError` says why it was cancelled."""
         try:
             with self.scope:
                 return await handle()
@@ -40,11 +40,11 @@ class HandlerScope:
             self.forget()
 
     def end(self, error: ActionError) -> None:
-        """Cancel it; its caller is told `error`."""
+        """Cancel the handler; its caller is answered with `error`."""
         if self.error is None:
             self.error = error
         self.scope.cancel()
 
     def forget(self) -> None:
-        """Let it be none of the client's any more."""
-        self._client.handler_scopes.remove(self)
+        """Remove this handler from the client's list."""
+        self._session.handler_scopes.remove(self)

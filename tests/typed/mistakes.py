@@ -61,7 +61,7 @@ Identity(5)  # E: "Identity" has incompatible type "int"; expected "str"
 def plain(client: Client[Player]) -> None: ...
 
 
-@server.action  # E: "action" of "Application" has incompatible type
+@server.action  # E: "action" of "Server" has incompatible type
 async def without_a_name(client: Client[Player]) -> None: ...
 
 
@@ -112,7 +112,7 @@ async def bare(client: Client, room: Room) -> None:
 
 
 chat = Actions("chat.")
-server.include(Actions)  # E: "include" of "Application" has incompatible type "type[Actions]"
+server.include(Actions)  # E: "include" of "Server" has incompatible type "type[Actions]"
 
 
 @chat.action("say")  # E: Value of type variable "Handler"

@@ -1,0 +1,86 @@
+"""Inbound: from the bytes of one message to the inbox of its room, or to the answer that refuses it.
+
+Laws: runs where the socket is read, so it never waits, never raises and runs no code of
+users but outbound hooks, which are plain functions. Every message ends in an inbox or is answered.
+"""
+
+from typing import Final
+
+from .._protocol import codec
+from .._protocol.codec import Envelope
+from .._rooms.hub import Hub
+from .._rooms.joining import busy
+from .._sessions.session import Session
+from ..errors import ActionError, BadMessage
+from ..message import GLOBAL_ROOM
+from .builtins import Builtins
+from .registry import Registry
+
+_CHARGED_IF_USELESS: Final = frozenset({"reply", "error", "cancel"})  # no rate limit stands between a peer and these
+
+
+class Inbound:
+    """Takes every message of every client."""
+
+    def __init__(self, hub: Hub, registry: Registry, *, direct: bool) -> None:
+        self._hub = hub
+        self._registry = registry
+        self._builtins = Builtins(hub, registry)
+        self._direct = direct
+
+    def receive(self, session: Session, payload: bytes, now: float) -> None:
+        """Take one message that a client's connection read at `now`: the hot path of all that comes in."""
+        hub = self._hub
+        hub.metrics.messages_received += 1
+        try:
+            envelope = codec.decode(payload)
+        except BadMessage as exc:
+            if self._is_within_rate(session, len(payload), now, exc.id, ""):
+                session.refuse_bad(exc)
+            return
+        builtin = self._builtins.by_action.get(envelope.action)
+        if builtin is not None and envelope.action in _CHARGED_IF_USELESS and builtin(session, envelope):
+            return
+        messages, volume, size = session.rates.messages, session.rates.volume, len(payload)
+        if messages.since == now and messages.tokens >= 1.0 and volume.since == now and volume.tokens >= size:
+            messages.tokens -= 1.0  # of several messages in one read, only the first fills the buckets up
+            volume.tokens -= size
+        elif not self._is_within_rate(session, size, now, envelope.id, envelope.action):
+            return
+        try:
+            if builtin is not None and not self._registry.overrides(envelope.action):
+                if envelope.action not in _CHARGED_IF_USELESS:  # else it came too late to be of use, and has no answer
+                    builtin(session, envelope)
+                return
+            if envelope.IsTargetClient:
+                self._send_direct(session, envelope)
+                return
+            name = envelope.target or GLOBAL_ROOM
+            runtime = hub.runtimes.get(name)
+            if runtime is None or not runtime.is_open:
+                runtime = self._builtins.room_of(name)
+            if envelope.timeout is not None:
+                envelope.timeout += now
+            if not runtime.turns.post(self._registry.find, session, envelope):
+                raise busy(runtime)
+        except ActionError as exc:
+            session.refuse(envelope.id, envelope.action, exc)
+
+    def _is_within_rate(self, session: Session, size: int, now: float, id: str | int | None, action: str) -> bool:
+        wait = session.rates.charge_message(size, now)
+        if wait is None:
+            return True
+        session.refuse_beyond_rate(id, action, wait, now)
+        return False
+
+    def _send_direct(self, session: Session, envelope: Envelope) -> None:
+        """Send a message on to one client that shares a room with its sender."""
+        if not self._direct:
+            raise ActionError("forbidden", "this server lets no client write to another")
+        target = self._hub.clients.get(envelope.target or "")
+        shared = session.rooms.keys() & target.rooms.keys() if target is not None else set()
+        if target is None or not shared - {GLOBAL_ROOM}:
+            raise ActionError("unknown-target", "no client of this id is in a room with you")
+        target.tell(envelope.action, envelope.message_body, sender=session.id)
+        if envelope.id is not None:
+            session.reply(envelope.id, None)

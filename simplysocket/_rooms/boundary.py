@@ -1,0 +1,75 @@
+"""The boundary of a turn: runs one entry of the inbox, and answers it whatever comes of it.
+
+Law: a bug in one handler costs one message. Every request gets exactly one answer.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from .._protocol.codec import Envelope
+from .._sessions.session import Session
+from ..errors import ActionError, RoomClosed, count_of, first_of
+from .jobs import Work
+from .turns import TURN
+
+if TYPE_CHECKING:
+    from .runtime import RoomRuntime
+
+logger = logging.getLogger("simplysocket.room")
+
+LATER: Final = object()
+"""What work returns whose answer comes later, from a task of its own."""
+
+
+class Boundary:
+    """Around every handler of one room, in the turn and outside it."""
+
+    __slots__ = ("_runtime",)
+
+    def __init__(self, runtime: "RoomRuntime") -> None:
+        self._runtime = runtime
+
+    async def run(self, work: Work, session: Session, ask: Any) -> None:  # Any: an Envelope or a Job
+        """Run one entry and answer it."""
+        is_answered = False
+        TURN.set(ask)
+        try:
+            result = await work(self._runtime, session, ask)
+            if ask.id is not None and result is not LATER:
+                session.reply(ask.id, result)
+            is_answered = True
+        except* Exception as group:
+            is_answered = True
+            await self._answer_failure(session, ask, group)
+        finally:
+            if not is_answered and isinstance(ask, Envelope):
+                self._answer_cancelled(session, ask)
+
+    def _answer_cancelled(self, session: Session, ask: Envelope) -> None:
+        runtime = self._runtime
+        if runtime.closing.is_due or runtime.home.is_stopping or runtime.tasks.is_cancelled:
+            session.refuse(ask.id, ask.action, RoomClosed(f"room {runtime.name!r} closed meanwhile"))
+            return
+        runtime.home.metrics.handlers_failed += 1
+        logger.error("the handler of %.64r in room %.200r was cancelled by a scope left open", ask.action, runtime.name)
+        session.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
+
+    async def _answer_failure(self, session: Session, ask: Envelope, group: BaseExceptionGroup[Exception]) -> None:
+        refused, bugs = group.split(ActionError)
+        if bugs is None and refused is not None:
+            session.refuse(ask.id, ask.action, first_of(refused))
+            return
+        runtime = self._runtime
+        runtime.home.metrics.handlers_failed += 1
+        bug = first_of(bugs) if bugs is not None and count_of(bugs) == 1 else bugs  # a single bug without its group
+        logger.error(
+            "the handler of %.64r in room %.200r failed; it is at %.300r",
+            ask.action,
+            runtime.name,
+            runtime.home.place_of(runtime, ask.action) or "no place of yours",
+            exc_info=bug,
+        )
+        if isinstance(bug, RuntimeError) and str(bug) == "no running event loop":
+            logger.error("asyncio does not run here: use trio, such as trio.sleep and trio.to_thread.run_sync")
+        session.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
+        await runtime.hooks.report(bug, session)

@@ -1,0 +1,145 @@
+"""Closing: how a room ends.
+
+In this order: the room accepts no joins, messages and tasks (a join makes a new room); the running
+handler ends or is cancelled, and the nursery with it; `on_close` runs with the members
+still there; each member is told `room-closed`; the name is free. `on_leave` is not called.
+
+Law: what waits in the inbox is answered, or goes on to the next room of the name.
+"""
+
+import logging
+import math
+from typing import TYPE_CHECKING
+
+import trio
+
+from .._protocol import codec
+from .._protocol.frames import text_frame
+from ..errors import ActionError
+from .state import RoomState
+from .tasks import CURRENT_ROOM
+from .turns import TURN
+
+if TYPE_CHECKING:
+    from .runtime import RoomRuntime
+
+logger = logging.getLogger("simplysocket.room")
+
+
+class Closing:
+    """The end of one room, from the first call of `begin` until the name is free."""
+
+    __slots__ = ("_closed", "_due", "_empty_timer", "_goodbye", "_runtime", "empty_until", "reason")
+
+    def __init__(self, runtime: "RoomRuntime") -> None:
+        self._runtime = runtime
+        self._due = trio.Event()
+        self._closed = trio.Event()
+        self._goodbye = b""  # the frame that tells the members, made when the room begins to close
+        self._empty_timer: trio.CancelScope | None = None
+        self.empty_until = 0.0  # when the room closes, while it is empty
+        self.reason = ""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether nothing that runs in the room is waited for any more."""
+        return self._due.is_set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the members are gone and the name is free."""
+        return self._closed.is_set()
+
+    def begin(self, reason: str) -> None:
+        """Stop accepting work and close: after the running handler if the room's own code asked, otherwise at once."""
+        runtime = self._runtime
+        if not runtime.is_open:
+            return
+        body = {"roomname": runtime.name, "reason": reason}
+        self._goodbye = text_frame(codec.encode("room-closed", body, runtime.name, runtime.home.server_name))
+        self.reason = reason
+        runtime.enter(RoomState.CLOSING)
+        runtime.home.joins.hand_over(runtime, runtime.turns.take_all())
+        if CURRENT_ROOM.get() is runtime and runtime.turns.is_busy:
+            runtime.turns.stop_after_this(self._due.set)
+        else:
+            self._due.set()
+
+    def hurry(self) -> None:
+        """Wait for no handler any more, since the room has crashed."""
+        self._due.set()
+
+    async def close(self, reason: str) -> None:
+        """Close, and wait until it is closed unless the room's own code asked."""
+        self.begin(reason)
+        runtime = self._runtime
+        if CURRENT_ROOM.get() is runtime:
+            return
+        limits = runtime.home.limits
+        seconds = limits.turn_seconds + limits.close_seconds if TURN.get() is not None else math.inf
+        with trio.move_on_after(seconds):
+            await self._closed.wait()
+        if not self.is_closed:
+            text = f"room {runtime.name!r} has not closed within {seconds:g} seconds"
+            raise ActionError("busy", text, retry_after=1)
+
+    async def wait_due(self) -> None:
+        """Wait until nothing that runs in the room is waited for any more."""
+        await self._due.wait()
+
+    async def wait(self) -> None:
+        """Wait until the name is free."""
+        await self._closed.wait()
+
+    # --- a room without members
+
+    def begin_if_empty(self) -> None:
+        """Close a room that its last member has left, now or after `empty_ttl`."""
+        runtime = self._runtime
+        waits_for_first = runtime.creator is None and not runtime.members.was_joined
+        seconds: float | None = runtime.room.empty_ttl
+        if runtime.members or runtime.is_global or not runtime.is_open or waits_for_first or seconds is None:
+            return
+        if self._empty_timer is not None:
+            self._empty_timer.cancel()
+        if seconds:
+            self.empty_until = trio.current_time() + seconds
+            self._empty_timer = runtime.timers.start(seconds, self._begin_if_still_empty, repeat=False)
+        else:
+            self.begin("empty")
+
+    async def _begin_if_still_empty(self) -> None:
+        if not self._runtime.members:
+            self.begin("empty")
+
+    # --- the last steps
+
+    async def finish(self) -> None:
+        """Run on_close with the members still there, tell them, let them go, free the name."""
+        runtime = self._runtime
+        self.begin("shutdown")
+        runtime.tasks.nursery = None
+        try:
+            if runtime.is_created:
+                await self._run_on_close()
+        finally:
+            if not runtime.is_global:  # everyone in the global room is disconnected by now
+                runtime.fanout.add(self._goodbye)
+            while runtime.fanout.flush():
+                pass
+            runtime.home.joins.let_go(runtime)
+            runtime.close_channel()
+            runtime.enter(RoomState.CLOSED)
+            self._closed.set()
+            runtime.home.closed(runtime)
+
+    async def _run_on_close(self) -> None:
+        """Run the hook as a task of its own, so that nothing it does or leaves behind can stop the closing."""
+        runtime = self._runtime
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + runtime.home.limits.close_seconds):
+            try:
+                async with trio.open_nursery() as nursery:
+                    call = runtime.hooks.call_guarded
+                    nursery.start_soon(runtime.tasks.run, "on_close", call, ("on_close", self.reason))
+            except* Exception:
+                logger.exception("on_close of room %.200r failed", runtime.name)

@@ -1,0 +1,57 @@
+"""Hooks: the methods of a room class that users override, as they are called.
+
+Law: a hook may be written with fewer parameters than there are arguments. What a guarded hook
+raises changes nothing: it is logged, counted, and told to `on_error`.
+"""
+
+import contextlib
+import functools
+import logging
+from typing import TYPE_CHECKING, Final
+
+from .._functions import is_overridden, takes
+from .._sessions.session import Session
+from ..errors import ActionError, first_of
+
+if TYPE_CHECKING:
+    from .runtime import RoomRuntime
+
+logger = logging.getLogger("simplysocket.room")
+
+_takes: Final = functools.cache(takes)
+
+
+class Hooks:
+    """The hooks of one room."""
+
+    __slots__ = ("_runtime",)
+
+    def __init__(self, runtime: "RoomRuntime") -> None:
+        self._runtime = runtime
+
+    def is_written(self, name: str) -> bool:
+        """Tell whether the user's class has this hook."""
+        return is_overridden(getattr(type(self._runtime.room), name))
+
+    async def call(self, name: str, *args: object) -> None:
+        """Call a hook; what it raises is the caller's to handle."""
+        room = self._runtime.room
+        await getattr(room, name)(*args[: _takes(getattr(type(room), name)) - 1])  # self is bound already
+
+    async def call_guarded(self, name: str, *args: object, session: Session | None = None) -> None:
+        """Call a hook whose failure changes nothing; `session` is the client that it is called for."""
+        try:
+            await self.call(name, *args)
+        except* Exception as group:
+            self._runtime.home.metrics.handlers_failed += 1
+            logger.exception("%s of room %.200r failed", name, self._runtime.name)
+            if name != "on_error":
+                await self.report(first_of(group), session)
+
+    async def report(self, error: BaseException | None, session: Session | None) -> None:
+        """Tell the room's `on_error` of a bug, in the room's turn; after the room's end nothing is told."""
+        if self.is_written("on_error"):
+            client = None if session is None else session.client
+            tell = functools.partial(self.call_guarded, "on_error", error, client)
+            with contextlib.suppress(ActionError):
+                await self._runtime.in_turn("on_error", tell)

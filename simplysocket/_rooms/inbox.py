@@ -1,0 +1,73 @@
+"""The inbox: what waits for a turn, in the order of arrival.
+
+Law: an entry that was taken is run, taken out or handed back by `take_all`; no entry is dropped.
+A plain machine: it never waits.
+"""
+
+import math
+from collections import deque
+from collections.abc import Hashable
+from typing import Any
+
+from ..limits import Limits
+from .jobs import Job, Work
+
+Entry = tuple[Work, Any, Any]
+"""(what it does, its session or None, its envelope or job)"""
+
+
+class Inbox:
+    """Entries that wait for their turn, bounded for all clients together and for each.
+
+    The worker takes entries out itself: it is the hot path of every message.
+    """
+
+    __slots__ = ("_max_entries", "_max_per_client", "clients", "entries", "jobs")
+
+    def __init__(self, limits: Limits) -> None:
+        self._max_entries = math.inf if limits.inbox_messages is None else limits.inbox_messages
+        self._max_per_client = math.inf if limits.inbox_per_client is None else limits.inbox_per_client
+        self.entries: deque[Entry] = deque()
+        self.clients: dict[Hashable, int] = {}  # {client: its messages in the inbox}
+        self.jobs = 0  # entries of the server's own code, which no bound counts
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def put(self, work: Work, client: Hashable, ask: object) -> bool:
+        """Take a client's message; False when the inbox, or this client's share of it, is full."""
+        clients = self.clients
+        waiting = clients.get(client, 0)
+        if waiting >= self._max_per_client or len(self.entries) - self.jobs >= self._max_entries:
+            return False
+        clients[client] = waiting + 1
+        self.entries.append((work, client, ask))
+        return True
+
+    def put_always(self, work: Work, client: Hashable, ask: object) -> None:
+        """Take an entry that no bound may refuse: a job, or a message that waited in another inbox."""
+        if isinstance(ask, Job):
+            self.jobs += 1
+        else:
+            self.clients[client] = self.clients.get(client, 0) + 1
+        self.entries.append((work, client, ask))
+
+    def take_out(self, client: Hashable, id: str | int) -> Any:
+        """Remove the waiting message of `client` with this `id` and return it, or None."""
+        if self.clients.get(client):
+            for entry in self.entries:
+                if entry[1] is client and getattr(entry[2], "id", None) == id:
+                    self.entries.remove(entry)
+                    self.clients[client] -= 1
+                    if not self.clients[client]:
+                        del self.clients[client]
+                    return entry[2]
+        return None
+
+    def take_all(self) -> list[Entry]:
+        """Remove and return all entries: their turn will not come here."""
+        entries = list(self.entries)
+        self.entries.clear()
+        self.clients.clear()
+        self.jobs = 0
+        return entries

@@ -1,0 +1,226 @@
+"""Joins and leaves, whoever asks for them: a client, the server's code, a disconnect, the end of a room.
+
+Laws: a client becomes a member, and ceases to be one, only here, and in the room's turn.
+Each new member has passed `on_auth` and `on_join`; a join whose `on_join` raises is undone.
+A room that its last member has left closes.
+"""
+
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+from .._protocol import codec
+from .._protocol.codec import Envelope
+from .._sessions.session import Session
+from ..errors import ActionError, Gone, RoomClosed
+from ..message import GLOBAL_ROOM
+from .inbox import Entry
+from .jobs import Job, NeverBegun, run_job
+from .runtime import RoomRuntime
+
+if TYPE_CHECKING:
+    from .hub import Hub
+
+_JOIN_TRIES: Final = 3  # by the server's own code, to a room that closes before the join has its turn
+_RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then
+
+
+class Join:
+    """The work of a join that waits in an inbox: done by whatever room of the name runs it."""
+
+    __slots__ = ("options",)
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+
+    async def __call__(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> dict[str, Any]:
+        result = await admit(runtime, session, self.options)
+        session.tell_without_id(envelope, result)
+        return result
+
+
+class Joins:
+    """All ways into the rooms of one server, and out of them."""
+
+    def __init__(self, hub: "Hub") -> None:
+        self._hub = hub
+
+    # --- asked for by a client
+
+    def queue(self, session: Session, name: str, options: dict[str, Any], envelope: Envelope) -> dict[str, Any] | None:
+        """Put a client's `join-room` into the inbox of the room; for the global room return the answer at once."""
+        runtime = self._hub.runtime_to_join(name, session, options)
+        if runtime.is_global:
+            return _answer(runtime, created=False)
+        if not runtime.turns.post(Join(options), session, envelope):
+            raise busy(runtime)
+        return None
+
+    # --- asked for by the server's own code
+
+    async def join(self, session: Session, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Make a client a member; `ActionError` when the room refuses it."""
+        for _ in range(_JOIN_TRIES):
+            runtime = self._hub.runtime_to_join(name, session, options)
+            if runtime.is_global:
+                return _answer(runtime, created=False)
+            try:
+                work = functools.partial(admit, runtime, session, options)
+                result: dict[str, Any] = await runtime.in_turn(
+                    "on_join", work, otherwise=runtime.closing.begin_if_empty
+                )
+                return result
+            except NeverBegun:
+                if runtime.failure is not None:
+                    raise runtime.failure from None
+                # It closed before our turn came: on to the next room of the name.
+        raise RoomClosed(f"room {name!r} closed again and again")
+
+    async def leave(self, session: Session, name: str, reason: str) -> bool:
+        """Take a client out of a room; False when it was not a member."""
+        runtime = self._hub.runtimes.get(name)
+        if runtime is None or name not in session.rooms:
+            return False
+        if runtime.is_global:
+            raise ActionError("forbidden", f"nobody leaves {GLOBAL_ROOM!r} but by disconnecting")
+        try:
+            return bool(await runtime.in_turn("on_leave", functools.partial(remove, runtime, session, reason)))
+        except RoomClosed:
+            return False  # it let everyone go
+
+    async def kick(self, runtime: RoomRuntime, session: Session, reason: str) -> bool:
+        """Take a member out of a room and tell it why; False when it was not a member."""
+        work = functools.partial(remove, runtime, session, reason, tell=True)
+        return bool(await runtime.in_turn("on_leave", work))
+
+    # --- the connection begins and ends
+
+    def connect(self, session: Session) -> None:
+        """Put a new client into the global room; `on_join` runs in the client's own turn there."""
+        runtime = self._hub.global_room
+        runtime.members.enter(session)
+        _post_global_hook(runtime, "on_join", session)
+
+    def disconnect(self, session: Session, reason: str) -> None:
+        """Take a client that is gone out of its rooms, in their turns; what it sent before is still handled."""
+        for runtime in list(session.rooms.values()):
+            if runtime.is_global:
+                runtime.members.forget(session)
+                _post_global_hook(runtime, "on_leave", session, reason)
+                if session.global_turns is not None:
+                    session.global_turns.end()
+            elif runtime.is_open:
+                work = functools.partial(remove, runtime, session, reason)
+                runtime.turns.post_always(run_job, session, Job("on_leave", work))
+
+    # --- a room closes
+
+    def hand_over(self, runtime: RoomRuntime, entries: list[Entry]) -> None:
+        """Empty the inbox of a room that closes: joins, and messages after them, go on to the next room of the name."""
+        joining: set[Session] = set()
+        for work, session, ask in entries:
+            if isinstance(ask, Job):
+                ask.fail(NeverBegun(f"room {runtime.name!r} is closed"))
+            elif (isinstance(work, Join) or session in joining) and runtime.is_created and not self._hub.is_stopping:
+                # A room whose on_create failed has no successor: it would fail once more.
+                options = work.options if isinstance(work, Join) else {}
+                successor = self._hub.successor_of(runtime, session, options)
+                successor.turns.post_always(work, session, ask)
+                joining.add(session)
+            else:
+                error = runtime.failure or RoomClosed(f"room {runtime.name!r} is closed")
+                session.refuse(ask.id, ask.action, error)
+
+    def let_go(self, runtime: RoomRuntime) -> None:
+        """Take every member out of a room that has ended; `on_leave` is not called."""
+        for session in list(runtime.members.by_id.values()):
+            runtime.members.forget(session)
+
+
+# --- in the room's turn
+
+
+async def admit(runtime: RoomRuntime, session: Session, options: dict[str, Any]) -> dict[str, Any]:
+    """Make a client a member, or raise why not; return the answer to the join."""
+    try:
+        created = False
+        if session not in runtime.members:
+            created = runtime.creator is session and not runtime.members.was_joined
+            await _make_member(runtime, session, options)
+        return _answer(runtime, created=created)
+    finally:
+        runtime.closing.begin_if_empty()
+
+
+async def _make_member(runtime: RoomRuntime, session: Session, options: dict[str, Any]) -> None:
+    members, hooks, client = runtime.members, runtime.hooks, session.client
+    _check_capacity(runtime, session)
+    await hooks.call("on_auth", client, options)
+    _check_capacity(runtime, session)  # while on_auth waited, it may have gone or joined elsewhere
+    members.enter(session)
+    try:
+        await hooks.call("on_join", client)
+    except BaseException:
+        members.forget(session)
+        raise
+    if session not in members:
+        raise ActionError("forbidden", f"room {runtime.name!r} did not keep you")
+    members.was_joined = True
+    if runtime.room.announce:
+        runtime.broadcast("client-joined-room", {"client": client.id, "name": client.name}, exclude=client)
+
+
+def _check_capacity(runtime: RoomRuntime, session: Session) -> None:
+    members = runtime.members
+    if session.is_gone:
+        raise Gone(f"client {session.id} has disconnected")
+    most = members.capacity
+    if most is not None and len(members) >= most:
+        raise ActionError("room-full", f"room {runtime.name!r} holds {most} of {most} members")
+    most = runtime.home.limits.rooms_per_client
+    if most is not None and len(session.rooms.keys() - {GLOBAL_ROOM}) >= most:
+        raise ActionError("too-many", f"a client may be in {most} rooms")
+
+
+async def remove(runtime: RoomRuntime, session: Session, reason: str, *, tell: bool = False) -> bool:
+    """Take a member out; False when it was not a member. `tell`: tell the removed client, too."""
+    if session not in runtime.members:
+        return False
+    client = session.client
+    body = codec.encode_body({"client": client.id, "name": client.name, "reason": reason})
+    runtime.members.forget(session)
+    try:
+        await runtime.hooks.call_guarded("on_leave", client, reason, session=session)
+        if runtime.room.announce:
+            runtime.broadcast("client-left-room", body)
+        if tell:
+            session.tell("client-left-room", body, room=runtime.name)
+    finally:
+        runtime.closing.begin_if_empty()
+    return True
+
+
+async def leave_as_asked(runtime: RoomRuntime, session: Session, envelope: Envelope) -> dict[str, str]:
+    """Answer a client's `leave-room`: the work of its entry in the inbox."""
+    if runtime.is_global:
+        raise ActionError("forbidden", f"nobody leaves {GLOBAL_ROOM!r} but by disconnecting")
+    if not await remove(runtime, session, "left"):
+        raise ActionError("not-a-member", f"you are not in room {runtime.name!r}")
+    result = {"roomname": runtime.name}
+    session.tell_without_id(envelope, result)
+    return result
+
+
+def busy(runtime: RoomRuntime) -> ActionError:
+    """Return the refusal of a message that finds the inbox full."""
+    return ActionError("busy", f"too much waits in room {runtime.name!r}", retry_after=_RETRY_BUSY)
+
+
+def _answer(runtime: RoomRuntime, *, created: bool) -> dict[str, Any]:
+    return {"roomname": runtime.name, "created": created, "members": runtime.members.list()}
+
+
+def _post_global_hook(runtime: RoomRuntime, hook: str, session: Session, *args: object) -> None:
+    """Have a hook of the global room called in the client's own turn there."""
+    if runtime.hooks.is_written(hook):
+        work = functools.partial(runtime.hooks.call_guarded, hook, session.client, *args, session=session)
+        runtime.turns.post_always(run_job, session, Job(hook, work))

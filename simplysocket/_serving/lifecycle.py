@@ -1,0 +1,168 @@
+"""The lifecycle: how a server starts, serves, drains and stops.
+
+Laws: nothing here is on the way of a message. The nurseries, from the outside in: rooms;
+connections; listeners. Each ends before the one around it.
+"""
+
+import logging
+import math
+import os
+import ssl
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final
+
+import trio
+
+from .._rooms.tasks import CURRENT_ROOM
+from ..errors import CloseCode
+from .assembly import Assembly
+from .listeners import open_tcp, open_unix, remove_unix
+
+logger = logging.getLogger("simplysocket.server")
+
+_BATCH: Final = 100  # clients that are closed at once when the server stops, so that they do not come back all at once
+_BATCHES: Final = 20
+_BATCH_SECONDS: Final = 0.05
+
+AnyListener = trio.abc.Listener[Any]  # Any: each listener has its own kind of stream
+
+
+class Lifecycle:
+    """One server's time of serving, and the next: `serve` may be called again after it has ended."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self.trio_token: trio.lowlevel.TrioToken | None = None  # of the loop it runs in, while it runs
+        self._listeners: list[AnyListener] = []
+        # Made anew each time the server serves.
+        self._stop_asked = trio.Event()
+        self._stopped = trio.Event()
+        self._may_let_go = trio.Event()
+        self._deadline = math.inf
+        self._drain_scope: trio.CancelScope | None = None
+
+    @property
+    def port(self) -> int:
+        """The TCP port, the same for every address family."""
+        for listener in self._listeners:
+            inner = listener.transport_listener if isinstance(listener, trio.SSLListener) else listener
+            if isinstance(inner, trio.SocketListener):
+                name = inner.socket.getsockname()
+                if isinstance(name, tuple):
+                    return int(name[1])
+        raise RuntimeError("the server listens on no TCP port: serve it first, with a port")
+
+    async def serve(
+        self,
+        host: str | None,
+        port: int | None,
+        unix: str | os.PathLike[str] | None,
+        listeners: Iterable[AnyListener],
+        ssl_context: ssl.SSLContext | None,
+        started: Callable[[], None],
+    ) -> None:
+        """Serve until stopped or cancelled; `started` is called once it listens."""
+        assembly = self._assembly
+        if assembly.is_serving:
+            raise RuntimeError(f"server {assembly.name!r} is serving already")
+        assembly.is_serving = True
+        self.trio_token = trio.lowlevel.current_trio_token()
+        self._stop_asked, self._stopped, self._may_let_go = trio.Event(), trio.Event(), trio.Event()
+        self._deadline, self._drain_scope = math.inf, None
+        assembly.front_door.is_open = True
+        bound_path: str | os.PathLike[str] | None = None
+        try:
+            self._listeners = list(listeners)
+            if port is not None:
+                tcp = await open_tcp(host, port)
+                self._listeners += (
+                    [trio.SSLListener(each, ssl_context, https_compatible=True) for each in tcp] if ssl_context else tcp
+                )
+            if unix is not None:
+                self._listeners.append(await open_unix(unix))
+                bound_path = unix
+            if not self._listeners:
+                raise ValueError("serve on what? give port=, unix= or listeners=")
+            await self._run(started)
+        finally:
+            for listener in self._listeners:
+                with trio.CancelScope(shield=True) as scope:
+                    scope.cancel()
+                    await listener.aclose()
+            if bound_path is not None:
+                remove_unix(bound_path)
+            self._listeners = []
+            assembly.is_serving = False
+            self.trio_token = None
+            self._stopped.set()
+
+    async def _run(self, started: Callable[[], None]) -> None:
+        assembly = self._assembly
+        async with trio.open_nursery() as rooms:
+            await rooms.start(assembly.epoll_reader.run)
+            assembly.hub.begin(rooms)
+            rooms.start_soon(self._heartbeat)
+            async with trio.open_nursery() as connections:
+                async with trio.open_nursery() as listeners:
+                    listen = partial(trio.serve_listeners, handler_nursery=connections)
+                    listeners.start_soon(listen, assembly.front_door.handle, list(self._listeners))
+                    started()
+                    await self._stop_asked.wait()
+                    self._drain_scope = connections.cancel_scope
+                    connections.cancel_scope.deadline = self._deadline
+                    await self._drain()
+                    # Open until here: a load balancer still asks, and is told that the server is stopping.
+                    listeners.cancel_scope.cancel()
+                assembly.front_door.hurry()
+            rooms.cancel_scope.cancel()
+
+    async def stop(self, grace: float) -> None:
+        """Stop gracefully, within `grace` seconds; asked for by a room's own code it only begins, and returns."""
+        hub = self._assembly.hub
+        if not self._assembly.is_serving:
+            return
+        self._deadline = min(self._deadline, trio.current_time() + grace)
+        if self._drain_scope is not None:
+            self._drain_scope.deadline = self._deadline
+        room = CURRENT_ROOM.get()
+        if room is None or room.home is not hub:  # a room of another server does not count
+            if not self._stop_asked.is_set():
+                self._may_let_go.set()
+                self._stop_asked.set()
+            await self._stopped.wait()
+        elif not self._stop_asked.is_set():
+            # The handler that asks still runs to its end, and its reply is sent.
+            if not room.is_global:
+                room.closing.begin("shutdown")
+            if not (room.is_global and room.turns.finish_own_turn(self._may_let_go.set)):
+                self._may_let_go.set()
+            self._stop_asked.set()
+
+    async def _drain(self) -> None:
+        """Let everyone go: rooms first, with their hooks, then the clients in batches."""
+        hub = self._assembly.hub
+        self._assembly.front_door.is_open = False
+        await hub.close_rooms("shutdown")
+        await self._may_let_go.wait()
+        sessions = list(hub.clients.values())
+        logger.debug("closing %d connections", len(sessions))
+        size = max(_BATCH, math.ceil(len(sessions) / _BATCHES))
+        for at in range(0, len(sessions), size):
+            for session in sessions[at : at + size]:
+                session.close(CloseCode.SHUTDOWN, "shutdown")
+            if at + size < len(sessions):
+                await trio.sleep(_BATCH_SECONDS)
+
+    async def _heartbeat(self) -> None:
+        """Look at all clients, in one task. Any byte is a sign of life."""
+        limits = self._assembly.limits
+        bounds = [each for each in (limits.ping_seconds, limits.silence_seconds) if each is not None]
+        if not bounds:
+            return
+        seconds = min(bounds) / 4
+        while True:
+            await trio.sleep(seconds)
+            # However late a round comes, it counts as one: no client is silent because the loop was blocked.
+            for session in list(self._assembly.hub.clients.values()):
+                session.beat(seconds)

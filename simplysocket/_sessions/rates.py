@@ -1,0 +1,46 @@
+"""Rates: how much one client may send, ask and join in a time.
+
+Law: the time is an argument. A message is charged here before it is handled or answered.
+"""
+
+from typing import Final
+
+from .._token_bucket import TokenBucket
+from ..limits import Limits
+
+_FORGIVEN_PER_SECOND: Final = 1 / 60  # protocol errors
+_OVERRUN: Final = 5.0  # times the burst: how many messages beyond the rate are answered before the connection is closed
+
+
+class Rates:
+    """The token buckets of one client."""
+
+    __slots__ = ("_errors", "_joins", "_overrun", "messages", "volume")
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self.messages = TokenBucket(limits.messages_per_second, limits.messages_burst, now)
+        self.volume = TokenBucket(limits.bytes_per_second, limits.bytes_burst, now)
+        self._overrun = TokenBucket(limits.messages_per_second, limits.messages_burst * _OVERRUN, now)
+        self._joins = TokenBucket(limits.joins_per_second, limits.joins_burst, now)
+        errors = limits.protocol_errors
+        self._errors = TokenBucket(None if errors is None else _FORGIVEN_PER_SECOND, errors or 1, now)
+
+    def charge_message(self, size: int, now: float) -> float | None:
+        """Charge one message of `size` bytes. Return None, or the seconds to wait."""
+        if not self.messages.take(1, now):
+            return self.messages.seconds_until(1)
+        if not self.volume.take(size, now):
+            return self.volume.seconds_until(size)
+        return None
+
+    def is_overrun(self, now: float) -> bool:
+        """Charge one refusal; True when so many messages were refused that the connection must be closed."""
+        return not self._overrun.take(1, now)
+
+    def charge_join(self, now: float) -> float | None:
+        """Charge one join. Return None, or the seconds to wait."""
+        return None if self._joins.take(1, now) else self._joins.seconds_until(1)
+
+    def charge_protocol_error(self, now: float) -> bool:
+        """Charge one message that is not valid; False when there were too many."""
+        return self._errors.take(1, now)

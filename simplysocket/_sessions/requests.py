@@ -1,0 +1,87 @@
+"""Requests: what the server has asked one client, and waits for.
+
+Law: every request ends with the client's reply, its error, the end of its time, or the end of the client.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import trio
+
+from .._protocol import codec
+from ..errors import ActionError, Gone
+
+
+class Requests:
+    """The requests under way to one client."""
+
+    __slots__ = ("_last_id", "_pending")
+
+    def __init__(self) -> None:
+        self._last_id = 0
+        self._pending: dict[str | int, _Pending] = {}  # {id: request}
+
+    async def ask(self, send: Callable[[int], bool], action: str, client: str, timeout: float) -> Any:
+        """Send a request with a new id and return the body of its reply; `client` is the id for messages."""
+        self._last_id += 1
+        id = self._last_id
+        pending = self._pending[id] = _Pending()
+        try:
+            if not send(id):
+                raise Gone(f"client {client} is not connected")
+            with trio.move_on_after(timeout):
+                await pending.done.wait()
+            if pending.error is not None:
+                raise pending.error
+            if not pending.done.is_set():
+                raise ActionError("timeout", f"client {client} did not answer {action!r} within {timeout:g} seconds")
+            return codec.decode_body(pending.body)
+        finally:
+            del self._pending[id]
+
+    def answer(self, id: str | int | None, body: codec.Raw, *, is_error: bool) -> bool:
+        """Take the client's reply or error; False when no request waits under this id."""
+        pending = self._pending.get(id) if id is not None else None
+        if pending is None or pending.done.is_set():
+            return False
+        if is_error:
+            pending.error = _to_error(body)
+        pending.body = body
+        pending.done.set()
+        return True
+
+    def fail_all(self, error: ActionError) -> None:
+        """End every request that still waits with `error`."""
+        for pending in self._pending.values():
+            if not pending.done.is_set():
+                pending.error = error
+                pending.done.set()
+
+
+class _Pending:
+    """One request that waits for its answer."""
+
+    __slots__ = ("body", "done", "error")
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.body = codec.EMPTY
+        self.error: ActionError | None = None
+
+
+class _ErrorBody(codec.Struct):
+    code: str = "internal"
+    message: str = ""
+    path: str | None = None
+    retry_after: float | None = None
+
+
+_read_error: Final[Callable[[codec.Raw], Any]] = codec.body_decoder(_ErrorBody)
+
+
+def _to_error(body: codec.Raw) -> ActionError:
+    try:
+        read = _read_error(body)
+    except ActionError:
+        return ActionError("internal", "the client answered with an error that cannot be read")
+    return ActionError(read.code, read.message, path=read.path, retry_after=read.retry_after)
