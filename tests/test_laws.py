@@ -40,6 +40,7 @@ FLOORS = (
         "_wire.epoll",
         "_wire.transport",
         "_wire.connection",
+        "_http.responses",
         "_http.handshake",
         "_http.front_door",
     ),

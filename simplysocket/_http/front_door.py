@@ -23,8 +23,9 @@ from ..errors import ActionError, Refuse, first_of
 from ..limits import Limits
 from ..metrics import Metrics
 from ..request import Identity, Request
-from .handshake import REASONS, BadHead, Origins, Response, Upgrade, judge, refusal, refuse_client, to_request
+from .handshake import BadHead, Origins, Upgrade, judge, to_request
 from .proxies import Proxies
+from .responses import Response, refusal, refuse_client
 
 logger = logging.getLogger("simplysocket.frontdoor")
 
@@ -115,7 +116,7 @@ class FrontDoor:
                 if verdict.status >= _FIRST_REFUSAL:
                     self._metrics.upgrades_refused[verdict.status] += 1
                 with self._hurried_at_the_end(math.inf):  # a large file may take its time, as long as it moves
-                    await self._answer(transport, verdict)
+                    await send_last(transport, *verdict.to_bytes(), seconds=limits.write_seconds)
         finally:
             await transport.aclose()
 
@@ -236,24 +237,6 @@ class FrontDoor:
                 if len(event.headers) > limits.head_lines:
                     raise BadHead(refusal(431, "too-large", f"a request may have {limits.head_lines} headers"))
                 return event, behind
-
-    async def _answer(self, transport: Transport, response: Response) -> None:
-        """Answer in HTTP and let the answer arrive."""
-        writer = h11.Connection(h11.SERVER)
-        writer.receive_data(b"GET / HTTP/1.0\r\n\r\n")
-        writer.next_event()
-        headers = [
-            ("Content-Type", response.content_type),
-            ("Content-Length", str(len(response.body))),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Connection", "close"),
-            *response.headers,
-        ]
-        data = writer.send(
-            h11.Response(status_code=response.status, headers=headers, reason=REASONS.get(response.status, ""))
-        )
-        body = response.body if response.sends_body else b""
-        await send_last(transport, data or b"", body, seconds=self._limits.write_seconds)
 
 
 def _peer_address(stream: trio.abc.Stream) -> str:

@@ -1,4 +1,4 @@
-"""The handshake: what is decided of a request head, and what is answered; plain functions.
+"""The handshake: what is decided of a request head, plain functions.
 
 Laws: no I/O. What trio-websocket gets to see is a request written anew, in ASCII.
 """
@@ -14,11 +14,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import h11
-import msgspec
 
 from .._protocol.names import SUBPROTOCOL
-from ..errors import ActionError, Refuse
 from ..request import Identity, Request
+from .responses import Response, refusal
 
 logger = logging.getLogger("simplysocket.frontdoor")
 
@@ -29,23 +28,6 @@ _KEY_BYTES: Final = 16  # RFC 6455, 4.1
 
 class BadHead(Exception):
     """A head that is refused; args[0] is the answer."""
-
-
-@attrs.frozen
-class Response:
-    """A plain HTTP answer; the connection ends behind it."""
-
-    status: int
-    body: bytes = b""
-    content_type: str = "application/json"
-    headers: tuple[tuple[str, str], ...] = ()
-    sends_body: bool = True  # False: only its length is said, as in an answer to HEAD
-
-
-def refusal(status: int, code: str, message: str, *headers: tuple[str, str]) -> Response:
-    """Return an error as JSON: `{"code", "message"}`."""
-    message = message.encode(errors="replace").decode()  # without lone surrogates
-    return Response(status, msgspec.json.encode({"code": code, "message": message}), headers=headers)
 
 
 Authenticate: TypeAlias = Callable[[Request], Awaitable[Identity]]
@@ -159,38 +141,6 @@ def _is_key(key: str) -> bool:
         return False
 
 
-_CODES: Final = {  # what `Refuse` says of itself in JSON, beside the message; "refused" for any other status
-    400: "bad-request",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "not-found",
-    429: "too-many",
-    503: "unavailable",
-}
-
-REASONS: Final = {
-    200: "OK",
-    304: "Not Modified",
-    308: "Permanent Redirect",
-    400: "Bad Request",
-    401: "Unauthorized",
-    402: "Payment Required",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    406: "Not Acceptable",
-    408: "Request Timeout",
-    414: "URI Too Long",
-    426: "Upgrade Required",
-    429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    503: "Service Unavailable",
-    505: "HTTP Version Not Supported",
-}
-
-
 def to_request(event: h11.Request, address: str) -> Request:
     headers: dict[str, str] = {}
     for raw_name, raw_value in event.headers:
@@ -212,11 +162,3 @@ def to_request(event: h11.Request, address: str) -> Request:
         address=address,
         subprotocols=tuple(_tokens(headers.get("sec-websocket-protocol", ""))),
     )
-
-
-def refuse_client(error: Refuse | ActionError) -> Response:
-    """Answer with what `authenticate` has raised: its status, or 403 with the code."""
-    if isinstance(error, ActionError):
-        return refusal(403, error.code, error.message or REASONS[403])
-    reason = REASONS.get(error.status, "refused")
-    return refusal(error.status, _CODES.get(error.status, "refused"), error.message or reason)

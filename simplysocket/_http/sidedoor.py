@@ -16,7 +16,7 @@ import attrs
 
 from ..errors import RegistrationError
 from ..request import Request
-from .handshake import REASONS, Response, refusal
+from .responses import REASONS, Response, refusal
 
 _HEALTH: Final = "/health"
 _READY: Final = "/ready"
