@@ -41,6 +41,7 @@ FLOORS = (
         "_wire.transport",
         "_wire.connection",
         "_http.responses",
+        "_http.request_head",
         "_http.handshake",
         "_http.front_door",
     ),

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 import attrs
-import h11
 import trio
 
 from .._wire.epoll import EpollReader
@@ -23,8 +22,9 @@ from ..errors import ActionError, Refuse, first_of
 from ..limits import Limits
 from ..metrics import Metrics
 from ..request import Identity, Request
-from .handshake import BadHead, Origins, Upgrade, judge, to_request
+from .handshake import Origins, Upgrade, judge
 from .proxies import Proxies
+from .request_head import BadHead, read_head, to_request
 from .responses import Response, refusal, refuse_client
 
 logger = logging.getLogger("simplysocket.frontdoor")
@@ -161,14 +161,13 @@ class FrontDoor:
         """Read the head and decide who enters and what the others are answered; None when the peer has left."""
         limits = self._limits
         try:
-            event, behind = await self._read_head(transport)
-            if event is None:
+            head = await read_head(transport, limits)
+            if head is None:
                 return None
-            request = self._look_behind_proxy(to_request(event, visit.address), visit)
-            verdict = judge(request, event, behind, self._paths, self._origins)
+            request = self._look_behind_proxy(to_request(head, visit.address), visit)
         except BadHead as exc:
-            answer: Response = exc.args[0]
-            return answer
+            return exc.response
+        verdict = judge(request, head, self._paths, self._origins)
         if verdict is None:
             response = self._respond(request)
             return attrs.evolve(response, sends_body=response.sends_body and request.method != "HEAD")
@@ -212,31 +211,6 @@ class FrontDoor:
                 request.address,
                 request.address,
             )
-
-    async def _read_head(self, transport: Transport) -> tuple[h11.Request | None, bytes]:
-        """Read up to the end of the head; None when the peer left. Returns what came behind it, too."""
-        limits = self._limits
-        parser = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
-        total = 0
-        while True:
-            received = await transport.receive()
-            if not received:
-                return None, b""
-            total += len(received)
-            try:
-                parser.receive_data(received)
-                event = parser.next_event()
-            except h11.RemoteProtocolError as exc:
-                status = exc.error_status_hint
-                raise BadHead(refusal(status, "bad-request", "this is not a valid HTTP/1.1 request")) from None
-            behind = parser.trailing_data[0]
-            # h11 bounds only incomplete heads; one that comes whole is measured here.
-            if total - len(behind) > limits.head_bytes:
-                raise BadHead(refusal(431, "too-large", f"a request head may have {limits.head_bytes} bytes"))
-            if isinstance(event, h11.Request):
-                if len(event.headers) > limits.head_lines:
-                    raise BadHead(refusal(431, "too-large", f"a request may have {limits.head_lines} headers"))
-                return event, behind
 
 
 def _peer_address(stream: trio.abc.Stream) -> str:

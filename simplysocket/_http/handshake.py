@@ -10,13 +10,13 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import attrs
-import h11
 
 from .._protocol.names import SUBPROTOCOL
 from ..request import Identity, Request
+from .request_head import RequestHead, header_items
 from .responses import Response, refusal
 
 logger = logging.getLogger("simplysocket.frontdoor")
@@ -24,10 +24,6 @@ logger = logging.getLogger("simplysocket.frontdoor")
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 _KEY_BYTES: Final = 16  # RFC 6455, 4.1
-
-
-class BadHead(Exception):
-    """A head that is refused; args[0] is the answer."""
 
 
 Authenticate: TypeAlias = Callable[[Request], Awaitable[Identity]]
@@ -81,38 +77,32 @@ class Origins:
         return found[1] == called[1] and int(found[2] or default) == int(called[2] or default)
 
 
-def _tokens(value: str) -> list[str]:
-    return [token for part in value.split(",") if (token := part.strip())]
-
-
-def judge(
-    request: Request, event: h11.Request, behind: bytes, paths: Sequence[str], origins: Origins
-) -> Upgrade | Response | None:
+def judge(request: Request, head: RequestHead, paths: Sequence[str], origins: Origins) -> Upgrade | Response | None:
     """Decide on a request: an `Upgrade` may enter, a `Response` is refused, None is plain HTTP (RFC 6455, 4.2.1)."""
     headers = request.headers
-    names = Counter(name for name, _ in event.headers)
+    names = Counter(name for name, _ in head.event.headers)
     if "transfer-encoding" in headers and "content-length" in headers:
         return refusal(400, "bad-request", "Content-Length and Transfer-Encoding together")
     host = headers.get("host", "")
-    is_hostless = not names[b"host"] and event.http_version == b"1.0"  # as the probes of some balancers are
+    is_hostless = not names[b"host"] and head.event.http_version == b"1.0"  # as the probes of some balancers are
     if not is_hostless and (names[b"host"] != 1 or not _HOST.fullmatch(host)):
         return refusal(400, "bad-request", "a request needs one valid Host")
     if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in map(
-        str.lower, _tokens(headers.get("connection", ""))
+        str.lower, header_items(headers.get("connection", ""))
     ):
         return None
     if request.path not in paths:
         return refusal(404, "not-found", "no WebSocket endpoint here")
     if request.method != "GET":
         return refusal(405, "method-not-allowed", "a WebSocket request is a GET", ("Allow", "GET"))
-    if event.http_version != b"1.1":
+    if head.event.http_version != b"1.1":
         return refusal(400, "bad-request", "a WebSocket request is HTTP/1.1")
     if headers.get("sec-websocket-version") != "13":
         return refusal(426, "upgrade-required", "WebSocket version 13 only", ("Sec-WebSocket-Version", "13"))
     key = headers.get("sec-websocket-key", "")
     if not _is_key(key):
         return refusal(400, "bad-request", "Sec-WebSocket-Key must be 16 bytes in base64, once")
-    if behind or "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+    if head.trailing or "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
         return refusal(400, "bad-request", "bytes behind the head, before the handshake is done")
     origin = headers.get("origin")
     if origin is not None and not origins.admit(origin, host):
@@ -139,26 +129,3 @@ def _is_key(key: str) -> bool:
         return len(base64.b64decode(key, validate=True)) == _KEY_BYTES
     except (binascii.Error, ValueError):
         return False
-
-
-def to_request(event: h11.Request, address: str) -> Request:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in event.headers:
-        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
-        between = "; " if name == "cookie" else ", "  # RFC 9113, 8.2.3
-        headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
-    try:
-        text = event.target.decode("ascii")
-        # Behind a slash all is path, in `//a/ws` too: a proxy before us has read it so (RFC 9112, 3.2.1).
-        target = urlsplit(f"http://-{text}" if text.startswith("/") else text)
-        query = parse_qsl(target.query, keep_blank_values=True, max_num_fields=100)
-    except ValueError:
-        raise BadHead(refusal(400, "bad-request", "the request's target is not valid")) from None
-    return Request(
-        method=event.method.decode("ascii"),
-        path=target.path,
-        query=dict(reversed(query)),
-        headers=headers,
-        address=address,
-        subprotocols=tuple(_tokens(headers.get("sec-websocket-protocol", ""))),
-    )
