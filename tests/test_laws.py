@@ -27,6 +27,7 @@ FLOORS = (
         "_token_bucket",
         "_rooms.fanout",
         "metrics",
+        "_http.origins",
         "_http.proxies",
         "describe",
         "_functions",
@@ -42,7 +43,7 @@ FLOORS = (
         "_wire.connection",
         "_http.responses",
         "_http.request_head",
-        "_http.handshake",
+        "_http.upgrade",
         "_http.front_door",
     ),
     (

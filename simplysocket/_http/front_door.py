@@ -2,7 +2,7 @@
 
 Laws:
 - A head is read under one deadline and one byte cap, and parsed by h11.
-- What is decided is decided in handshake.py; what is refused is answered in HTTP.
+- What is decided is decided in upgrade.py; what is refused is answered in HTTP.
 - A connection's task lets nothing but cancellation out.
 """
 
@@ -22,10 +22,11 @@ from ..errors import ActionError, Refuse, first_of
 from ..limits import Limits
 from ..metrics import Metrics
 from ..request import Identity, Request
-from .handshake import Origins, Upgrade, judge
+from .origins import Origins
 from .proxies import Proxies
 from .request_head import BadHead, read_head, to_request
 from .responses import Response, refusal, refuse_client
+from .upgrade import Upgrade, judge
 
 logger = logging.getLogger("simplysocket.frontdoor")
 

@@ -12,7 +12,7 @@ from .._dispatch.dispatch import Dispatch
 from .._dispatch.registry import Registry
 from .._functions import name_place
 from .._http.front_door import FrontDoor
-from .._http.handshake import Authenticate, Origins
+from .._http.origins import Origins
 from .._http.proxies import Proxies
 from .._http.sidedoor import SideDoor
 from .._rooms.hub import Hub
@@ -26,7 +26,7 @@ from ..limits import Limits
 from ..metrics import Metrics
 from ..middleware import Call, Error, Reply, Ware
 from ..room import Room
-from .admission import Admission, Connecting, Disconnecting
+from .admission import Admission, Authenticate, Connecting, Disconnecting
 
 Strings: TypeAlias = list[str] | tuple[str, ...] | set[str] | frozenset[str]  # not one string, which is iterable too
 RoomClass = TypeVar("RoomClass", bound=type[Room[Any]])
