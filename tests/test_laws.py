@@ -44,6 +44,8 @@ FLOORS = (
         "_http.responses",
         "_http.request_head",
         "_http.upgrade",
+        "_http.static_files",
+        "_http.pages",
         "_http.front_door",
     ),
     (
@@ -78,7 +80,6 @@ FLOORS = (
         "_serving.admission",
     ),
     (
-        "_http.sidedoor",
         "_serving.listeners",
         "_serving.assembly",
         "_serving.signals",

@@ -13,8 +13,8 @@ from .._dispatch.registry import Registry
 from .._functions import name_place
 from .._http.front_door import FrontDoor
 from .._http.origins import Origins
+from .._http.pages import Pages
 from .._http.proxies import Proxies
-from .._http.sidedoor import SideDoor
 from .._rooms.hub import Hub
 from .._sessions.outbound_hooks import Hook
 from .._wire.epoll import EpollReader
@@ -69,7 +69,7 @@ class Application:
         self._hub.place_of = self._registry.place_of
         self._dispatch = Dispatch(self._hub, self._registry, direct=direct)
         self._admission = Admission(self._hub, self._dispatch, state)
-        self._side_door = SideDoor(
+        self._pages = Pages(
             static_bytes=self.limits.static_bytes, paths=paths, is_ready=lambda: self._front_door.is_open
         )
         self._epoll_reader = EpollReader()
@@ -80,7 +80,7 @@ class Application:
             paths=paths,
             origins=self._origins,
             proxies=Proxies.of(trusted_proxies),
-            respond=self._side_door.respond,
+            respond=self._pages.respond,
             identify=self._admission.identify,
             enter=self._admission.enter,
         )
@@ -210,7 +210,7 @@ class Application:
 
         >>> server.static("/", Path(__file__).with_name("static"))
         """
-        self._side_door.add_directory(url, directory)
+        self._pages.files.add_directory(url, directory)
 
     def describe(self) -> Description:
         """Return what was registered and set, as `simplysocket check` shows it."""
@@ -247,6 +247,6 @@ class Application:
             relay=self._relay,
             direct=self._direct,
             open_rooms=self._open_rooms,
-            static=self._side_door.urls,
+            static=self._pages.files.urls,
             limits=self.limits,
         )

@@ -1,34 +1,28 @@
-"""The side door: what the port answers to plain HTTP.
+"""Static files: the files below the registered directories, and the answer to a request for one.
 
-Laws: a plain function from request to response. Files are read once, at
-registration, and served by their exact path, so no request reaches the disk.
+Laws: files are read once, at registration, and served by their exact path, so no
+request reaches the disk. Answering is a plain function.
 """
 
 import hashlib
-import html
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 import attrs
 
 from ..errors import RegistrationError
 from ..request import Request
-from .responses import REASONS, Response, refusal
+from .responses import Response
 
-_HEALTH: Final = "/health"
-_READY: Final = "/ready"
 _INDEX: Final = "index.html"
-_ETAG_BYTES: Final = 16  # two files of one address never have the same by chance
+_ETAG_BYTES: Final = 16  # enough that two versions of a file never share an ETag by chance
 _URL: Final = re.compile(r"/|(/(?!\.{1,2}(/|$))[^/?#%\\\x00-\x1f\x7f]+)+/?")
 _ETAG: Final = re.compile(r'"([^"]*)"')
-# An escape that is none, and those of NUL and of the slash, which no file's name holds.
-_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|%00|%2[Ff]")
-_NO_STORE: Final = ("Cache-Control", "no-store")
-_ASK_AGAIN: Final = ("Cache-Control", "no-cache")  # kept, but asked for each time: then a 304 is enough
-# Of our own: what the machine's tables say differs from one to the next, and a page without its types does not run.
+_REVALIDATE: Final = ("Cache-Control", "no-cache")  # a browser keeps the file, and asks each time if it has changed
+# A table of our own, as those of machines differ: a browser does not run a script whose type is wrong.
 _TYPES: Final = {
     "avif": "image/avif",
     "bmp": "image/bmp",
@@ -67,15 +61,6 @@ _TYPES: Final = {
     "xml": "text/xml",
     "zip": "application/zip",
 }
-_PAGE: Final = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<h1>{title}</h1>
-<p>{message}</p>
-</html>
-"""
 
 
 @attrs.frozen
@@ -92,24 +77,25 @@ class _File:
         return cls(content, content_type, f'"{hashlib.blake2b(content, digest_size=_ETAG_BYTES).hexdigest()}"')
 
 
-class SideDoor:
-    """Answers `/health`, `/ready` and the registered files; anything else is 404."""
+class StaticFiles:
+    """The registered files, by the path that they are served under."""
 
-    def __init__(self, *, static_bytes: int | None, paths: Sequence[str], is_ready: Callable[[], bool]) -> None:
-        """`static_bytes`: how much all files may have together; `paths`: where WebSockets connect."""
-        self.urls: tuple[str, ...] = ()  # under which directories are served
-        self._static_bytes = static_bytes
-        self._paths = paths
-        self._is_ready = is_ready
+    def __init__(self, *, max_bytes: int | None, own_paths: Sequence[str], websocket_paths: Sequence[str]) -> None:
+        """`max_bytes`: of all files together. Files cannot be registered under the two kinds of paths."""
+        self.urls: tuple[str, ...] = ()  # that directories are served under
+        self._max_bytes = max_bytes
+        self._own_paths = own_paths
+        self._websocket_paths = websocket_paths
         self._files: dict[str, _File | None] = {}  # {path: file}; None: a folder without its slash
-        self._size = 0
+        self._size = 0  # bytes of all files
 
-    # --- registering
+    def __contains__(self, path: str) -> bool:
+        return path in self._files
 
     def add_directory(self, url: str, directory: str | Path) -> None:
-        """Serve the files below `directory` as they are now, under `url`; `index.html` also by its folder's name.
+        """Serve the files below `directory`, as they are now, under `url`; an `index.html` also under its folder.
 
-        `RegistrationError` where that cannot work; then nothing of it is served.
+        `RegistrationError` if that cannot work; then none of them is served.
         """
         root = Path(directory)
         _check(url, root)
@@ -119,9 +105,9 @@ class SideDoor:
         size = self._size
         for path in _files_below(root):
             size += path.stat().st_size
-            if self._static_bytes is not None and size > self._static_bytes:
+            if self._max_bytes is not None and size > self._max_bytes:
                 raise RegistrationError(
-                    f"static: with {str(path)!r} the files have over {self._static_bytes} bytes, and they are held "
+                    f"static: with {str(path)!r} the files have over {self._max_bytes} bytes, and they are held "
                     "in memory: raise Limits(static_bytes=...), or let a web server or a CDN serve the large ones"
                 )
             name = f"{prefix}/{path.relative_to(root).as_posix()}"
@@ -141,50 +127,30 @@ class SideDoor:
         self._size = size
 
     def _check_free(self, name: str) -> None:
-        if name in (_HEALTH, _READY):
+        if name in self._own_paths:
             raise RegistrationError(f"static: {name!r} is the server's own: give another url, or rename what is there")
-        if name in self._paths:
+        if name in self._websocket_paths:
             raise RegistrationError(
                 f"static: WebSockets connect at {name!r}: give another url, rename what is there, or set Server(path=)"
             )
 
-    # --- answering
-
-    def respond(self, request: Request) -> Response:
-        """Answer one plain request."""
-        if request.path in self._paths:
-            if request.method != "GET":
-                return _refuse(request, 405, "method-not-allowed", "a WebSocket request is a GET", ("Allow", "GET"))
-            message = "this is a WebSocket endpoint"
-            return _refuse(request, 426, "upgrade-required", message, ("Upgrade", "websocket"))
-        path = _unescape(request.path)
-        if path is None:
-            return _refuse(request, 400, "bad-request", "the path is not valid")
-        if path not in self._files and path not in (_HEALTH, _READY):
-            return _refuse(request, 404, "not-found", "there is nothing here")
-        if request.method not in ("GET", "HEAD"):
-            return _refuse(request, 405, "method-not-allowed", "only GET and HEAD", ("Allow", "GET, HEAD"))
-        if path == _HEALTH:
-            return Response(200, b'{"status":"ok"}', headers=(_NO_STORE,))
-        if path == _READY:
-            if not self._is_ready():
-                return _refuse(request, 503, "stopping", "the server is stopping", ("Retry-After", "5"))
-            return Response(200, b'{"status":"ready"}', headers=(_NO_STORE,))
+    def answer(self, path: str, request: Request) -> Response:
+        """Answer a GET or HEAD request for a path that is served."""
         file = self._files[path]
         if file is None:
-            return _to_folder(request, path)
+            return _redirect_to_folder(path, request)
         is_known = _is_known(request.headers.get("if-none-match", ""), file.etag)
         return Response(
             304 if is_known else 200,
             file.content,
             file.content_type,
-            headers=(("ETag", file.etag), _ASK_AGAIN),
+            headers=(("ETag", file.etag), _REVALIDATE),
             sends_body=not is_known,
         )
 
 
 def _check(url: str, root: Path) -> None:
-    """Refuse what cannot be a url, and what is no directory."""
+    """Refuse a url that cannot work, and a path that is not a directory."""
     if not isinstance(url, str) or not _URL.fullmatch(url):
         raise RegistrationError(
             f"static: the url {url!r} cannot work: it must begin with '/', such as '/' or '/assets', "
@@ -200,7 +166,7 @@ def _check(url: str, root: Path) -> None:
 
 
 def _files_below(root: Path) -> Iterator[Path]:
-    """Find what is neither hidden nor, by a link, outside of `root`."""
+    """Yield the files that are neither hidden nor, through a link, outside of `root`."""
     inside = root.resolve()
     for path in sorted(root.rglob("*")):
         is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
@@ -208,34 +174,15 @@ def _files_below(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _unescape(path: str) -> str | None:
-    """Read the escapes of a path; None where they stand for nothing."""
-    if _BAD_ESCAPE.search(path):
-        return None
-    try:
-        return unquote(path, errors="strict")
-    except UnicodeDecodeError:
-        return None
-
-
 def _is_known(known: str, etag: str) -> bool:
-    """Tell whether `If-None-Match` holds this ETag, compared weakly (RFC 9110, 13.1.2)."""
+    """Tell whether `If-None-Match` names this ETag, compared weakly (RFC 9110, 13.1.2)."""
     return known.strip() == "*" or etag.strip('"') in _ETAG.findall(known)
 
 
-def _to_folder(request: Request, path: str) -> Response:
-    """Send on to the same folder with its slash, so that what the page links to is looked for inside of it."""
-    # Relative, and all escaped: it can lead neither to another host nor into the next header.
+def _redirect_to_folder(path: str, request: Request) -> Response:
+    """Redirect to the folder with its slash, so that the relative links of its page lead into it."""
+    # Relative and escaped, so that it can neither name another host nor begin another header.
     location = quote(path.rpartition("/")[2]) + "/"
     if request.query:
         location += "?" + urlencode(request.query)
-    return Response(308, b"", "text/plain", headers=(("Location", location), _ASK_AGAIN))
-
-
-def _refuse(request: Request, status: int, code: str, message: str, *headers: tuple[str, str]) -> Response:
-    """Return an error: JSON for a program, a page for a browser."""
-    headers = (*headers, _NO_STORE)
-    if "text/html" not in request.headers.get("accept", "").lower():
-        return refusal(status, code, message, *headers)
-    page = _PAGE.format(title=f"{status} {REASONS[status]}", message=html.escape(message))
-    return Response(status, page.encode(), "text/html; charset=utf-8", headers=headers)
+    return Response(308, b"", "text/plain", headers=(("Location", location), _REVALIDATE))
