@@ -96,6 +96,7 @@ FLOORS = (
         "_operation.loader",
         "_operation.reload",
         "_operation.check_report",
+        "_operation.run_check",
         "_operation.cli",
     ),
 )

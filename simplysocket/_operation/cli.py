@@ -5,12 +5,9 @@ traceback of ours. Exit codes: 1, the server cannot be loaded, or `check
 --strict` found something; 2, the command line, the environment or the machine.
 """
 
-import errno
 import logging
 import os
 import signal
-import socket
-import ssl
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -24,17 +21,15 @@ from cyclopts.validators import Number
 
 from .. import logs
 from .._serving.signals import name_places, run_program
-from ..server import Server
 from .check_report import print_report, to_json
 from .loader import LoadError, load
 from .reload import UNUSABLE, Supervisor, heed, is_supervised, this_command
+from .run_check import DEFAULT_PORT, CannotRun, check_directories, explain, load_certificate
 from .settings_check import unsafe_settings
 
 logger = logging.getLogger("simplysocket.cli")
 
 _PREFIX: Final = "SIMPLYSOCKET_"  # of the environment variables
-_PORT: Final = 8080
-_FIRST_FREE_PORT: Final = 1_024  # below it a port needs privileges
 _RELOAD_GRACE: Final = 3.0  # seconds: who has just saved a file waits for it
 
 app = App(
@@ -83,7 +78,7 @@ class RunSettings:
             group=_listening,
             env_var="SIMPLYSOCKET_PORT",
             validator=Number(gte=0, lte=65_535),
-            help=f"TCP port; 0 takes a free one. [default: {_PORT}, and none with --unix]",
+            help=f"TCP port; 0 takes a free one. [default: {DEFAULT_PORT}, and none with --unix]",
         ),
     ] = None
     unix: Annotated[
@@ -174,8 +169,9 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
     """
     logs.configure(settings.log_level, json=settings.log_json)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # the supervisor names what has changed
-    context = _to_context(settings)
-    _check_directories(settings)
+    port = _port_of(settings)
+    context = load_certificate(settings.certfile, settings.keyfile, port=port)
+    check_directories(settings.app_dir, settings.reload_dir)
     grace = settings.grace
     signals = [signal.SIGINT, signal.SIGTERM]
     if settings.reload:
@@ -186,9 +182,8 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
             return trio.run(Supervisor(this_command(), sorted(directories), grace).run)
         heed(grace)
         signals = [signal.SIGTERM]
-    found = _load(server, settings.app_dir)
+    found = load(server, settings.app_dir.resolve())
     grace = found.limits.drain_seconds if grace is None else grace
-    port = _port_of(settings)
 
     def listens() -> None:
         where = name_places(found, settings.host, settings.unix, is_tls=context is not None)
@@ -197,7 +192,7 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
     serving = partial(found.serve, settings.host, port, unix=settings.unix, ssl_context=context)
     error = trio.run(partial(run_program, serving, found.stop, signals=signals, grace=grace, listens=listens))
     if error is not None:
-        _fail(explain(error, settings.host, port, settings.unix), UNUSABLE)
+        raise CannotRun(explain(error, settings.host, port, settings.unix))
     return 0
 
 
@@ -221,7 +216,7 @@ def check(
 
     Nothing is started: the module is imported, and its Server asked.
     """
-    description = _load(server, app_dir).describe()
+    description = load(server, app_dir.resolve()).describe()
     findings = unsafe_settings(description)
     if json:
         print(to_json(description, findings))
@@ -241,6 +236,10 @@ def main() -> None:
     except CycloptsError as error:
         commands = " ".join(["simplysocket", *(error.command_chain or ())])
         _fail(f"{error}\nSee {commands} --help", UNUSABLE)
+    except CannotRun as error:
+        _fail(str(error), UNUSABLE)
+    except LoadError as error:
+        _fail(str(error), 1)
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
 
@@ -250,65 +249,5 @@ def _fail(message: str, code: int) -> NoReturn:
     raise SystemExit(code)
 
 
-def _load(name: str, directory: Path) -> Server:
-    try:
-        return load(name, directory.resolve())
-    except LoadError as error:
-        _fail(str(error), 1)
-
-
-def _check_directories(settings: RunSettings) -> None:
-    for option, directory in [
-        ("--app-dir", settings.app_dir),
-        *(("--reload-dir", each) for each in settings.reload_dir),
-    ]:
-        if not directory.is_dir():
-            _fail(f"{option}: there is no directory {str(directory)!r}", UNUSABLE)
-
-
-def _to_context(settings: RunSettings) -> ssl.SSLContext | None:
-    """Return what TLS needs; None without --certfile."""
-    if settings.certfile is None:
-        if settings.keyfile is not None:
-            _fail("--keyfile alone is no use: give the certificate with --certfile", UNUSABLE)
-        return None
-    if _port_of(settings) is None:
-        _fail("--certfile is for a TCP port, and a Unix socket has no TLS: give --port too", UNUSABLE)
-    for option, path in (("--certfile", settings.certfile), ("--keyfile", settings.keyfile)):
-        if path is not None and not os.access(path, os.R_OK):
-            _fail(f"{option}: there is no file {str(path)!r} that can be read", UNUSABLE)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.certfile, settings.keyfile, password=_no_password)
-    except (ssl.SSLError, OSError, ValueError) as error:
-        reason = error.reason if isinstance(error, ssl.SSLError) else str(error)
-        problem = "--certfile, --keyfile: no certificate with its key, in PEM, can be read from there"
-        _fail(f"{problem} ({reason})" if reason else problem, UNUSABLE)
-    return context
-
-
-def _no_password() -> str:
-    raise ValueError("the key is encrypted, and a server has nobody to ask for the password")
-
-
 def _port_of(settings: RunSettings) -> int | None:
-    return _PORT if settings.port is None and settings.unix is None else settings.port
-
-
-def explain(error: OSError | UnicodeError, host: str, port: int | None, unix: Path | None) -> str:
-    """Say why a server cannot listen, and what to do, in one line."""
-    said = getattr(error, "strerror", None) or str(error)
-    number = getattr(error, "errno", None)
-    if port is None:
-        return f"cannot listen on --unix {str(unix)!r}: {said}"
-    if number == errno.EADDRINUSE and "port" in said:
-        return f"port {port} of {host} is in use: stop what listens there, or take another with --port; 0 is a free one"
-    if number == errno.EACCES and port < _FIRST_FREE_PORT:
-        return f"port {port} is for privileged programs: take one from {_FIRST_FREE_PORT} on, such as --port {_PORT}"
-    if isinstance(error, (socket.gaierror, UnicodeError)):
-        return (
-            f"the host {host!r} is not known ({said}): give --host a name or address of this machine, such as 0.0.0.0"
-        )
-    if number == errno.EADDRNOTAVAIL:
-        return f"{host!r} is no address of this machine: give --host one that is, such as 0.0.0.0 for all of them"
-    return f"cannot listen on port {port} of {host}: {said}"
+    return DEFAULT_PORT if settings.port is None and settings.unix is None else settings.port
