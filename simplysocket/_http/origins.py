@@ -1,6 +1,6 @@
 """Origins: which pages may connect.
 
-Law: words only. An origin is compared as a whole: scheme, host and port.
+Law: no I/O. An origin matches as a whole, with its scheme, host and port.
 """
 
 import re
@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 import attrs
 
-HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?")  # its name or address, its port
+HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?")  # name or address, port
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 @attrs.frozen
 class Origins:
-    """The origins of the pages that may connect. None: the host and port that the page itself came from."""
+    """The origins of the pages that may connect. None: only pages from the host and port that they connect to."""
 
     allowed: frozenset[str] | None
 
@@ -46,6 +46,6 @@ class Origins:
         page = HOST.fullmatch(parts.netloc)
         server = HOST.fullmatch(host.lower())
         if not page or not server or parts.scheme not in _DEFAULT_PORTS:
-            return False  # `null` among others
+            return False  # such as "null", which browsers send for a page from a file
         default = _DEFAULT_PORTS[parts.scheme]
         return page[1] == server[1] and int(page[2] or default) == int(server[2] or default)

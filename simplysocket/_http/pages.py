@@ -1,6 +1,6 @@
-"""Pages: what the port answers to plain HTTP: its health, the static files, and errors.
+"""Pages: the answers to plain HTTP: health, static files, and errors as JSON or as a page.
 
-Law: a plain function from request to response.
+Law: a plain function from a request to a response.
 """
 
 import html
@@ -15,7 +15,7 @@ from .static_files import StaticFiles
 
 _HEALTH: Final = "/health"
 _READY: Final = "/ready"
-# An escape without its digits, and those of NUL and of the slash, which no file has in its name.
+# An escape without two hex digits, and the escapes of NUL and of the slash: no file name has these.
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|%00|%2[Ff]")
 _NO_STORE: Final = ("Cache-Control", "no-store")
 _PAGE: Final = """<!doctype html>
@@ -33,13 +33,13 @@ class Pages:
     """Answers `/health`, `/ready` and the static files; anything else is 404."""
 
     def __init__(self, *, static_bytes: int | None, paths: Sequence[str], is_ready: Callable[[], bool]) -> None:
-        """`static_bytes`: how many bytes all static files may have together; `paths`: where WebSockets connect."""
+        """`static_bytes`: the most that all static files together may have; `paths`: where WebSockets connect."""
         self.files = StaticFiles(max_bytes=static_bytes, own_paths=(_HEALTH, _READY), websocket_paths=paths)
         self._paths = paths
         self._is_ready = is_ready
 
     def respond(self, request: Request) -> Response:
-        """Answer one plain request."""
+        """Return the answer to a request that is not an upgrade."""
         if request.path in self._paths:
             if request.method != "GET":
                 return _refuse(request, 405, "method-not-allowed", "a WebSocket request is a GET", ("Allow", "GET"))
@@ -62,7 +62,7 @@ class Pages:
 
 
 def _unescape(path: str) -> str | None:
-    """Return the path without its escapes; None when one of them is not valid."""
+    """Return the path with its escapes decoded; None when one of them is not valid."""
     if _BAD_ESCAPE.search(path):
         return None
     try:

@@ -1,9 +1,10 @@
 """Request heads: read from a transport under their bounds, and parsed.
 
-Laws: h11 parses, and at most `head_bytes` are taken. The caller sets the
-deadline. What a request may do is decided elsewhere.
+Law: h11 parses, and a head has at most `Limits.head_bytes` and `head_lines`.
+Knows no deadline: the caller sets one.
 """
 
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
@@ -14,7 +15,7 @@ from ..limits import Limits
 from ..request import Request
 from .responses import Response, refusal
 
-_QUERY_FIELDS = 100  # more are refused: each costs memory
+_QUERY_FIELDS: Final = 100  # of a target; far more than a program needs
 
 
 class BadHead(Exception):
@@ -49,7 +50,7 @@ async def read_head(transport: Transport, limits: Limits) -> RequestHead | None:
             status = exc.error_status_hint
             raise BadHead(refusal(status, "bad-request", "this is not a valid HTTP/1.1 request")) from None
         trailing = parser.trailing_data[0]
-        # h11 bounds only incomplete heads; one that comes whole is measured here.
+        # h11 measures only heads that are incomplete; one that arrives whole is measured here.
         if total - len(trailing) > limits.head_bytes:
             raise BadHead(refusal(431, "too-large", f"a request head may have {limits.head_bytes} bytes"))
         if isinstance(event, h11.Request):
@@ -59,7 +60,7 @@ async def read_head(transport: Transport, limits: Limits) -> RequestHead | None:
 
 
 def to_request(head: RequestHead, address: str) -> Request:
-    """Return the request that a head describes; `BadHead` when its target is not valid."""
+    """Return the request of a head, from a peer at `address`; `BadHead` when its target is not valid."""
     event = head.event
     headers: dict[str, str] = {}
     for raw_name, raw_value in event.headers:
@@ -68,7 +69,7 @@ def to_request(head: RequestHead, address: str) -> Request:
         headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
     try:
         text = event.target.decode("ascii")
-        # A target that begins with a slash is a path, `//a/ws` too: a proxy before us has read it so (RFC 9112, 3.2.1).
+        # What begins with a slash is a path, even `//a/ws`: a proxy has read it as one (RFC 9112, 3.2.1).
         target = urlsplit(f"http://-{text}" if text.startswith("/") else text)
         query = parse_qsl(target.query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Responses: what is answered in HTTP, as values and as bytes.
+"""Responses: answers in HTTP, as values and as bytes.
 
-Laws: no I/O. Every response ends its connection.
+Laws: no I/O. Every response closes its connection.
 """
 
 from typing import Final
@@ -56,6 +56,7 @@ class Response:
     def to_bytes(self) -> tuple[bytes, bytes]:
         """Return the head and the body as they are sent."""
         writer = h11.Connection(h11.SERVER)
+        # h11 answers only after it has read a request, so it is given one.
         writer.receive_data(b"GET / HTTP/1.0\r\n\r\n")
         writer.next_event()
         headers = [
@@ -76,7 +77,7 @@ def refusal(status: int, code: str, message: str, *headers: tuple[str, str]) -> 
 
 
 def refuse_client(error: Refuse | ActionError) -> Response:
-    """Return the answer to what `authenticate` has raised: its status, or 403 with the code."""
+    """Return the answer to an error of `authenticate`: the status of a `Refuse`, else 403 with the error's code."""
     if isinstance(error, ActionError):
         return refusal(403, error.code, error.message or REASONS[403])
     reason = REASONS.get(error.status, "refused")

@@ -1,7 +1,7 @@
-"""Static files: the files below the registered directories, and the answer to a request for one.
+"""Static files: the files below the registered directories.
 
-Laws: files are read once, at registration, and served by their exact path, so no
-request reaches the disk. Answering is a plain function.
+Law: files are read once, at registration, and served by their exact path, so no
+request reaches the disk.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from ..request import Request
 from .responses import Response
 
 _INDEX: Final = "index.html"
-_ETAG_BYTES: Final = 16  # enough that two versions of a file never share an ETag by chance
+_ETAG_BYTES: Final = 16  # so many that two versions of a file never share an ETag by chance
 _URL: Final = re.compile(r"/|(/(?!\.{1,2}(/|$))[^/?#%\\\x00-\x1f\x7f]+)+/?")
 _ETAG: Final = re.compile(r'"([^"]*)"')
-_REVALIDATE: Final = ("Cache-Control", "no-cache")  # a browser keeps the file, and asks each time if it has changed
-# A table of our own, as those of machines differ: a browser does not run a script whose type is wrong.
+_REVALIDATE: Final = ("Cache-Control", "no-cache")  # kept by the browser, which asks each time whether it is current
+# Not the tables of the machine: they differ, and a browser runs no script whose type is wrong.
 _TYPES: Final = {
     "avif": "image/avif",
     "bmp": "image/bmp",
@@ -78,24 +78,24 @@ class _File:
 
 
 class StaticFiles:
-    """The registered files, by the path that they are served under."""
+    """Holds the registered files in memory, by the path that each is served under."""
 
     def __init__(self, *, max_bytes: int | None, own_paths: Sequence[str], websocket_paths: Sequence[str]) -> None:
-        """`max_bytes`: of all files together. Files cannot be registered under the two kinds of paths."""
-        self.urls: tuple[str, ...] = ()  # that directories are served under
+        """`max_bytes` bounds all files together. No file may have one of the two kinds of paths."""
+        self.urls: tuple[str, ...] = ()  # of the registered directories
         self._max_bytes = max_bytes
         self._own_paths = own_paths
         self._websocket_paths = websocket_paths
-        self._files: dict[str, _File | None] = {}  # {path: file}; None: a folder without its slash
+        self._files: dict[str, _File | None] = {}  # {path: file}; None: a folder without its slash, which redirects
         self._size = 0  # bytes of all files
 
     def __contains__(self, path: str) -> bool:
         return path in self._files
 
     def add_directory(self, url: str, directory: str | Path) -> None:
-        """Serve the files below `directory`, as they are now, under `url`; an `index.html` also under its folder.
+        """Serve the files below `directory`, as they are now, under `url`; an `index.html` also as its folder.
 
-        `RegistrationError` if that cannot work; then none of them is served.
+        `RegistrationError` when that cannot work; then no file of the directory is served.
         """
         root = Path(directory)
         _check(url, root)

@@ -1,7 +1,7 @@
-"""Upgrades: whether a request may become a WebSocket, and the head that trio-websocket is given for it.
+"""Upgrades: whether a request may become a WebSocket.
 
-Laws: plain functions, no I/O. trio-websocket never sees what a client wrote: it is
-given a head written anew, in ASCII.
+Laws: plain functions, no I/O. trio-websocket never sees the head that a client
+sent: it is given one that is written here, in ASCII.
 """
 
 import base64
@@ -26,7 +26,7 @@ _KEY_BYTES: Final = 16  # RFC 6455, 4.1
 
 @attrs.frozen
 class Upgrade:
-    """A request that may become a WebSocket; `head` is the one that trio-websocket is given."""
+    """A request that may become a WebSocket. `head` is what trio-websocket is given for it."""
 
     request: Request
     head: bytes
@@ -35,26 +35,26 @@ class Upgrade:
 
 
 def judge(request: Request, head: RequestHead, paths: Sequence[str], origins: Origins) -> Upgrade | Response | None:
-    """Decide on a request (RFC 6455, 4.2.1): an `Upgrade`, the `Response` that refuses it, or None for plain HTTP."""
-    problem = _problem_of_any(request, head)
-    if problem is not None:
-        return problem
+    """Judge a request (RFC 6455, 4.2.1): an `Upgrade`, the `Response` that refuses it, or None for plain HTTP."""
+    refused = _check_request(request, head)
+    if refused is not None:
+        return refused
     if not _asks_for_upgrade(request.headers):
         return None
-    problem = _problem_of_upgrade(request, head, paths, origins)
-    if problem is not None:
-        return problem
+    refused = _check_upgrade(request, head, paths, origins)
+    if refused is not None:
+        return refused
     subprotocol = SUBPROTOCOL if SUBPROTOCOL in request.subprotocols else None
     return Upgrade(request, _write_head(request.headers["sec-websocket-key"], subprotocol), subprotocol)
 
 
-def _problem_of_any(request: Request, head: RequestHead) -> Response | None:
-    """Return what is wrong with a request, whatever it asks for."""
+def _check_request(request: Request, head: RequestHead) -> Response | None:
+    """Return the refusal of a request that is not valid, whether it is plain HTTP or an upgrade."""
     headers = request.headers
     if "transfer-encoding" in headers and "content-length" in headers:
         return refusal(400, "bad-request", "Content-Length and Transfer-Encoding together")
     hosts = Counter(name for name, _ in head.event.headers)[b"host"]
-    is_hostless = not hosts and head.event.http_version == b"1.0"  # as the health checks of some balancers are
+    is_hostless = not hosts and head.event.http_version == b"1.0"  # as health checks of load balancers are
     if not is_hostless and (hosts != 1 or not HOST.fullmatch(headers.get("host", ""))):
         return refusal(400, "bad-request", "a request needs one valid Host")
     return None
@@ -65,8 +65,8 @@ def _asks_for_upgrade(headers: Mapping[str, str]) -> bool:
     return headers.get("upgrade", "").lower() == "websocket" and "upgrade" in connection
 
 
-def _problem_of_upgrade(request: Request, head: RequestHead, paths: Sequence[str], origins: Origins) -> Response | None:
-    """Return why a request cannot become a WebSocket."""
+def _check_upgrade(request: Request, head: RequestHead, paths: Sequence[str], origins: Origins) -> Response | None:
+    """Return the refusal of an upgrade that is not valid."""
     headers = request.headers
     if request.path not in paths:
         return refusal(404, "not-found", "no WebSocket endpoint here")
