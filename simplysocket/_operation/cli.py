@@ -1,8 +1,9 @@
 """The command line: `simplysocket run` and `simplysocket check`.
 
-Law: what its user did wrong is said in a line or two on stderr, without a
-traceback of ours. Exit codes: 1, the server cannot be loaded, or `check
---strict` found something; 2, the command line, the environment or the machine.
+Laws: a mistake of the user is explained in a few lines on stderr, with no frame of
+this package in a traceback. Exit code 1: the server cannot be loaded, or `check
+--strict` has warnings. Exit code 2: the command line, the environment or the
+machine does not allow it.
 """
 
 import logging
@@ -29,8 +30,8 @@ from .settings_check import unsafe_settings
 
 logger = logging.getLogger("simplysocket.cli")
 
-_PREFIX: Final = "SIMPLYSOCKET_"  # of the environment variables
-_RELOAD_GRACE: Final = 3.0  # seconds: who has just saved a file waits for it
+_PREFIX: Final = "SIMPLYSOCKET_"  # of every environment variable
+_RELOAD_GRACE: Final = 3.0  # seconds; short, as a developer who saved a file waits for it
 
 app = App(
     name="simplysocket",
@@ -47,29 +48,29 @@ ServerName = Annotated[
     str,
     Parameter(
         name="SERVER",
-        help="module:server or path/to/file.py:server; a module alone if there is one Server in it; "
-        "a function that returns the Server will do.",
+        help="module:server or path/to/file.py:server; the module alone if there is one Server in it; "
+        "may also name a function that returns the Server.",
     ),
 ]
-AppDir = Annotated[Path, Parameter(help="The directory that modules are imported from.")]
+AppDir = Annotated[Path, Parameter(help="Directory that modules are imported from.")]
 
 
 def _to_lower(kind: Any, tokens: Sequence[Token]) -> Any:  # Any: a type form, and a value of it
-    """Convert a word as cyclopts does, however it is written."""
+    """Convert a word as cyclopts does, ignoring its case."""
     return convert(kind, [attrs.evolve(token, value=token.value.lower()) for token in tokens])
 
 
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class RunSettings:
-    """The options of `run`: a flag wins over its environment variable, which wins over the default."""
+    """The options of `run`. A flag wins over its environment variable, and that over the default."""
 
     host: Annotated[
         str,
         Parameter(
             group=_listening,
             env_var="SIMPLYSOCKET_HOST",
-            help="Name or address to listen on; 0.0.0.0 or :: is every one of this machine.",
+            help="Name or address to listen on; 0.0.0.0 or :: for all addresses of this machine.",
         ),
     ] = "localhost"
     port: Annotated[
@@ -78,7 +79,7 @@ class RunSettings:
             group=_listening,
             env_var="SIMPLYSOCKET_PORT",
             validator=Number(gte=0, lte=65_535),
-            help=f"TCP port; 0 takes a free one. [default: {DEFAULT_PORT}, and none with --unix]",
+            help=f"TCP port; 0 for a free one. [default: {DEFAULT_PORT}; no TCP port with --unix]",
         ),
     ] = None
     unix: Annotated[
@@ -90,7 +91,7 @@ class RunSettings:
         Parameter(
             group=_listening,
             env_var="SIMPLYSOCKET_CERTFILE",
-            help="Certificate with its chain (PEM): the port then speaks TLS.",
+            help="Certificate with its chain (PEM); with it the port speaks TLS.",
         ),
     ] = None
     keyfile: Annotated[
@@ -98,7 +99,7 @@ class RunSettings:
         Parameter(
             group=_listening,
             env_var="SIMPLYSOCKET_KEYFILE",
-            help="Private key of the certificate (PEM), unless it is in the same file.",
+            help="Private key of the certificate (PEM), if it is not in the same file.",
         ),
     ] = None
     grace: Annotated[
@@ -107,7 +108,7 @@ class RunSettings:
             group=_running,
             env_var="SIMPLYSOCKET_GRACE",
             validator=Number(gte=0),
-            help="Seconds for a graceful stop on SIGINT or SIGTERM; a second signal stops at once. "
+            help="Seconds that a graceful stop may take after SIGINT or SIGTERM; a second signal stops at once. "
             f"[default: the server's Limits.drain_seconds; {_RELOAD_GRACE:g} with --reload]",
         ),
     ] = None
@@ -117,7 +118,7 @@ class RunSettings:
             group=_running,
             env_var="SIMPLYSOCKET_RELOAD",
             show_default=False,
-            help="Start anew when a .py or a static file has changed; for development.",
+            help="Restart when a .py or a static file has changed; for development.",
         ),
     ] = False
     reload_dir: Annotated[
@@ -127,7 +128,7 @@ class RunSettings:
             env_var="SIMPLYSOCKET_RELOAD_DIR",
             show_default=False,
             negative="",
-            help="Directory to watch for --reload, besides --app-dir; may be given more than once.",
+            help="Directory to watch with --reload, in addition to --app-dir; may be given more than once.",
         ),
     ] = ()
     app_dir: Annotated[Path, Parameter(group=_running, help="Directory that modules are imported from.")] = Path()
@@ -137,7 +138,7 @@ class RunSettings:
             group=_logging,
             converter=_to_lower,
             env_var="SIMPLYSOCKET_LOG_LEVEL",
-            help="The least serious records to show.",
+            help="Show records of this level and above.",
         ),
     ] = "info"
     log_json: Annotated[
@@ -146,7 +147,7 @@ class RunSettings:
             group=_logging,
             env_var="SIMPLYSOCKET_LOG_JSON",
             show_default=False,
-            help="One JSON object a line instead of text.",
+            help="Write one JSON object a line instead of text.",
         ),
     ] = False
 
@@ -159,7 +160,7 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
     """Run a server until Ctrl+C.
 
     Options may also come from the environment: a flag wins over its variable,
-    which wins over the default. The directory you are in is importable.
+    which wins over the default. Modules are imported from the current directory.
 
     Examples:
 
@@ -168,7 +169,7 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
     simplysocket run examples/chat/server.py --host 0.0.0.0 --port 80 --log-json
     """
     logs.configure(settings.log_level, json=settings.log_json)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # the supervisor names what has changed
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # the supervisor logs what has changed
     port = _port_of(settings)
     context = load_certificate(settings.certfile, settings.keyfile, port=port)
     check_directories(settings.app_dir, settings.reload_dir)
@@ -203,7 +204,7 @@ def check(
     *,
     app_dir: AppDir = Path(),
     all: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Show every limit, not only those that were changed.")
+        bool, Parameter(negative="", show_default=False, help="Show all limits, not only the changed ones.")
     ] = False,
     json: Annotated[
         bool, Parameter(negative="", show_default=False, help="Write JSON for machines instead of tables.")
@@ -212,9 +213,9 @@ def check(
         bool, Parameter(negative="", show_default=False, help="Exit with 1 if there are warnings.")
     ] = False,
 ) -> int:
-    """Show what a server is made of, and which of its settings are unsafe.
+    """Show what is registered with a server, and which of its settings are unsafe.
 
-    Nothing is started: the module is imported, and its Server asked.
+    Nothing is started: the module is imported, and its Server is read.
     """
     description = load(server, app_dir.resolve()).describe()
     findings = unsafe_settings(description)
@@ -229,7 +230,7 @@ def main() -> None:
     """Run the command line of this process and exit."""
     for name, value in list(os.environ.items()):
         if name.startswith(_PREFIX) and not value:
-            del os.environ[name]  # as container tools write a variable that is not set
+            del os.environ[name]  # container tools set a variable to "" where it has no value
     try:
         command, bound, _ = app.parse_args(exit_on_error=False, print_error=False)
         raise SystemExit(command(*bound.args, **bound.kwargs))

@@ -1,6 +1,6 @@
-"""What is checked before a server runs, and what its user is told when it cannot listen.
+"""Checks before a server runs, and the explanation when it cannot listen.
 
-Law: knows the values of the options, and nothing of the command line that read them.
+Law: knows the values of the options, and nothing of the command line that parsed them.
 """
 
 import errno
@@ -14,11 +14,11 @@ from typing import Final
 from ..errors import SimplySocketError
 
 DEFAULT_PORT: Final = 8080
-_FIRST_FREE_PORT: Final = 1_024  # a port below it needs privileges
+_FIRST_FREE_PORT: Final = 1_024  # ports below it need privileges
 
 
 class CannotRun(SimplySocketError):
-    """The options or the machine do not allow the server to run; the text is for the user of the command."""
+    """The server cannot run with these options on this machine; the text tells the user why."""
 
 
 def check_directories(app_dir: Path, reload_dirs: Iterable[Path]) -> None:
@@ -29,7 +29,7 @@ def check_directories(app_dir: Path, reload_dirs: Iterable[Path]) -> None:
 
 
 def load_certificate(certfile: Path | None, keyfile: Path | None, *, port: int | None) -> ssl.SSLContext | None:
-    """Return the context that TLS needs; None without --certfile."""
+    """Return the TLS context with the certificate; None without --certfile."""
     if certfile is None:
         if keyfile is not None:
             raise CannotRun("--keyfile alone is no use: give the certificate with --certfile")

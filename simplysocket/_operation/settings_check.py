@@ -1,7 +1,6 @@
-"""Settings: which of a server's are unsafe on the open internet, and what to write instead.
+"""The check of settings: which ones are unsafe on the open internet, and what to write instead.
 
-Law: a plain function from a description to findings. It changes nothing and
-forbids nothing: who knows better keeps the setting.
+Law: a plain function from a description to warnings. It changes and forbids nothing.
 """
 
 import ipaddress
@@ -14,21 +13,21 @@ import attrs
 from ..describe import Description
 from ..limits import Limits
 
-# Bits that a trusted network must fix at least: 10.0.0.0/8 and fc00::/7 are the widest private ones.
+# The shortest prefixes a trusted network may have, in bits: those of 10.0.0.0/8 and fc00::/7, the widest private ones.
 _NARROWEST: Final = {4: 8, 6: 7}
 
 
 @attrs.frozen
 class Unsafe:
-    """A setting that is unsafe, why, and what to do."""
+    """An unsafe setting, why it is unsafe, and what to do."""
 
-    setting: str  # as it is written in the code: "origins"
+    setting: str  # as written in the code, such as "origins"
     problem: str
     remedy: str
 
 
 def unsafe_settings(description: Description) -> list[Unsafe]:
-    """Return what is unsafe in a server's settings; empty when nothing is."""
+    """Return the unsafe settings of a server; empty when there are none."""
     return [
         *_of_identity(description),
         *_of_origins(description.origins or ()),
@@ -59,7 +58,7 @@ def _of_origins(origins: tuple[str, ...]) -> Iterator[Unsafe]:
 
 
 def _is_plain(origin: str) -> bool:
-    """Tell whether an origin comes without TLS from another machine."""
+    """Tell whether pages of an origin come without TLS from another machine."""
     parts = urlsplit(origin)
     return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
 
