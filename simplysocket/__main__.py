@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; it needs packages that a server alone does not."""
+    """Run the command line, or say which package it needs: a server alone needs fewer."""
     try:
         import cyclopts  # noqa: F401
         import watchfiles  # noqa: F401

@@ -1,6 +1,6 @@
-"""Functions of users: where they are written, how they are called, and what they must take.
+"""The application's functions: where each is defined, for errors and logs, and which arguments it takes.
 
-Law: they are only looked at; none is called here.
+Law: words only. No function of the application is called here.
 """
 
 import functools
@@ -14,7 +14,7 @@ from .errors import RegistrationError
 
 
 def source_of(function: object) -> str:
-    """Return "file.py:12", where a function or class begins; "" when that is not known."""
+    """Return "file.py:12", where a function or class is defined; "" when that is not known."""
     if isinstance(function, type):
         methods = [each for each in vars(function).values() if inspect.isfunction(each)]
         return source_of(methods[0]) if methods else ""
@@ -23,13 +23,13 @@ def source_of(function: object) -> str:
 
 
 def name_place(function: object) -> str:
-    """Return what a function or class is called and where it stands."""
+    """Return the name of a function or class, and where it is defined."""
     where = source_of(function)
     return f"{getattr(function, '__qualname__', None) or repr(function)}{f' ({where})' if where else ''}"
 
 
 def check_hook(what: str, hook: Callable[..., object], arguments: tuple[str, ...]) -> None:
-    """Refuse a hook that is no coroutine function, or that does not take what it will be given."""
+    """Refuse a hook that is not a coroutine function, or that does not take these arguments."""
     written = f"`async def ({', '.join(arguments)})`"
     if not callable(hook):
         raise RegistrationError(f"{what} is {hook!r:.200}: write {written}")
@@ -42,7 +42,7 @@ def check_hook(what: str, hook: Callable[..., object], arguments: tuple[str, ...
 
 
 def takes(function: Callable[..., object]) -> int:
-    """Return how many positional arguments a function takes, so that it may be written with those it needs."""
+    """Return how many positional arguments a function takes: it may leave out those it does not need."""
     parameters = inspect.signature(function).parameters.values()
     if any(each.kind is each.VAR_POSITIONAL for each in parameters):
         return sys.maxsize

@@ -1,17 +1,17 @@
-"""Token buckets: how much of something one client may do in a time.
+"""Token buckets: bound a rate, and allow bursts.
 
-Law: the time is an argument, in seconds of any steady clock. A bucket holds at
-most `burst` tokens and gains `rate` a second, so that in any span of t seconds
-at most burst + rate * t are taken.
+Law: the time is an argument, in seconds of any monotonic clock. A bucket holds at
+most `burst` tokens and gains `rate` a second, so at most burst + rate * t tokens
+are taken in any t seconds.
 """
 
 import math
 
 
 class TokenBucket:
-    """A token bucket; `rate=None` is one that never runs dry.
+    """A token bucket; with `rate=None` it never runs out.
 
-    The hot path may itself lower `tokens` as far as they go while the time is still `since`.
+    The hot path may lower `tokens` itself, not below 0, while the time is still `since`.
     """
 
     __slots__ = ("_burst", "_rate", "since", "tokens")
@@ -19,11 +19,11 @@ class TokenBucket:
     def __init__(self, rate: float | None, burst: float, now: float) -> None:
         self._rate = 0.0 if rate is None else rate
         self._burst = math.inf if rate is None else burst
-        self.since = now  # when `tokens` was true
+        self.since = now  # the time at which `tokens` was counted
         self.tokens = self._burst
 
     def take(self, amount: float, now: float) -> bool:
-        """Take `amount` tokens; False, and nothing taken, when there are not so many at `now`."""
+        """Take `amount` tokens; return False and take nothing when there are fewer at `now`."""
         tokens = self.tokens + (now - self.since) * self._rate
         if tokens > self._burst:
             tokens = self._burst
@@ -35,6 +35,6 @@ class TokenBucket:
         return True
 
     def seconds_until(self, amount: float) -> float:
-        """Return how long after `since` there will be `amount` tokens, in seconds."""
+        """Return how many seconds after `since` there will be `amount` tokens."""
         lacking = min(amount, self._burst) - self.tokens
         return max(0.0, lacking / self._rate) if self._rate else 0.0

@@ -1,15 +1,15 @@
-"""The bell: one task sleeps, anyone wakes it.
+"""The wakeup: lets one task sleep until other code wakes it.
 
-Law: the sleeper looks for work before it sleeps, with no checkpoint between, so
-that a ring while it is awake need not be remembered. Cheaper than an Event or a
-memory channel, both in time and in memory: it is what a pump waits on.
+Law: the task looks for work before it sleeps, with no checkpoint in between, so a
+call of `wake` while it is awake need not be remembered. Pumps wait on it: it takes
+less time and memory than an Event or a memory channel.
 """
 
 import trio
 
 
 class Wakeup:
-    """Wakes the one task that waits on it."""
+    """Wakes the one task that waits for it."""
 
     __slots__ = ("_sleeper",)
 
@@ -17,7 +17,7 @@ class Wakeup:
         self._sleeper: trio.lowlevel.Task | None = None
 
     async def wait(self) -> None:
-        """Sleep until the next ring; a checkpoint, and a cancellation point."""
+        """Sleep until the next `wake`; a checkpoint and a cancellation point."""
         self._sleeper = trio.lowlevel.current_task()
 
         def abort(_: object) -> trio.lowlevel.Abort:
@@ -27,8 +27,8 @@ class Wakeup:
         await trio.lowlevel.wait_task_rescheduled(abort)
 
     def wake(self) -> None:
-        """Wake the sleeper, if there is one."""
+        """Wake the task, if it sleeps."""
         sleeper = self._sleeper
         if sleeper is not None:
-            trio.lowlevel.reschedule(sleeper)  # raises in another thread: then it still sleeps
+            trio.lowlevel.reschedule(sleeper)  # raises in another thread, and the task must then still count as asleep
             self._sleeper = None

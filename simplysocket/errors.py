@@ -1,8 +1,8 @@
-"""What can go wrong: exceptions, error codes, and close codes with what each tells the client to do.
+"""Errors: exceptions, error codes and close codes.
 
-Law: words only. Three kinds of fault are told apart by whose act it was:
-the developer's (`RegistrationError`, `EncodeError`), the peer's (`BadMessage`)
-and the world's (`ActionError` with a code that the peer is answered with).
+Law: words only. An exception tells whose act it was: the developer's
+(`RegistrationError`, `EncodeError`), the peer's (`BadMessage`) or the world's
+(`ActionError`, with a code that the peer is answered with).
 """
 
 import enum
@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 Raised = TypeVar("Raised", bound=BaseException)
 
-# docs/protocol.md, "Error codes". An application may answer with codes of its own beside these.
+# docs/protocol.md, "Error codes". An application may add codes of its own.
 ERROR_CODES: Final = frozenset(
     {
         "bad-message",
@@ -41,7 +41,7 @@ class CloseCode(enum.IntEnum):
     GOING_AWAY = 1001
     PROTOCOL_ERROR = 1002
     UNSUPPORTED_DATA = 1003
-    ABNORMAL = 1006  # never sent: what a side notes when no Close frame came
+    ABNORMAL = 1006  # never sent: recorded by a side that received no Close frame
     INVALID_DATA = 1007
     POLICY = 1008
     TOO_BIG = 1009
@@ -88,9 +88,10 @@ class EncodeError(SimplySocketError, ValueError):
 
 
 class Refuse(SimplySocketError):
-    """Raised by `authenticate`: this client may not connect. It is answered in HTTP, as JSON with code and message.
+    """Raised by `authenticate` to refuse a client, which is answered in HTTP, as JSON with `code` and `message`.
 
-    `status` is an HTTP status from 400 on; 401 says who are you, 403 says not you.
+    `status` is an HTTP status from 400 to 599: 401 when it is not known who the
+    client is, 403 when it is known but may not connect.
     """
 
     def __init__(self, status: int = 401, message: str = "") -> None:
@@ -104,9 +105,9 @@ class Refuse(SimplySocketError):
 
 
 class BadMessage(SimplySocketError):
-    """Bytes from a peer that are no message of the protocol.
+    """Bytes from a peer are not a message of the protocol.
 
-    `id` is the request's id where it could still be read, so that its caller is answered.
+    `id` is the id of the request, if it could be read: the caller is then answered.
     """
 
     def __init__(self, message: str, *, path: str | None = None, id: str | int | None = None) -> None:
@@ -119,9 +120,10 @@ class BadMessage(SimplySocketError):
 class ActionError(SimplySocketError):
     """Refuse a request: the caller gets `error` with this code and message.
 
-    Raised by handlers and hooks; also raised to a caller whose own request, join
-    or close was refused. `code` is one of `ERROR_CODES` or an application's own,
-    `retry_after` is in seconds, `path` a JSON path into the body such as `$.word`.
+    Handlers and hooks raise it. The library raises it, too, when a request or a
+    join that your code makes is refused. `code` is one of `ERROR_CODES` or a code
+    of the application; `retry_after` is in seconds; `path` is a JSON path into the
+    body, such as `$.word`.
     """
 
     def __init__(
@@ -140,21 +142,21 @@ class ActionError(SimplySocketError):
 
 
 class BadBody(ActionError):
-    """The body is not what the action takes; `path` says where."""
+    """The body does not fit the action; `path` says where."""
 
     def __init__(self, message: str, *, path: str | None = None) -> None:
         super().__init__("bad-body", message, path=path)
 
 
 class RoomClosed(ActionError):
-    """The room is closed or closing: it takes no messages, joins or tasks any more."""
+    """The room is closed or closing, and takes no more messages, joins or tasks."""
 
     def __init__(self, message: str) -> None:
         super().__init__("room-closed", message)
 
 
 class Gone(ActionError):
-    """The client that should answer is not there any more."""
+    """The client that should answer has gone."""
 
     def __init__(self, message: str) -> None:
         super().__init__("gone", message)
@@ -169,5 +171,5 @@ def first_of(group: BaseExceptionGroup[Raised]) -> Raised:
 
 
 def count_of(error: BaseException) -> int:
-    """Return how many plain exceptions there are inside a group."""
+    """Return the number of plain exceptions inside a group; 1 for a plain exception."""
     return sum(map(count_of, error.exceptions)) if isinstance(error, BaseExceptionGroup) else 1

@@ -1,7 +1,7 @@
-"""From other threads into the loop of a server: `simplysocket.from_thread.run(server, function, *args)`.
+"""Calls from other threads into a server's loop: `simplysocket.from_thread.run(server, function, *args)`.
 
-Law: nothing of a server may be touched from another thread but through here. What
-is called runs in the server's loop, beside all rooms; the thread waits for it.
+Law: other threads may use a server only through these functions. They call the
+function in the server's loop, outside the turn of any room, and wait for its result.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ def run(server: Server, function: Callable[[*Args], Awaitable[Result]], *args: *
 
     >>> simplysocket.from_thread.run(server, server.broadcast, "news", {"text": "hello"})
 
-    RuntimeError when the server is not running, when its loop ends meanwhile, or when it runs in this very thread.
+    RuntimeError when the server is not running, when its loop ends first, or when this is the loop's own thread.
     """
     try:
         return trio.from_thread.run(function, *args, trio_token=_token(server))
@@ -29,7 +29,7 @@ def run(server: Server, function: Callable[[*Args], Awaitable[Result]], *args: *
 
 
 def run_sync(server: Server, function: Callable[[*Args], Result], *args: *Args) -> Result:
-    """Call a plain function in the server's loop; otherwise as `run`."""
+    """Call a plain function in the server's loop, otherwise like `run`."""
     try:
         return trio.from_thread.run_sync(function, *args, trio_token=_token(server))
     except trio.RunFinishedError:

@@ -1,6 +1,6 @@
-"""Limits: every bound there is, with its unit, its default and the reason for it.
+"""Limits: every bound of a server, with its unit, its default and its reason.
 
-Law: whatever a peer can make grow, wait or repeat has a field here. None is no limit.
+Law: everything that a peer can make grow, wait or repeat has a field here. None means no limit.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ def _is_positive(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
-# Any: attrs types a field by its default, and these serve int and float, with None and without.
+# Any: the fields made by these are int or float, some of them or None, which one type cannot say.
 def _bound(default: float | None) -> Any:
     return attrs.field(default=default, validator=_positive)
 
@@ -40,30 +40,30 @@ class Limits:
 
     # what one client may send
     message_bytes: int | None = _bound(65_536)  # one message, all its fragments together; beyond: 1009
-    fragments: int | None = _bound(1_024)  # an empty fragment costs no bytes, so they are counted too; beyond: 1009
+    fragments: int | None = _bound(1_024)  # of one message: empty ones have no bytes, so they are counted; beyond: 1009
     messages_per_second: float | None = _bound(100)  # beyond: `rate-limited`, and far beyond: 3013
     messages_burst: float = _required(200)  # messages at once, after a pause
     bytes_per_second: float | None = _bound(None)  # of messages; beyond: `rate-limited`
     bytes_burst: float = _required(4_194_304)  # bytes at once, after a pause
-    joins_per_second: float | None = _bound(5)  # a join may create a room, the dearest thing a client can ask for
+    joins_per_second: float | None = _bound(5)  # a join may create a room, the most expensive thing to ask for
     joins_burst: float = _required(20)
     controls_per_second: float | None = _bound(10)  # pings and pongs; every Ping costs a Pong; beyond: 3013
     controls_burst: float = _required(50)
-    protocol_errors: int | None = _bound(10)  # messages that are none; one a minute is forgiven; beyond: 3501
+    protocol_errors: int | None = _bound(10)  # invalid messages; one a minute is forgiven; beyond: 3501
     name_length: int | None = _bound(200)  # characters of a room's or a client's name
 
     # the request head
-    head_bytes: int = _required(16_384)  # what browsers with many cookies send; beyond: 431
+    head_bytes: int = _required(16_384)  # enough for a browser with many cookies; beyond: 431
     head_lines: int = _required(64)
-    handshake_seconds: float = _required(5)  # for TLS, the head and the upgrade together; beyond: 408
+    handshake_seconds: float = _required(5)  # for TLS, the head, `authenticate` and the upgrade together; beyond: 408
 
-    # what waits to go to one client
+    # what waits to be sent to one client
     outbox_frames: int | None = _bound(1_024)  # beyond either bound the client is too slow: 3008
     outbox_bytes: int | None = _bound(1_048_576)
-    unsent_bytes: int = _required(131_072)  # in the kernel (TCP_NOTSENT_LOWAT): else it hides 4 MiB from the outbox
-    write_seconds: float = _required(10)  # without any progress of a write, the connection is cut
+    unsent_bytes: int = _required(131_072)  # in the kernel (TCP_NOTSENT_LOWAT); by default it hides 4 MiB
+    write_seconds: float = _required(10)  # without progress of a write; then the connection is cut
 
-    # silence and the end
+    # silence and closing
     ping_seconds: float | None = _bound(25)  # of silence, then a Ping; below the 30-60 s of common proxies
     silence_seconds: float | None = _bound(60)  # of silence, then 3012
     close_seconds: float = _required(2)  # for the peer's Close, and for a room's on_close
@@ -71,17 +71,17 @@ class Limits:
 
     # rooms and turns
     inbox_messages: int | None = _bound(128)  # waiting for one room's turn; beyond: `busy`
-    inbox_per_client: int | None = _bound(16)  # of them from one client, so that one cannot fill it; beyond: `busy`
-    tasks_per_client: int | None = _bound(16)  # handlers under way outside of turns (`turn=False`); beyond: `too-many`
-    blocked_seconds: float | None = _bound(0.1)  # a handler's step without an await; beyond: a warning names it
+    inbox_per_client: int | None = _bound(16)  # of these from one client, so that it cannot fill it; beyond: `busy`
+    tasks_per_client: int | None = _bound(16)  # running handlers outside the turn (`turn=False`); beyond: `too-many`
+    blocked_seconds: float | None = _bound(0.1)  # of a handler without an await; beyond: a warning names it
     turn_seconds: float = _required(5)  # a handler's wait for another room's turn; beyond: `busy`
-    rooms_per_client: int | None = _bound(100)  # beside the global one; beyond: `too-many`
+    rooms_per_client: int | None = _bound(100)  # in addition to the global room; beyond: `too-many`
     members_per_room: int | None = _bound(None)  # for rooms whose class sets no capacity; beyond: `room-full`
 
     # the port
     connections: int | None = _bound(10_000)  # beyond: 503
     connections_per_address: int | None = _bound(100)  # beyond: 429
-    static_bytes: int | None = _bound(67_108_864)  # of files served over HTTP, all together: they are held in memory
+    static_bytes: int | None = _bound(67_108_864)  # of all static files together, which are held in memory
 
     def __attrs_post_init__(self) -> None:
         """Refuse bounds that contradict each other."""
@@ -89,7 +89,7 @@ class Limits:
         if ping is not None and silence is not None and ping >= silence:
             raise ValueError(
                 f"Limits.ping_seconds is {ping:g}, and must be below silence_seconds, which is {silence:g}: else"
-                " whoever is silent is closed before he is asked"
+                " a silent client is closed before it is sent a Ping"
             )
         for name in ("messages_burst", "joins_burst", "controls_burst"):
             if getattr(self, name) < 1:

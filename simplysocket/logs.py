@@ -1,7 +1,7 @@
 """Logs: how a record becomes a line.
 
-Laws: what a client wrote is never raw in a line, so it can neither begin a new
-one nor command a terminal. A value that cannot be shown never costs the line.
+Laws: a client's text is always escaped, so it can neither begin a new line nor
+control a terminal. A record is written even if one of its values cannot be shown.
 """
 
 import json as jsonlib
@@ -17,19 +17,20 @@ from typing import Any, Final, TextIO
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 _VALUE_LENGTH: Final = 4_096  # characters of one value; the rest is cut, so that no record fills a disk
-_MESSAGE_LENGTH: Final = 32_768  # characters of a message; one of our own never comes near
-_DEPTH: Final = 4  # of values in values; what lies deeper is written as Python would
-_ITEMS: Final = 100  # of one collection
+_MESSAGE_LENGTH: Final = 32_768  # characters of a message; those of this package are far shorter
+_DEPTH: Final = 4  # of nested collections; deeper ones are written as their repr
+_ITEMS: Final = 100  # of one collection; the rest is left out
 
 _OF_A_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _COLOURS: Final = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}  # SGR codes
 
 
 def configure(level: str = "info", *, json: bool = False, stream: TextIO | None = None) -> None:
-    """Send the logs of the whole program to `stream` (None: stderr), from `level` on; replaces what was set up before.
+    """Send the logs of the whole program to `stream` (None: stderr), from `level` on.
 
-    As text, with colours on a terminal (none if NO_COLOR is set), or with `json`
-    as one JSON object a line. ValueError for a level that is none of `LEVELS`.
+    Replaces what was configured before. Writes text, with colours on a terminal
+    unless NO_COLOR is set, or with `json` one JSON object a line. ValueError for a
+    level that is not in `LEVELS`.
     """
     if level.lower() not in LEVELS:
         raise ValueError(f"{level!r} is no level of logging: give one of {', '.join(LEVELS)}")
@@ -41,14 +42,14 @@ def configure(level: str = "info", *, json: bool = False, stream: TextIO | None 
 
 
 class TextFormatter(logging.Formatter):
-    """Lines to read: time here, level, logger, message, extra fields; a traceback follows, indented."""
+    """Writes text: local time, level, logger, message and extra fields in a line, then an indented traceback."""
 
     def __init__(self, *, is_coloured: bool = False) -> None:
         super().__init__()
         self._is_coloured = is_coloured
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as a line, and the lines of its traceback."""
+        """Return the record as a line, and its traceback as further lines."""
         time = datetime.fromtimestamp(record.created).isoformat(" ", "milliseconds")
         level = f"{record.levelname.lower():8}"
         if self._is_coloured:
@@ -62,9 +63,10 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, in ASCII: time (RFC 3339, UTC), level, logger, message, exception, and the extra fields.
+    """Writes one JSON object a line, in ASCII.
 
-    An extra field whose name is one of these is written with `_` behind it.
+    Its fields are time (RFC 3339, UTC), level, logger, message, exception, and the
+    extra fields. An extra field with one of these names gets a `_` appended.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -84,7 +86,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def escape(text: str) -> str:
-    """Return the text with all that is not printable as `repr` would show it: control characters, line ends, marks."""
+    """Return the text with what is not printable escaped as in `repr`: control characters, line ends, marks."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
@@ -93,13 +95,13 @@ def escape(text: str) -> str:
 def _message(record: logging.LogRecord) -> str:
     try:
         message = record.getMessage()
-    except Exception as error:  # a format string and arguments that do not fit, or a repr that raises
+    except Exception as error:  # the arguments do not fit the format string, or a repr raises
         message = f"{_repr_of(record.msg)} with {_repr_of(record.args)} ({type(error).__name__})"
     return _cut(message, _MESSAGE_LENGTH)
 
 
 def _exception(record: logging.LogRecord) -> str:
-    """Return the traceback and the stack, as text without a line end at the end; "" when there is neither."""
+    """Return the traceback and the stack as text, without a final line end; "" when there is neither."""
     parts = []
     if record.exc_info and record.exc_info[1] is not None:
         try:
@@ -120,12 +122,12 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
 def _field(value: object) -> object:
     try:
         return _plain(value, _DEPTH)
-    except Exception:  # a collection of somebody's own that raises when it is read
+    except Exception:  # a collection that raises when it is read
         return _repr_of(value)
 
 
 def _plain(value: object, depth: int) -> object:
-    """Return the value as JSON can say it."""
+    """Return the value as JSON can represent it."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -145,7 +147,7 @@ def _plain(value: object, depth: int) -> object:
 def _repr_of(value: object) -> str:
     try:
         return _cut(escape(repr(value)), _VALUE_LENGTH)
-    except Exception:  # the value's own repr: whatever it raises, the line is written
+    except Exception:  # whatever the value's own repr raises, the line is written
         return f"<a {type(value).__name__} that cannot be shown>"
 
 

@@ -1,6 +1,6 @@
-"""Metrics: what a server has counted since it began.
+"""Metrics: what a server has counted since it was made.
 
-Law: plain integers that only grow; whoever drops or refuses something counts it here.
+Law: plain integers that only grow. Code that drops or refuses something counts it here.
 """
 
 from collections import Counter
@@ -14,13 +14,13 @@ class Metrics:
 
     connections_opened: int = 0
     connections_closed: Counter[int] = attrs.field(factory=Counter)  # {close code: how often}
-    upgrades_refused: Counter[int] = attrs.field(factory=Counter)  # {HTTP status: how often}
+    upgrades_refused: Counter[int] = attrs.field(factory=Counter)  # {HTTP status: how often}, plain HTTP included
     messages_received: int = 0
     messages_refused: Counter[str] = attrs.field(factory=Counter)  # {error code: how often}
-    refusals_unanswered: int = 0  # refusals of messages without an id that came within a second of another
+    refusals_unanswered: int = 0  # of messages without an id, within a second of another such refusal
     broadcasts: int = 0
-    deliveries: int = 0  # frames handed to connections, broadcasts counted once per member
-    frames_dropped: int = 0  # volatile, replaced, or for a connection that was closed or cut before
+    deliveries: int = 0  # frames handed to connections; a broadcast counts once for each member
+    frames_dropped: int = 0  # volatile, replaced by a newer one, or for a connection that had ended
     messages_stopped: int = 0  # by an outbound hook
     handlers_failed: int = 0
     rooms_opened: int = 0

@@ -1,6 +1,6 @@
-"""The request: what a client said when it knocked, and who it is found to be.
+"""The request that a client connects with, and the identity that is found for it.
 
-Law: words only; how a head is read is frontdoor.py's business.
+Law: words only. Request heads are read in _http/request_head.py.
 """
 
 import base64
@@ -10,26 +10,28 @@ from typing import Any, Final
 
 import attrs
 
-TOKEN_ENTRY: Final = "simplysocket.token."  # a subprotocol that begins so carries a token, in base64url
+TOKEN_ENTRY: Final = "simplysocket.token."  # the prefix of a subprotocol that carries a token, in base64url
 
 
 @attrs.frozen
 class Request:
-    """A request head. `headers` has lower-case names; of a header given more than once, the values joined by commas.
+    """A request head.
 
-    `address` is the client's IP address, behind a trusted proxy the one the proxy names; "" on a Unix socket.
+    `headers` has names in lower case; the values of a repeated header are joined by
+    commas. `address` is the client's IP address, or the one that a trusted proxy
+    names; "" on a Unix socket.
     """
 
     method: str
     path: str
-    query: dict[str, str] = attrs.field(repr=False)  # of a name given more than once, the first value
+    query: dict[str, str] = attrs.field(repr=False)  # the first value of a repeated name
     headers: dict[str, str] = attrs.field(repr=False)  # may hold credentials
     address: str
     subprotocols: tuple[str, ...] = attrs.field(default=(), repr=False)
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies, by name; of a name given more than once, the first value (RFC 6265, 5.4: the most specific)."""
+        """The cookies by name; the first value of a repeated name (RFC 6265, 5.4: the most specific)."""
         found: dict[str, str] = {}
         for pair in self.headers.get("cookie", "").split(";"):
             name, equals, value = pair.strip().partition("=")
@@ -41,10 +43,10 @@ class Request:
 
     @property
     def token(self) -> str | None:
-        """The token: from `Authorization: Bearer ...`, else from a subprotocol `simplysocket.token.<base64url>`.
+        """The token of `Authorization: Bearer ...`, or of a subprotocol `simplysocket.token.<base64url>`.
 
-        A browser cannot set headers for a WebSocket, but subprotocols. A token in
-        the query is not looked at: addresses stand in logs.
+        A browser can set no headers for a WebSocket, but it can set subprotocols. A
+        token in the query is ignored, because addresses are written to logs.
         """
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token.strip():
@@ -72,7 +74,7 @@ def _mapping(_: object, attribute: "attrs.Attribute[Mapping[str, Any]]", value: 
         raise TypeError(f"Identity.claims is {value!r:.100}: give a dict")
 
 
-_LONG_AGO: Final = 1e9  # seconds since the epoch: in 2001
+_LONG_AGO: Final = 1e9  # seconds since the epoch, in 2001: less is a duration by mistake
 
 
 def _point_in_time(_: object, attribute: "attrs.Attribute[float | None]", value: float | None) -> None:
@@ -82,11 +84,12 @@ def _point_in_time(_: object, attribute: "attrs.Attribute[float | None]", value:
 
 @attrs.frozen
 class Identity:
-    """Who a client is, as `authenticate` has found.
+    """Who a client is, as `authenticate` returns it.
 
-    `user` is the user's id, the same on every connection of his. `name` is shown to
-    others and wins over `?name=`. `claims` is whatever you know of him, such as his
-    roles. At `expires_at`, in seconds since the epoch, the connection is closed with 3005.
+    `user` is the user's id, the same on every connection of that user. `name` is
+    shown to others and wins over `?name=`. `claims` holds what else you know about
+    the user, such as roles. At `expires_at`, in seconds since the epoch, the
+    connection is closed with 3005.
     """
 
     user: str = attrs.field(validator=_user)

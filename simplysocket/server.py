@@ -16,10 +16,9 @@ import attrs
 import trio
 
 from ._dispatch.chain import check_error_class
-from ._http.handshake import Authenticate
 from ._protocol import codec
 from ._rooms.views import look
-from ._serving.admission import Connecting, Disconnecting
+from ._serving.admission import Authenticate, Connecting, Disconnecting
 from ._serving.assembly import Assembly, RoomClass, Strings
 from ._serving.lifecycle import Lifecycle
 from ._serving.signals import name_places, run_program
@@ -202,7 +201,7 @@ class Server:
 
         >>> server.static("/", Path(__file__).with_name("static"))
         """
-        self._assembly.pages.add_directory(url, directory)
+        self._assembly.pages.files.add_directory(url, directory)
 
     # --- while it runs
 

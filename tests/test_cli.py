@@ -20,7 +20,7 @@ import pytest
 import trustme
 
 import simplysocket
-from simplysocket._operation.cli import explain
+from simplysocket._operation.run_check import explain
 
 PACKAGES = str(Path(simplysocket.__file__).parents[1])
 PATIENCE = 60.0  # seconds until a process that says nothing is killed, so that a test fails instead of hanging

@@ -1,9 +1,10 @@
-"""The front door: one port for HTTP and WebSockets; nobody enters whose request head was not checked here.
+"""The front door: accepts connections on the port, and decides for each whether it is HTTP or a WebSocket.
 
 Laws:
-- A head is read under one deadline and one byte cap, and parsed by h11.
-- What is decided is decided in handshake.py; what is refused is answered in HTTP.
-- A connection's task lets nothing but cancellation out.
+- No connection becomes a client's before its request head was checked here.
+- TLS, the head and `authenticate` share one deadline.
+- What is refused is answered in HTTP, up to twice as many connections as are allowed.
+- No exception but a cancellation leaves the task of a connection.
 """
 
 import contextlib
@@ -14,7 +15,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 import attrs
-import h11
 import trio
 
 from .._wire.epoll import EpollReader
@@ -23,25 +23,28 @@ from ..errors import ActionError, Refuse, first_of
 from ..limits import Limits
 from ..metrics import Metrics
 from ..request import Identity, Request
-from .handshake import REASONS, BadHead, Origins, Response, Upgrade, judge, refusal, refuse_client, to_request
+from .origins import Origins
 from .proxies import Proxies
+from .request_head import BadHead, read_head, to_request
+from .responses import Response, refusal, refuse_client
+from .upgrade import Upgrade, judge
 
 logger = logging.getLogger("simplysocket.frontdoor")
 
-_FIRST_REFUSAL: Final = 400  # HTTP statuses from here on say no
+_FIRST_REFUSAL: Final = 400  # HTTP statuses from this one on are refusals
 
 
 @attrs.define
 class _Visit:
-    """One connection, as it is counted: under its peer's address, behind a trusted proxy under the client's."""
+    """What is known of one connection. It is counted under `address`: its peer's, or the client's behind a proxy."""
 
     address: str
-    is_forwarded: bool = False  # the address is what a trusted proxy says
-    is_asked: bool = False  # the application is being asked who it is
+    is_forwarded: bool = False  # a trusted proxy named the address
+    is_authenticating: bool = False  # `authenticate` is running
 
 
 class FrontDoor:
-    """Accepts connections, checks them, and hands them on: to `respond` or to `enter`."""
+    """Accepts connections, checks them, and hands them on: HTTP requests to `respond`, upgrades to `enter`."""
 
     def __init__(
         self,
@@ -62,17 +65,17 @@ class FrontDoor:
         self._paths = paths
         self._origins = origins
         self._proxies = proxies
-        self._has_warned = False  # of a proxy that is not trusted
         self._respond = respond
         self._identify = identify
         self._enter = enter
-        self._addresses: Counter[str] = Counter()  # {address: its connections}
-        self._asking: set[trio.CancelScope] = set()  # of connections that are being judged or answered
-        self.is_open = True  # False: stopping, upgrades are refused
+        self._has_warned = False  # that a proxy may not be trusted
+        self._addresses: Counter[str] = Counter()  # {address: number of its connections}
+        self._scopes: set[trio.CancelScope] = set()  # of the connections that are being checked or answered
+        self.is_open = True  # False while the server stops: upgrades are refused
         self.connections = 0
 
     async def handle(self, stream: trio.abc.Stream, address: str | None = None) -> None:
-        """Serve one accepted connection to its end. `address` is found out here, unless it is given."""
+        """Serve one accepted connection to its end. `address` is its peer's; None: ask the socket."""
         self.connections += 1
         visit = _Visit(_peer_address(stream) if address is None else address)
         self._addresses[visit.address] += 1
@@ -103,50 +106,50 @@ class FrontDoor:
                 return
             seconds = limits.handshake_seconds
             verdict: Upgrade | Response | None = refusal(408, "timeout", f"not done within {seconds:g} seconds")
-            with self._hurried_at_the_end(seconds):
+            with self._bounded(seconds):
                 if isinstance(stream, trio.SSLStream):
                     await stream.do_handshake()
                 verdict = await self._decide(transport, visit)
-            if visit.is_asked:
+            if visit.is_authenticating:
                 logger.error("authenticate took over %g seconds for a request from %.64r", seconds, visit.address)
             if isinstance(verdict, Upgrade):
                 await self._enter(transport, verdict)
             elif verdict is not None:
                 if verdict.status >= _FIRST_REFUSAL:
                     self._metrics.upgrades_refused[verdict.status] += 1
-                with self._hurried_at_the_end(math.inf):  # a large file may take its time, as long as it moves
-                    await self._answer(transport, verdict)
+                with self._bounded(math.inf):  # a large file may take its time, as long as it moves
+                    await send_last(transport, *verdict.to_bytes(), seconds=limits.write_seconds)
         finally:
             await transport.aclose()
 
     @contextlib.contextmanager
-    def _hurried_at_the_end(self, seconds: float) -> Iterator[None]:
-        """Bound the block, which is no client's yet; while the server stops, by `close_seconds`, too."""
+    def _bounded(self, seconds: float) -> Iterator[None]:
+        """Let the block take at most `seconds`, and at most `close_seconds` once the server stops."""
         with trio.move_on_after(seconds if self.is_open else min(seconds, self._limits.close_seconds)) as scope:
-            self._asking.add(scope)
+            self._scopes.add(scope)
             try:
                 yield
             finally:
-                self._asking.discard(scope)
+                self._scopes.discard(scope)
 
     def hurry(self) -> None:
-        """The clients were let go: who is still asking or being answered has `close_seconds` left."""
-        for scope in self._asking:
+        """Give the connections that are being checked or answered at most `close_seconds` more."""
+        for scope in self._scopes:
             scope.deadline = min(scope.deadline, trio.current_time() + self._limits.close_seconds)
 
     def _is_flooded(self, address: str) -> bool:
-        """Tell whether so many are connected that not even a refusal can be afforded: half of them say nothing."""
+        """Tell whether there are twice as many connections as allowed: these are closed without an answer."""
         limits = self._limits
         return self.connections > 2 * (limits.connections or math.inf) or (
-            self._counts(address) and self._addresses[address] > 2 * (limits.connections_per_address or math.inf)
+            self._has_bound(address) and self._addresses[address] > 2 * (limits.connections_per_address or math.inf)
         )
 
-    def _counts(self, address: str) -> bool:
-        """Tell whether connections of this address are bounded: not on Unix sockets, nor those of a trusted proxy."""
+    def _has_bound(self, address: str) -> bool:
+        """Tell whether `connections_per_address` holds: not for Unix sockets, nor for trusted proxies."""
         return bool(address) and not self._proxies.trust(address)
 
-    def _look_behind_proxy(self, request: Request, visit: _Visit) -> Request:
-        """Return the request with the client's own address, and count it there."""
+    def _use_forwarded(self, request: Request, visit: _Visit) -> Request:
+        """Count the connection under the address that a trusted proxy names; return the request with it."""
         forwarded = request.headers.get("x-forwarded-for")
         if forwarded is None or not self._proxies.trust(visit.address):
             return request
@@ -157,37 +160,44 @@ class FrontDoor:
         return attrs.evolve(request, address=address)
 
     async def _decide(self, transport: Transport, visit: _Visit) -> Upgrade | Response | None:
-        """Read the head and decide who enters and what the others are answered; None when the peer has left."""
-        limits = self._limits
+        """Read the head and decide: an upgrade to enter, a response to send, or None when the peer has left."""
         try:
-            event, behind = await self._read_head(transport)
-            if event is None:
+            head = await read_head(transport, self._limits)
+            if head is None:
                 return None
-            request = self._look_behind_proxy(to_request(event, visit.address), visit)
-            verdict = judge(request, event, behind, self._paths, self._origins)
+            request = self._use_forwarded(to_request(head, visit.address), visit)
         except BadHead as exc:
-            answer: Response = exc.args[0]
-            return answer
+            return exc.response
+        verdict = judge(request, head, self._paths, self._origins)
         if verdict is None:
             response = self._respond(request)
             return attrs.evolve(response, sends_body=response.sends_body and request.method != "HEAD")
-        if isinstance(verdict, Upgrade):
-            if not self.is_open:
-                return refusal(503, "stopping", "the server is stopping", ("Retry-After", "5"))
-            if self.connections > (limits.connections or math.inf):
-                return refusal(503, "too-many", "too many connections", ("Retry-After", "5"))
-            address = visit.address
-            if self._counts(address) and self._addresses[address] > (limits.connections_per_address or math.inf):
-                if not visit.is_forwarded:
-                    self._warn_of_proxy(request)
-                return refusal(429, "too-many", "too many connections from this address", ("Retry-After", "5"))
-            visit.is_asked = True
-            verdict = await self._ask_who(verdict)
-            visit.is_asked = False
-        return verdict
+        if not isinstance(verdict, Upgrade):
+            return verdict
+        refused = self._refuse_now(request, visit)
+        if refused is not None:
+            return refused
+        visit.is_authenticating = True
+        answer = await self._authenticate(verdict)
+        visit.is_authenticating = False
+        return answer
 
-    async def _ask_who(self, upgrade: Upgrade) -> Upgrade | Response:
-        """Have it said who this is; what is raised there is answered in HTTP."""
+    def _refuse_now(self, request: Request, visit: _Visit) -> Response | None:
+        """Return the refusal of an upgrade when the server is stopping or there are too many connections."""
+        limits = self._limits
+        if not self.is_open:
+            return refusal(503, "stopping", "the server is stopping", ("Retry-After", "5"))
+        if self.connections > (limits.connections or math.inf):
+            return refusal(503, "too-many", "too many connections", ("Retry-After", "5"))
+        address = visit.address
+        if self._has_bound(address) and self._addresses[address] > (limits.connections_per_address or math.inf):
+            if not visit.is_forwarded:
+                self._warn_of_proxy(request)
+            return refusal(429, "too-many", "too many connections from this address", ("Retry-After", "5"))
+        return None
+
+    async def _authenticate(self, upgrade: Upgrade) -> Upgrade | Response:
+        """Return the upgrade with its identity, or the answer to what `authenticate` raised."""
         answer = refusal(500, "internal", "the authentication failed")
         try:
             identity = await self._identify(upgrade.request)
@@ -202,7 +212,7 @@ class FrontDoor:
         return answer
 
     def _warn_of_proxy(self, request: Request) -> None:
-        """Say once how to set trusted proxies, where the bound per address seems to hit all who come through one."""
+        """Say once how to trust a proxy, when the refused peer sent X-Forwarded-For: it may carry many clients."""
         if "x-forwarded-for" in request.headers and not self._has_warned:
             self._has_warned = True
             logger.warning(
@@ -212,52 +222,9 @@ class FrontDoor:
                 request.address,
             )
 
-    async def _read_head(self, transport: Transport) -> tuple[h11.Request | None, bytes]:
-        """Read up to the end of the head; None when the peer left. Returns what came behind it, too."""
-        limits = self._limits
-        parser = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
-        total = 0
-        while True:
-            received = await transport.receive()
-            if not received:
-                return None, b""
-            total += len(received)
-            try:
-                parser.receive_data(received)
-                event = parser.next_event()
-            except h11.RemoteProtocolError as exc:
-                status = exc.error_status_hint
-                raise BadHead(refusal(status, "bad-request", "this is not a valid HTTP/1.1 request")) from None
-            behind = parser.trailing_data[0]
-            # h11 bounds only incomplete heads; one that comes whole is measured here.
-            if total - len(behind) > limits.head_bytes:
-                raise BadHead(refusal(431, "too-large", f"a request head may have {limits.head_bytes} bytes"))
-            if isinstance(event, h11.Request):
-                if len(event.headers) > limits.head_lines:
-                    raise BadHead(refusal(431, "too-large", f"a request may have {limits.head_lines} headers"))
-                return event, behind
-
-    async def _answer(self, transport: Transport, response: Response) -> None:
-        """Answer in HTTP and let the answer arrive."""
-        writer = h11.Connection(h11.SERVER)
-        writer.receive_data(b"GET / HTTP/1.0\r\n\r\n")
-        writer.next_event()
-        headers = [
-            ("Content-Type", response.content_type),
-            ("Content-Length", str(len(response.body))),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Connection", "close"),
-            *response.headers,
-        ]
-        data = writer.send(
-            h11.Response(status_code=response.status, headers=headers, reason=REASONS.get(response.status, ""))
-        )
-        body = response.body if response.sends_body else b""
-        await send_last(transport, data or b"", body, seconds=self._limits.write_seconds)
-
 
 def _peer_address(stream: trio.abc.Stream) -> str:
-    """Return the peer's IP address, taken once at the start: after a reset it cannot be asked for any more."""
+    """Return the peer's IP address, "" for a Unix socket. Asked once, at the start: a reset socket has none."""
     inner = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
     if not isinstance(inner, trio.SocketStream):
         return ""

@@ -1,7 +1,7 @@
-"""Proxies: whose word on a client's address is believed.
+"""Proxies: which peers may say where a client connects from.
 
-Law: of X-Forwarded-For only what trusted proxies have added counts: read from the
-right, the first address that is no trusted proxy is the client's.
+Law: only what trusted proxies added to X-Forwarded-For counts. It is read from
+the right: the first address that is not a trusted proxy's is the client's.
 """
 
 import ipaddress
@@ -13,20 +13,20 @@ import attrs
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_MAPPED_BITS: Final = 96  # of ::ffff:0:0/96, before the IPv4 address
-_UNIX: Final = "unix"  # in the option: whoever connects to a Unix socket
+_MAPPED_BITS: Final = 96  # of the prefix ::ffff:0:0/96, before the IPv4 address
+_UNIX: Final = "unix"  # in the option: every peer on a Unix socket
 
 
 @attrs.frozen
 class Proxies:
-    """The proxies that are trusted."""
+    """The trusted proxies."""
 
     networks: tuple[Network, ...] = ()
     trusts_unix: bool = False
 
     @classmethod
     def of(cls, proxies: Iterable[str]) -> "Proxies":
-        """Read the option `trusted_proxies=`; ValueError for what is no address or network."""
+        """Read the option `trusted_proxies=`; ValueError for an entry that is not an address or a network."""
         if isinstance(proxies, str):
             raise ValueError(f"trusted_proxies={proxies!r} is one string: give a list, such as [{proxies!r}]")
         networks: list[Network] = []
@@ -45,19 +45,19 @@ class Proxies:
         return cls(tuple(networks), trusts_unix)
 
     def trust(self, peer: str) -> bool:
-        """Tell whether the peer at this address, "" on a Unix socket, is a trusted proxy."""
+        """Tell whether the peer at this address is a trusted proxy; "" is a Unix socket."""
         if not peer:
             return self.trusts_unix
         address = _read(peer)
         return address is not None and self._has(address)
 
     def client_of(self, peer: str, forwarded: str) -> str:
-        """Return the client's address behind a trusted `peer`: what X-Forwarded-For says of it."""
+        """Return the client's address from the X-Forwarded-For header that a trusted `peer` sent."""
         found = peer
         for entry in reversed(forwarded.split(",")):
             address = _read(entry.strip())
             if address is None:
-                break  # no proxy wrote this: what stands left of it is no proxy's word either
+                break  # no proxy writes this, so the entries to the left of it are not a proxy's either
             found = str(address)
             if not self._has(address):
                 break
@@ -68,7 +68,7 @@ class Proxies:
 
 
 def _read_network(text: str) -> Network:
-    """Read a network; one of IPv4 mapped into IPv6 is one of IPv4, as such addresses are."""
+    """Parse a network. One of IPv4 addresses mapped into IPv6 becomes a network of IPv4."""
     if not isinstance(text, str):
         raise TypeError("not a string")
     network = ipaddress.ip_network(text)
@@ -79,7 +79,7 @@ def _read_network(text: str) -> Network:
 
 
 def _read(text: str) -> Address | None:
-    """Read an address, with or without a port; an IPv4 address mapped into IPv6 is one of IPv4."""
+    """Parse an address, with or without a port. An IPv4 address mapped into IPv6 becomes one of IPv4."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -1,4 +1,4 @@
-"""For those who run a server: the command line, loading, reloading, and the check of settings.
+"""The command line: finding a server, running it, reloading it, and checking its settings.
 
-Law: nothing imports from here but __main__.
+Law: only `__main__` imports from here.
 """

@@ -1,4 +1,4 @@
-"""The report: a server's description and what is unsafe in it, as tables to read or as JSON.
+"""The report of `check`: a server's description and its warnings, as tables or as JSON.
 
 Law: it prints what it is given, and decides nothing.
 """
@@ -17,14 +17,14 @@ from ..introspection import ActionInfo, Description, RoomInfo
 from ..limits import Limits
 from .settings_check import Unsafe
 
-_NARROW: Final = 100  # columns of the output where there is no terminal to ask, and no COLUMNS
+_LEAST_COLUMNS: Final = 100  # columns of the output at least, when it is not a terminal
 
 
 def print_report(description: Description, findings: Sequence[Unsafe], *, all_limits: bool) -> None:
     """Print the tables to stdout."""
     console = Console(highlight=False)
-    if not console.is_terminal and console.width < _NARROW:
-        console.width = _NARROW
+    if not console.is_terminal and console.width < _LEAST_COLUMNS:
+        console.width = _LEAST_COLUMNS
     console.print(_overview(description))
     if description.actions:
         console.print(_actions(description.actions))
@@ -35,7 +35,7 @@ def print_report(description: Description, findings: Sequence[Unsafe], *, all_li
 
 
 def to_json(description: Description, findings: Sequence[Unsafe]) -> str:
-    """Return both as a JSON object: the fields of `Description`, and `warnings`."""
+    """Return a JSON object with the fields of `Description`, and `warnings`."""
     fields: dict[str, Any] = attrs.asdict(description)
     fields["warnings"] = [attrs.asdict(finding) for finding in findings]
     return json.dumps(fields, indent=2)
@@ -48,7 +48,7 @@ def _table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]]) ->
     for column in columns:
         table.add_column(Text(column, "dim"), overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))  # as Text: brackets in a name or an annotation are no markup
+        table.add_row(*map(Text, row))  # as Text, so that brackets in a name or an annotation are not read as markup
     return table
 
 
@@ -120,7 +120,7 @@ def _findings(findings: Sequence[Unsafe]) -> RenderableType:
 
 
 def _short(place: str) -> str:
-    """Return a place as seen from the directory one is in, if it is below."""
+    """Return a place relative to the current directory, if it is below it."""
     return place.removeprefix(os.getcwd() + os.sep)
 
 

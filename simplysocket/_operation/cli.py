@@ -1,16 +1,14 @@
 """The command line: `simplysocket run` and `simplysocket check`.
 
-Law: what its user did wrong is said in a line or two on stderr, without a
-traceback of ours. Exit codes: 1, the server cannot be loaded, or `check
---strict` found something; 2, the command line, the environment or the machine.
+Laws: a mistake of the user is explained in a few lines on stderr, with no frame of
+this package in a traceback. Exit code 1: the server cannot be loaded, or `check
+--strict` has warnings. Exit code 2: the command line, the environment or the
+machine does not allow it.
 """
 
-import errno
 import logging
 import os
 import signal
-import socket
-import ssl
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -24,18 +22,16 @@ from cyclopts.validators import Number
 
 from .. import logs
 from .._serving.signals import name_places, run_program
-from ..server import Server
 from .check_report import print_report, to_json
 from .loader import LoadError, load
 from .reload import UNUSABLE, Supervisor, heed, is_supervised, this_command
+from .run_check import DEFAULT_PORT, CannotRun, check_directories, explain, load_certificate
 from .settings_check import unsafe_settings
 
 logger = logging.getLogger("simplysocket.cli")
 
-_PREFIX: Final = "SIMPLYSOCKET_"  # of the environment variables
-_PORT: Final = 8080
-_FIRST_FREE_PORT: Final = 1_024  # below it a port needs privileges
-_RELOAD_GRACE: Final = 3.0  # seconds: who has just saved a file waits for it
+_PREFIX: Final = "SIMPLYSOCKET_"  # of every environment variable
+_RELOAD_GRACE: Final = 3.0  # seconds; short, as a developer who saved a file waits for it
 
 app = App(
     name="simplysocket",
@@ -52,29 +48,29 @@ ServerName = Annotated[
     str,
     Parameter(
         name="SERVER",
-        help="module:server or path/to/file.py:server; a module alone if there is one Server in it; "
-        "a function that returns the Server will do.",
+        help="module:server or path/to/file.py:server; the module alone if there is one Server in it; "
+        "may also name a function that returns the Server.",
     ),
 ]
-AppDir = Annotated[Path, Parameter(help="The directory that modules are imported from.")]
+AppDir = Annotated[Path, Parameter(help="Directory that modules are imported from.")]
 
 
 def _to_lower(kind: Any, tokens: Sequence[Token]) -> Any:  # Any: a type form, and a value of it
-    """Convert a word as cyclopts does, however it is written."""
+    """Convert a word as cyclopts does, ignoring its case."""
     return convert(kind, [attrs.evolve(token, value=token.value.lower()) for token in tokens])
 
 
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class RunSettings:
-    """The options of `run`: a flag wins over its environment variable, which wins over the default."""
+    """The options of `run`. A flag wins over its environment variable, and that over the default."""
 
     host: Annotated[
         str,
         Parameter(
             group=_listening,
             env_var="SIMPLYSOCKET_HOST",
-            help="Name or address to listen on; 0.0.0.0 or :: is every one of this machine.",
+            help="Name or address to listen on; 0.0.0.0 or :: for all addresses of this machine.",
         ),
     ] = "localhost"
     port: Annotated[
@@ -83,7 +79,7 @@ class RunSettings:
             group=_listening,
             env_var="SIMPLYSOCKET_PORT",
             validator=Number(gte=0, lte=65_535),
-            help=f"TCP port; 0 takes a free one. [default: {_PORT}, and none with --unix]",
+            help=f"TCP port; 0 for a free one. [default: {DEFAULT_PORT}; no TCP port with --unix]",
         ),
     ] = None
     unix: Annotated[
@@ -95,7 +91,7 @@ class RunSettings:
         Parameter(
             group=_listening,
             env_var="SIMPLYSOCKET_CERTFILE",
-            help="Certificate with its chain (PEM): the port then speaks TLS.",
+            help="Certificate with its chain (PEM); with it the port speaks TLS.",
         ),
     ] = None
     keyfile: Annotated[
@@ -103,7 +99,7 @@ class RunSettings:
         Parameter(
             group=_listening,
             env_var="SIMPLYSOCKET_KEYFILE",
-            help="Private key of the certificate (PEM), unless it is in the same file.",
+            help="Private key of the certificate (PEM), if it is not in the same file.",
         ),
     ] = None
     grace: Annotated[
@@ -112,7 +108,7 @@ class RunSettings:
             group=_running,
             env_var="SIMPLYSOCKET_GRACE",
             validator=Number(gte=0),
-            help="Seconds for a graceful stop on SIGINT or SIGTERM; a second signal stops at once. "
+            help="Seconds that a graceful stop may take after SIGINT or SIGTERM; a second signal stops at once. "
             f"[default: the server's Limits.drain_seconds; {_RELOAD_GRACE:g} with --reload]",
         ),
     ] = None
@@ -122,7 +118,7 @@ class RunSettings:
             group=_running,
             env_var="SIMPLYSOCKET_RELOAD",
             show_default=False,
-            help="Start anew when a .py or a static file has changed; for development.",
+            help="Restart when a .py or a static file has changed; for development.",
         ),
     ] = False
     reload_dir: Annotated[
@@ -132,7 +128,7 @@ class RunSettings:
             env_var="SIMPLYSOCKET_RELOAD_DIR",
             show_default=False,
             negative="",
-            help="Directory to watch for --reload, besides --app-dir; may be given more than once.",
+            help="Directory to watch with --reload, in addition to --app-dir; may be given more than once.",
         ),
     ] = ()
     app_dir: Annotated[Path, Parameter(group=_running, help="Directory that modules are imported from.")] = Path()
@@ -142,7 +138,7 @@ class RunSettings:
             group=_logging,
             converter=_to_lower,
             env_var="SIMPLYSOCKET_LOG_LEVEL",
-            help="The least serious records to show.",
+            help="Show records of this level and above.",
         ),
     ] = "info"
     log_json: Annotated[
@@ -151,7 +147,7 @@ class RunSettings:
             group=_logging,
             env_var="SIMPLYSOCKET_LOG_JSON",
             show_default=False,
-            help="One JSON object a line instead of text.",
+            help="Write one JSON object a line instead of text.",
         ),
     ] = False
 
@@ -164,7 +160,7 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
     """Run a server until Ctrl+C.
 
     Options may also come from the environment: a flag wins over its variable,
-    which wins over the default. The directory you are in is importable.
+    which wins over the default. Modules are imported from the current directory.
 
     Examples:
 
@@ -173,9 +169,10 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
     simplysocket run examples/chat/server.py --host 0.0.0.0 --port 80 --log-json
     """
     logs.configure(settings.log_level, json=settings.log_json)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # the supervisor names what has changed
-    context = _to_context(settings)
-    _check_directories(settings)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # the supervisor logs what has changed
+    port = _port_of(settings)
+    context = load_certificate(settings.certfile, settings.keyfile, port=port)
+    check_directories(settings.app_dir, settings.reload_dir)
     grace = settings.grace
     signals = [signal.SIGINT, signal.SIGTERM]
     if settings.reload:
@@ -186,9 +183,8 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
             return trio.run(Supervisor(this_command(), sorted(directories), grace).run)
         heed(grace)
         signals = [signal.SIGTERM]
-    found = _load(server, settings.app_dir)
+    found = load(server, settings.app_dir.resolve())
     grace = found.limits.drain_seconds if grace is None else grace
-    port = _port_of(settings)
 
     def listens() -> None:
         where = name_places(found, settings.host, settings.unix, is_tls=context is not None)
@@ -197,7 +193,7 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
     serving = partial(found.serve, settings.host, port, unix=settings.unix, ssl_context=context)
     error = trio.run(partial(run_program, serving, found.stop, signals=signals, grace=grace, listens=listens))
     if error is not None:
-        _fail(explain(error, settings.host, port, settings.unix), UNUSABLE)
+        raise CannotRun(explain(error, settings.host, port, settings.unix))
     return 0
 
 
@@ -208,7 +204,7 @@ def check(
     *,
     app_dir: AppDir = Path(),
     all: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Show every limit, not only those that were changed.")
+        bool, Parameter(negative="", show_default=False, help="Show all limits, not only the changed ones.")
     ] = False,
     json: Annotated[
         bool, Parameter(negative="", show_default=False, help="Write JSON for machines instead of tables.")
@@ -217,11 +213,11 @@ def check(
         bool, Parameter(negative="", show_default=False, help="Exit with 1 if there are warnings.")
     ] = False,
 ) -> int:
-    """Show what a server is made of, and which of its settings are unsafe.
+    """Show what is registered with a server, and which of its settings are unsafe.
 
-    Nothing is started: the module is imported, and its Server asked.
+    Nothing is started: the module is imported, and its Server is read.
     """
-    description = _load(server, app_dir).describe()
+    description = load(server, app_dir.resolve()).describe()
     findings = unsafe_settings(description)
     if json:
         print(to_json(description, findings))
@@ -234,13 +230,17 @@ def main() -> None:
     """Run the command line of this process and exit."""
     for name, value in list(os.environ.items()):
         if name.startswith(_PREFIX) and not value:
-            del os.environ[name]  # as container tools write a variable that is not set
+            del os.environ[name]  # container tools set a variable to "" where it has no value
     try:
         command, bound, _ = app.parse_args(exit_on_error=False, print_error=False)
         raise SystemExit(command(*bound.args, **bound.kwargs))
     except CycloptsError as error:
         commands = " ".join(["simplysocket", *(error.command_chain or ())])
         _fail(f"{error}\nSee {commands} --help", UNUSABLE)
+    except CannotRun as error:
+        _fail(str(error), UNUSABLE)
+    except LoadError as error:
+        _fail(str(error), 1)
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
 
@@ -250,65 +250,5 @@ def _fail(message: str, code: int) -> NoReturn:
     raise SystemExit(code)
 
 
-def _load(name: str, directory: Path) -> Server:
-    try:
-        return load(name, directory.resolve())
-    except LoadError as error:
-        _fail(str(error), 1)
-
-
-def _check_directories(settings: RunSettings) -> None:
-    for option, directory in [
-        ("--app-dir", settings.app_dir),
-        *(("--reload-dir", each) for each in settings.reload_dir),
-    ]:
-        if not directory.is_dir():
-            _fail(f"{option}: there is no directory {str(directory)!r}", UNUSABLE)
-
-
-def _to_context(settings: RunSettings) -> ssl.SSLContext | None:
-    """Return what TLS needs; None without --certfile."""
-    if settings.certfile is None:
-        if settings.keyfile is not None:
-            _fail("--keyfile alone is no use: give the certificate with --certfile", UNUSABLE)
-        return None
-    if _port_of(settings) is None:
-        _fail("--certfile is for a TCP port, and a Unix socket has no TLS: give --port too", UNUSABLE)
-    for option, path in (("--certfile", settings.certfile), ("--keyfile", settings.keyfile)):
-        if path is not None and not os.access(path, os.R_OK):
-            _fail(f"{option}: there is no file {str(path)!r} that can be read", UNUSABLE)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.certfile, settings.keyfile, password=_no_password)
-    except (ssl.SSLError, OSError, ValueError) as error:
-        reason = error.reason if isinstance(error, ssl.SSLError) else str(error)
-        problem = "--certfile, --keyfile: no certificate with its key, in PEM, can be read from there"
-        _fail(f"{problem} ({reason})" if reason else problem, UNUSABLE)
-    return context
-
-
-def _no_password() -> str:
-    raise ValueError("the key is encrypted, and a server has nobody to ask for the password")
-
-
 def _port_of(settings: RunSettings) -> int | None:
-    return _PORT if settings.port is None and settings.unix is None else settings.port
-
-
-def explain(error: OSError | UnicodeError, host: str, port: int | None, unix: Path | None) -> str:
-    """Say why a server cannot listen, and what to do, in one line."""
-    said = getattr(error, "strerror", None) or str(error)
-    number = getattr(error, "errno", None)
-    if port is None:
-        return f"cannot listen on --unix {str(unix)!r}: {said}"
-    if number == errno.EADDRINUSE and "port" in said:
-        return f"port {port} of {host} is in use: stop what listens there, or take another with --port; 0 is a free one"
-    if number == errno.EACCES and port < _FIRST_FREE_PORT:
-        return f"port {port} is for privileged programs: take one from {_FIRST_FREE_PORT} on, such as --port {_PORT}"
-    if isinstance(error, (socket.gaierror, UnicodeError)):
-        return (
-            f"the host {host!r} is not known ({said}): give --host a name or address of this machine, such as 0.0.0.0"
-        )
-    if number == errno.EADDRNOTAVAIL:
-        return f"{host!r} is no address of this machine: give --host one that is, such as 0.0.0.0 for all of them"
-    return f"cannot listen on port {port} of {host}: {said}"
+    return DEFAULT_PORT if settings.port is None and settings.unix is None else settings.port

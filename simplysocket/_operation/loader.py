@@ -1,7 +1,7 @@
-"""The loader: from "module:attribute" to the Server that is meant.
+"""The loader: imports a module and finds the Server that "module:attribute" names.
 
-Law: whatever is wrong there is said in a few lines: of the traceback only the
-frames of the user's own code. Knows nothing of the command line.
+Law: every failure is explained in a few lines; a traceback shows only the frames
+of the user's own code. Knows nothing of the command line.
 """
 
 import difflib
@@ -22,19 +22,19 @@ from ..server import Server
 _HERE: Final = str(Path(__file__).parents[1]) + os.sep  # the package
 _STDLIB: Final = sysconfig.get_path("stdlib") + os.sep
 _SITE: Final = f"{os.sep}site-packages{os.sep}"
-_SHOWN: Final = 3  # names in a list of suggestions; more do not help
+_SHOWN: Final = 3  # names in a suggestion; a longer list does not help
 
 
 class LoadError(SimplySocketError):
-    """There is no Server where one was looked for; the text is for whoever typed the name."""
+    """No Server was found under the given name; the text tells the user why."""
 
 
 def load(target: str, directory: Path) -> Server:
-    """Return the Server named by `target`; `directory` becomes importable.
+    """Return the Server that `target` names; modules are imported from `directory`.
 
-    `module:attribute`, `path/to/file.py:attribute`, with dots in the attribute; a
-    function that takes nothing is called for its Server. `module` alone is enough
-    if there is one Server in it. `LoadError` for everything that can be wrong.
+    `target` is `module:attribute` or `path/to/file.py:attribute`; the attribute may
+    have dots, and a function without parameters is called for its Server. The
+    module alone is enough if there is one Server in it. Every failure is a `LoadError`.
     """
     place, _, attribute = target.partition(":")
     if not place:
@@ -49,7 +49,7 @@ def load(target: str, directory: Path) -> Server:
 
 
 def _import_file(place: str, directory: Path) -> ModuleType:
-    """Import a file by its path, with the name it has in its package, if it is in one."""
+    """Import a file by its path. In a package it gets its full name, such as `game.server`."""
     path = Path(place).resolve()
     if not path.is_file():
         names = [each.name for each in path.parent.glob("*.py")]
@@ -77,7 +77,7 @@ def _import(name: str, place: str, paths: list[str]) -> ModuleType:
     for path in paths:
         if path in sys.path:
             sys.path.remove(path)
-        sys.path.insert(0, path)  # before all else, so that the user's `test` or `chat` is the one that is found
+        sys.path.insert(0, path)  # first, so that a `test` or `chat` of the user is found before an installed one
     importlib.invalidate_caches()
     try:
         return importlib.import_module(name)
@@ -92,13 +92,13 @@ def _import(name: str, place: str, paths: list[str]) -> ModuleType:
 
 
 def _is_missing(name: str, error: ModuleNotFoundError) -> bool:
-    """Tell whether it is the module itself that is not there, rather than one that it imports."""
+    """Tell whether the module itself is missing, and not one that it imports."""
     is_it = error.name is not None and (name == error.name or name.startswith(f"{error.name}."))
     return is_it and not list(_own_frames(error))
 
 
 def _hint(name: str, directory: str) -> str:
-    """Return what may have been meant by a dotted name, or ""."""
+    """Return a suggestion for a module that is missing, or ""."""
     package, _, last = name.rpartition(".")
     folder = Path(directory, *package.split("."))
     if package and folder.with_suffix(".py").is_file():
@@ -113,14 +113,14 @@ def _nearest(name: str, names: Iterable[str], prefix: str = "") -> str:
 
 
 def _own_frames(error: BaseException) -> Iterator[traceback.FrameSummary]:
-    """Yield the frames that are neither ours nor those of the import machinery."""
+    """Yield the frames outside this package and the import machinery."""
     for frame in traceback.extract_tb(error.__traceback__):
         if not frame.filename.startswith(("<frozen ", _HERE)) and frame.filename != importlib.__file__:
             yield frame
 
 
 def _own_traceback(error: BaseException) -> str:
-    """Return the traceback, shortened to the user's own frames and the error itself."""
+    """Return the traceback with only the user's own frames, and the error itself."""
     frames = list(_own_frames(error))
     own = [frame for frame in frames if not frame.filename.startswith(_STDLIB) and _SITE not in frame.filename]
     lines = traceback.format_list(own or frames[-1:]) + traceback.format_exception_only(error)
@@ -167,7 +167,7 @@ def _takes_nothing(function: Callable[..., object]) -> bool:
 
 
 def _servers(module: ModuleType) -> dict[str, Server]:
-    """Return the module's Servers by name; one that has two names, under its first."""
+    """Return the Servers of a module by name; a Server with two names under the first."""
     found: dict[int, tuple[str, Server]] = {}
     for name, value in vars(module).items():
         if isinstance(value, Server):

@@ -1,7 +1,8 @@
-"""The supervisor of `run --reload`: one server process at a time, started anew when a file has changed.
+"""The supervisor of `run --reload`: runs one server process, and a new one when a file has changed.
 
-Laws: the user's code is never imported here. No server outlives its supervisor,
-however that ends: each server process holds a pipe whose other end is here alone.
+Laws: the supervisor never imports the user's code. No server process outlives its
+supervisor, even a killed one: it holds a pipe, and stops when the supervisor's end
+of it closes.
 """
 
 import logging
@@ -20,21 +21,21 @@ import watchfiles
 
 logger = logging.getLogger("simplysocket.supervisor")
 
-UNUSABLE: Final = 2  # the exit code of a server that no change of a file would mend, such as a port in use
+UNUSABLE: Final = 2  # exit code of a server that a change of a file cannot help, such as a port in use
 
-_PIPE: Final = "_SIMPLYSOCKET_SUPERVISOR"  # the environment variable that tells a server process its end of the pipe
-_KILL_SECONDS: Final = 2.0  # beyond the grace, for a server that does not stop: a handler that never awaits
-# What a server is made of. No .json, .db or .txt: servers write those, and would be restarted by their own files.
+_PIPE: Final = "_SIMPLYSOCKET_SUPERVISOR"  # environment variable with the server process's end of the pipe
+_KILL_SECONDS: Final = 2.0  # after the grace; a server whose handler never awaits is then killed
+# Code and static files. Not .json, .db or .txt: a server that writes one would restart itself.
 _SUFFIXES: Final = (".py", ".html", ".css", ".js", ".mjs", ".svg", ".png", ".jpg", ".jpeg", ".webp", ".ico", ".wasm")
 _NAMES_SHOWN: Final = 3
 
 
 class Supervisor:
-    """Runs a command as the server process, until a signal comes.
+    """Runs a command as the server process until a signal comes, and restarts it after changes.
 
-    `directories` are watched with all that is below them. A server process that
-    is to end gets SIGTERM, and `grace` seconds for it. After one that failed, the
-    next change is waited for.
+    `directories` are watched with everything below them. A server process is
+    stopped with SIGTERM and has `grace` seconds to end. When one fails, the next
+    starts after the next change.
     """
 
     def __init__(self, command: Sequence[str], directories: Sequence[Path], grace: float) -> None:
@@ -46,11 +47,11 @@ class Supervisor:
         self._stop_asked = trio.Event()
 
     async def run(self) -> int:
-        """Run until SIGINT or SIGTERM, a second of which stops at once; return the exit code."""
+        """Run until SIGINT or SIGTERM, and return the exit code; a second signal stops at once."""
         async with trio.open_nursery() as nursery:
             await nursery.start(self._watch_signals, nursery)
             nursery.start_soon(self._watch_files, nursery)
-            await trio.lowlevel.checkpoint()  # the files are watched before the first of them is read
+            await trio.lowlevel.checkpoint()  # watch the files before the server process reads them
             code = 0
             while not self._stop_asked.is_set():
                 self._changed = trio.Event()
@@ -78,12 +79,12 @@ class Supervisor:
             return await trio.to_thread.run_sync(child.wait, abandon_on_cancel=True)
         finally:
             self._child = None
-            child.kill()  # only where the wait was cancelled: there is nothing to kill in one that has ended
+            child.kill()  # does something only when the wait was cancelled: otherwise the process has ended
             child.wait()
             os.close(ours)
 
     def _end_child(self, nursery: trio.Nursery, grace: float) -> None:
-        """Let the server process end, and the next begin; called for a change, and for a signal."""
+        """Stop the server process; `run` starts the next, unless a signal asked to stop."""
         self._changed.set()
         if self._child is not None:
             self._child.terminate()
@@ -105,18 +106,18 @@ class Supervisor:
                 self._stop_asked.set()
 
     async def _watch_files(self, nursery: trio.Nursery) -> None:
-        # Cancelling does not end watchfiles' thread: the event does.
+        # A cancellation does not end the thread of watchfiles; the event does.
         async for changes in watchfiles.awatch(
             *self._directories, watch_filter=_Filter(), stop_event=self._stop_asked, ignore_permission_denied=True
         ):
             names = sorted({Path(path).name for _, path in changes})
             logger.info("changed: %r: restarting", names[:_NAMES_SHOWN])
-            if not self._changed.is_set():  # else one that is ending would take this for the second signal
+            if not self._changed.is_set():  # a server that is stopping would take this for the second signal
                 self._end_child(nursery, self._grace)
 
 
 class _Filter(watchfiles.DefaultFilter):
-    """Lets through what a server is made of."""
+    """Accepts the changes of code and static files."""
 
     ignore_dirs = (*watchfiles.DefaultFilter.ignore_dirs, "venv", "site-packages", ".ruff_cache")
 
@@ -125,7 +126,7 @@ class _Filter(watchfiles.DefaultFilter):
 
 
 def _start(command: Sequence[str], pipe: int) -> subprocess.Popen[bytes]:
-    """Start a server process in which SIGINT waits until `heed` allows it: it is inherited that it is blocked."""
+    """Start a server process with SIGINT blocked until it calls `heed`; the signal mask is inherited."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         return subprocess.Popen(command, env={**os.environ, _PIPE: str(pipe)}, pass_fds=(pipe,))
@@ -137,32 +138,33 @@ def _start(command: Sequence[str], pipe: int) -> subprocess.Popen[bytes]:
 
 
 def is_supervised() -> bool:
-    """Tell whether this process was started by a supervisor."""
+    """Tell whether a supervisor started this process."""
     return _PIPE in os.environ
 
 
 def heed(grace: float) -> None:
-    """Leave Ctrl+C, which reaches both, to the supervisor, and end when it has ended.
+    """Ignore SIGINT, and end when the supervisor has ended; called in the server process.
 
-    The terminal sends SIGINT to both processes: one that stopped by it would
-    take the supervisor's SIGTERM for the second signal, which stops at once.
+    On Ctrl+C the terminal sends SIGINT to both processes. If the server stopped
+    on it, it would take the supervisor's SIGTERM for the second signal, which
+    stops at once.
     """
-    sys.dont_write_bytecode = True  # Python takes a file changed twice in a second for the one it has compiled
+    sys.dont_write_bytecode = True  # Python would use the .pyc of a file that was changed twice within a second
     signal.signal(signal.SIGINT, lambda _, __: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    pipe = int(os.environ.pop(_PIPE))  # so that no process started from here takes itself for the server
+    pipe = int(os.environ.pop(_PIPE))  # so that no child of this process takes itself for the server process
     os.set_inheritable(pipe, False)
     threading.Thread(target=_end_with, args=(pipe, grace), name="supervisor's end", daemon=True).start()
 
 
 def _end_with(pipe: int, grace: float) -> None:
-    """Wait for the supervisor's end; then stop this process, by force if it does not."""
-    os.read(pipe, 1)  # nothing is ever written: it returns when the other end is gone
+    """Wait until the supervisor has ended; then stop this process, by force if needed."""
+    os.read(pipe, 1)  # nothing is written: it returns when the other end is closed
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(grace + _KILL_SECONDS)
     os._exit(1)
 
 
 def this_command() -> list[str]:
-    """Return the command that runs this program, to run it once more."""
+    """Return the command line of this process, to start it again."""
     return [sys.executable, *sys.orig_argv[1:]]

@@ -1,7 +1,6 @@
-"""Settings: which of a server's are unsafe on the open internet, and what to write instead.
+"""The check of settings: which ones are unsafe on the open internet, and what to write instead.
 
-Law: a plain function from a description to findings. It changes nothing and
-forbids nothing: who knows better keeps the setting.
+Law: a plain function from a description to warnings. It changes and forbids nothing.
 """
 
 import ipaddress
@@ -14,32 +13,32 @@ import attrs
 from ..introspection import Description
 from ..limits import Limits
 
-# Bits that a trusted network must fix at least: 10.0.0.0/8 and fc00::/7 are the widest private ones.
-_NARROWEST: Final = {4: 8, 6: 7}
+# The shortest prefixes a trusted network may have, in bits: those of 10.0.0.0/8 and fc00::/7, the widest private ones.
+_SHORTEST_PREFIX: Final = {4: 8, 6: 7}
 
 
 @attrs.frozen
 class Unsafe:
-    """A setting that is unsafe, why, and what to do."""
+    """An unsafe setting, why it is unsafe, and what to do."""
 
-    setting: str  # as it is written in the code: "origins"
+    setting: str  # as written in the code, such as "origins"
     problem: str
     remedy: str
 
 
 def unsafe_settings(description: Description) -> list[Unsafe]:
-    """Return what is unsafe in a server's settings; empty when nothing is."""
+    """Return the unsafe settings of a server; empty when there are none."""
     return [
-        *_of_identity(description),
-        *_of_origins(description.origins or ()),
-        *_of_proxies(description.trusted_proxies),
-        *_of_rooms(description),
-        *_of_heartbeat(description.limits),
-        *_of_limits(description.limits),
+        *_check_identity(description),
+        *_check_origins(description.origins or ()),
+        *_check_proxies(description.trusted_proxies),
+        *_check_rooms(description),
+        *_check_heartbeat(description.limits),
+        *_check_limits(description.limits),
     ]
 
 
-def _of_identity(description: Description) -> Iterator[Unsafe]:
+def _check_identity(description: Description) -> Iterator[Unsafe]:
     if description.is_authenticated:
         return
     yield Unsafe("authenticate", "anyone may connect, under any name", "write a function with @server.authenticate")
@@ -48,7 +47,7 @@ def _of_identity(description: Description) -> Iterator[Unsafe]:
         yield Unsafe("direct", problem, "write @server.authenticate, or set direct=False")
 
 
-def _of_origins(origins: tuple[str, ...]) -> Iterator[Unsafe]:
+def _check_origins(origins: tuple[str, ...]) -> Iterator[Unsafe]:
     for origin in origins:
         if "*" in origin:
             problem = f"{origin!r} matches no page: an origin is compared as a whole, '*' stands for nothing"
@@ -59,7 +58,7 @@ def _of_origins(origins: tuple[str, ...]) -> Iterator[Unsafe]:
 
 
 def _is_plain(origin: str) -> bool:
-    """Tell whether an origin comes without TLS from another machine."""
+    """Tell whether pages of an origin come without TLS from another machine."""
     parts = urlsplit(origin)
     return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
 
@@ -71,18 +70,18 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _of_proxies(proxies: tuple[str, ...]) -> Iterator[Unsafe]:
+def _check_proxies(proxies: tuple[str, ...]) -> Iterator[Unsafe]:
     for proxy in proxies:
         try:
             network = ipaddress.ip_network(proxy, strict=False)
         except ValueError:
             continue  # "unix"
-        if network.prefixlen < _NARROWEST[network.version]:
+        if network.prefixlen < _SHORTEST_PREFIX[network.version]:
             problem = f"{proxy!r} believes X-Forwarded-For of strangers, who may then claim any address"
             yield Unsafe("trusted_proxies", problem, "give the addresses of your proxies, such as '127.0.0.1'")
 
 
-def _of_rooms(description: Description) -> Iterator[Unsafe]:
+def _check_rooms(description: Description) -> Iterator[Unsafe]:
     if description.open_rooms and not description.rooms:
         problem = "no room class is registered, so a join opens a room of any name, without a capacity"
         yield Unsafe("open_rooms", problem, 'write a class with @server.room("game-*"), and set open_rooms=False')
@@ -99,7 +98,7 @@ def _of_rooms(description: Description) -> Iterator[Unsafe]:
             yield Unsafe(f"{room.class_name}.relay", problem, "write actions with typed bodies, or a @middleware")
 
 
-def _of_heartbeat(limits: Limits) -> Iterator[Unsafe]:
+def _check_heartbeat(limits: Limits) -> Iterator[Unsafe]:
     ping, silence = limits.ping_seconds, limits.silence_seconds
     if ping is None:
         problem = "no client is ever asked whether it is still there, and proxies cut silent connections"
@@ -112,7 +111,7 @@ def _of_heartbeat(limits: Limits) -> Iterator[Unsafe]:
         yield Unsafe("Limits.ping_seconds", problem, f"keep it below silence_seconds, such as {silence / 2.4:.0f}")
 
 
-def _of_limits(limits: Limits) -> Iterator[Unsafe]:
+def _check_limits(limits: Limits) -> Iterator[Unsafe]:
     for field in attrs.fields(Limits):
         if field.name in ("ping_seconds", "silence_seconds") or field.default is None:
             continue

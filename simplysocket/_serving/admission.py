@@ -18,7 +18,7 @@ import trio
 
 from .._dispatch.inbound import Inbound
 from .._functions import check_hook, name_place, takes
-from .._http.handshake import Authenticate, Upgrade
+from .._http.upgrade import Upgrade
 from .._rooms.hub import Hub
 from .._rooms.tasks import CURRENT_ROOM
 from .._sessions.session import Session
@@ -31,6 +31,8 @@ from ..request import Identity, Request
 logger = logging.getLogger("simplysocket.admission")
 
 Hook: TypeAlias = Callable[..., Awaitable[object]]
+Authenticate: TypeAlias = Callable[[Request], Awaitable[Identity]]
+"""Says who a client is, or raises `Refuse`."""
 # What may be written: with all that is offered, or with less.
 Connecting = TypeVar(
     "Connecting",

@@ -10,9 +10,9 @@ from .._dispatch.inbound import Inbound
 from .._dispatch.registry import Registry
 from .._functions import name_place
 from .._http.front_door import FrontDoor
-from .._http.handshake import Origins
+from .._http.origins import Origins
+from .._http.pages import Pages
 from .._http.proxies import Proxies
-from .._http.sidedoor import SideDoor
 from .._rooms.hub import Hub
 from .._wire.epoll import EpollReader
 from ..brokers import Broker, MemoryBroker
@@ -69,9 +69,7 @@ class Assembly:
         self.hub.place_of = self.registry.place_of
         self.admission = Admission(self.hub, Inbound(self.hub, self.registry, direct=direct), state)
         self.epoll_reader = EpollReader()
-        self.pages = SideDoor(
-            static_bytes=self.limits.static_bytes, paths=paths, is_ready=lambda: self.front_door.is_open
-        )
+        self.pages = Pages(static_bytes=self.limits.static_bytes, paths=paths, is_ready=lambda: self.front_door.is_open)
         self.front_door = FrontDoor(
             limits=self.limits,
             metrics=self.metrics,
@@ -132,6 +130,6 @@ class Assembly:
             relay=self._relay,
             direct=self._direct,
             open_rooms=self._open_rooms,
-            static=self.pages.urls,
+            static=self.pages.files.urls,
             limits=self.limits,
         )

@@ -1,6 +1,6 @@
-"""Listeners: the sockets a server accepts from.
+"""Listeners: the sockets that a server accepts connections from.
 
-Law: port 0 is one number for all address families of the host.
+Law: port 0 becomes the same free port in all address families of the host.
 """
 
 import errno
@@ -11,12 +11,12 @@ from pathlib import Path
 
 import trio
 
-_BACKLOG = 1_024  # connections the kernel holds for us; Linux cuts it to net.core.somaxconn
-_PORT_TRIES = 20  # for a number that is free in every family
+_BACKLOG = 1_024  # connections that may wait in the kernel; Linux allows at most net.core.somaxconn
+_PORT_TRIES = 20  # to find a number that is free in every address family
 
 
 async def open_tcp(host: str | None, port: int) -> list[trio.SocketListener]:
-    """Listen on every address of `host` (None: all of the machine); OSError when none can be had."""
+    """Listen on every address of `host`; None is every address of the machine. OSError when that fails."""
     if not isinstance(port, int) or not 0 <= port <= 65_535:
         raise ValueError(f"port {port!r}: give a number from 0 to 65535; 0 takes one that is free")
     if not isinstance(host, (str, type(None))):
@@ -26,7 +26,7 @@ async def open_tcp(host: str | None, port: int) -> list[trio.SocketListener]:
         numbers = {listener.socket.getsockname()[1] for listener in listeners}
         if len(numbers) == 1:
             return listeners
-        # Port 0 gave each family a number of its own: take the first for all, if it is free there.
+        # Port 0 gave each family a number of its own: try to take one of them for all.
         for listener in listeners:
             await listener.aclose()
         try:
@@ -45,7 +45,7 @@ async def _open_once(host: str | None, port: int) -> list[trio.SocketListener]:
             raise OSError(exc.errno, f"port {port} of {host or 'this machine'} is in use: take another one") from exc
         if exc.errno != errno.EADDRNOTAVAIL or host is None:
             raise
-    # A name such as localhost may have an address of a family that this machine has not: listen on the others.
+    # A name such as localhost may have an address of a family that this machine lacks: listen on the others.
     listeners: list[trio.SocketListener] = []
     failure: OSError | None = None
     for info in await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
@@ -61,7 +61,7 @@ async def _open_once(host: str | None, port: int) -> list[trio.SocketListener]:
 
 
 async def open_unix(path: str | os.PathLike[str]) -> trio.SocketListener:
-    """Listen on a Unix socket; a file left behind by a server that is gone is replaced."""
+    """Listen on a Unix socket. The file of a server that has ended is replaced."""
     place = trio.Path(path)
     if await place.exists():
         if not stat.S_ISSOCK((await place.stat()).st_mode):

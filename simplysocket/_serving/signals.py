@@ -1,7 +1,7 @@
-"""A server as a whole program: it runs until a signal comes, and then stops gracefully.
+"""Signals: a server runs until a signal comes, and then stops gracefully.
 
-Laws: the first signal drains; a second one ends it at once, and so does one that
-comes before it listens. Why it could not listen is a result, not an exception.
+Laws: the first signal stops it gracefully. A second one stops it at once, and so
+does one that comes before it listens. A failure to listen is returned, not raised.
 """
 
 import logging
@@ -22,9 +22,10 @@ async def run_program(
     grace: float,
     listens: Callable[[], object],
 ) -> OSError | UnicodeError | None:
-    """Run `serving`, a start function as `nursery.start` takes it, until a signal; return why it could not listen.
+    """Run `serving` until a signal comes; return the error if it could not listen.
 
-    `stop` is given the `grace`, in seconds; `listens` is called once it listens.
+    `serving` is a function as `nursery.start` takes it, and has started when the
+    server listens: then `listens` is called. `stop` is called with `grace`, in seconds.
     """
     async with trio.open_nursery() as nursery:
         is_listening = trio.Event()
@@ -64,8 +65,8 @@ async def _watch_signals(
 
 def name_places(
     server: Any, host: str | None, unix: object, *, is_tls: bool
-) -> str:  # Any: the Server, which builds on this
-    """Say where a server listens: an address, a Unix socket, both; "" for listeners of one's own."""
+) -> str:  # Any: a Server, whose module imports this one
+    """Say where a server listens: a URL, a Unix socket, or both; "" when it was given other listeners."""
     places = [] if unix is None else [f"unix:{unix}"]
     try:
         port: int = server.port

@@ -1,0 +1,110 @@
+"""Upgrades: whether a request may become a WebSocket.
+
+Laws: plain functions, no I/O. trio-websocket never sees the head that a client
+sent: it is given one that is written here, in ASCII.
+"""
+
+import base64
+import binascii
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from .._protocol.names import SUBPROTOCOL
+from ..request import Identity, Request
+from .origins import HOST, Origins
+from .request_head import RequestHead, header_items
+from .responses import Response, refusal
+
+logger = logging.getLogger("simplysocket.frontdoor")
+
+_KEY_BYTES: Final = 16  # RFC 6455, 4.1
+
+
+@attrs.frozen
+class Upgrade:
+    """A request that may become a WebSocket. `head` is what trio-websocket is given for it."""
+
+    request: Request
+    head: bytes
+    subprotocol: str | None
+    identity: Identity | None = None
+
+
+def judge(request: Request, head: RequestHead, paths: Sequence[str], origins: Origins) -> Upgrade | Response | None:
+    """Judge a request (RFC 6455, 4.2.1): an `Upgrade`, the `Response` that refuses it, or None for plain HTTP."""
+    refused = _check_request(request, head)
+    if refused is not None:
+        return refused
+    if not _asks_for_upgrade(request.headers):
+        return None
+    refused = _check_upgrade(request, head, paths, origins)
+    if refused is not None:
+        return refused
+    subprotocol = SUBPROTOCOL if SUBPROTOCOL in request.subprotocols else None
+    return Upgrade(request, _write_head(request.headers["sec-websocket-key"], subprotocol), subprotocol)
+
+
+def _check_request(request: Request, head: RequestHead) -> Response | None:
+    """Return the refusal of a request that is not valid, whether it is plain HTTP or an upgrade."""
+    headers = request.headers
+    if "transfer-encoding" in headers and "content-length" in headers:
+        return refusal(400, "bad-request", "Content-Length and Transfer-Encoding together")
+    hosts = Counter(name for name, _ in head.event.headers)[b"host"]
+    is_hostless = not hosts and head.event.http_version == b"1.0"  # as health checks of load balancers are
+    if not is_hostless and (hosts != 1 or not HOST.fullmatch(headers.get("host", ""))):
+        return refusal(400, "bad-request", "a request needs one valid Host")
+    return None
+
+
+def _asks_for_upgrade(headers: Mapping[str, str]) -> bool:
+    connection = header_items(headers.get("connection", "").lower())
+    return headers.get("upgrade", "").lower() == "websocket" and "upgrade" in connection
+
+
+def _check_upgrade(request: Request, head: RequestHead, paths: Sequence[str], origins: Origins) -> Response | None:
+    """Return the refusal of an upgrade that is not valid."""
+    headers = request.headers
+    if request.path not in paths:
+        return refusal(404, "not-found", "no WebSocket endpoint here")
+    if request.method != "GET":
+        return refusal(405, "method-not-allowed", "a WebSocket request is a GET", ("Allow", "GET"))
+    if head.event.http_version != b"1.1":
+        return refusal(400, "bad-request", "a WebSocket request is HTTP/1.1")
+    if headers.get("sec-websocket-version") != "13":
+        return refusal(426, "upgrade-required", "WebSocket version 13 only", ("Sec-WebSocket-Version", "13"))
+    if not _is_key(headers.get("sec-websocket-key", "")):
+        return refusal(400, "bad-request", "Sec-WebSocket-Key must be 16 bytes in base64, once")
+    if head.trailing or "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+        return refusal(400, "bad-request", "bytes behind the head, before the handshake is done")
+    origin, host = headers.get("origin"), headers.get("host", "")
+    if origin is not None and not origins.admit(origin, host):
+        logger.warning(
+            "refused the origin %.200r for the host %.200r: set Server(origins=[...]) to admit it", origin, host
+        )
+        return refusal(403, "forbidden", "this origin may not connect")
+    return None
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == _KEY_BYTES
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _write_head(key: str, subprotocol: str | None) -> bytes:
+    lines = [
+        "GET / HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {key}",
+        "Sec-WebSocket-Version: 13",
+    ]
+    if subprotocol:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
