@@ -39,6 +39,7 @@ FLOORS = (
         "_wakeup",
         "_wire.epoll",
         "_wire.transport",
+        "_wire.library",
         "_wire.connection",
         "_http.handshake",
         "_http.front_door",
@@ -223,8 +224,8 @@ def test_a_machine_never_waits(name: str) -> None:
     assert not [node for node in ast.walk(MODULES[name]) if isinstance(node, waiting)]
 
 
-def test_only_the_connection_knows_trio_websocket() -> None:
-    assert [name for name in MODULES if "trio_websocket" in imports(name)] == ["_wire.connection"]
+def test_only_the_stream_it_is_given_knows_trio_websocket() -> None:
+    assert [name for name in MODULES if "trio_websocket" in imports(name)] == ["_wire.library"]
 
 
 def test_only_the_client_and_who_makes_it_know_connections() -> None:

@@ -6,8 +6,7 @@ Laws:
 - Closing is a state, never an await: the read pump goes on and waits for the peer's Close.
 - Behind a received Close nothing is handled; behind our own nothing more is sent.
 
-trio-websocket speaks the handshake and the odd lane (pings, fragments, Close);
-it is given a stream of ours and never sees the socket. Knows nothing of rooms.
+Knows nothing of rooms.
 """
 
 import logging
@@ -15,8 +14,6 @@ import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import trio
-import trio.abc
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from .._protocol.frames import PING, Kind, Odd, Splitter, close_frame, control_frame
 from .._token_bucket import TokenBucket
@@ -24,12 +21,12 @@ from .._wakeup import Wakeup
 from ..errors import CloseCode
 from ..limits import Limits
 from ..metrics import Metrics
+from .library import LibraryStream
 from .outbox import Outbox
 from .transport import Transport
 
 logger = logging.getLogger("simplysocket.connection")
 
-_CLOSE_BYTE = 0x88  # the first byte of a Close frame
 _PING_FRAME = control_frame(PING)
 
 
@@ -45,7 +42,6 @@ class Connection:
         "_controls",
         "_heard",
         "_is_our_close",
-        "_library",
         "_limits",
         "_metrics",
         "_most_begun",
@@ -71,7 +67,6 @@ class Connection:
         self._most_begun = math.inf if limits.outbox_bytes is None else limits.outbox_bytes
         self._wakeup = Wakeup()  # the write pump's
         self._controls = TokenBucket(limits.controls_per_second, limits.controls_burst, trio.current_time())
-        self._library = _LibraryStream(self)
         self._scope: trio.CancelScope | None = None
         self._peer_closed = False
         self._blocked = False  # the outbox must be looked at before anything is sent: it holds something, or is sealed
@@ -90,17 +85,13 @@ class Connection:
         `head` is the request as the front door wrote it anew; `opened` is called
         once the handshake is done, and returns what takes the messages: until then none is read.
         """
-        self._library.head = head
+        library = LibraryStream(self, head)
         try:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
-                request = await wrap_server_stream(
-                    nursery, self._library, max_message_size=self._limits.message_bytes or 2**63
-                )
-                websocket = await request.accept(subprotocol=subprotocol)
-                self._library.websocket = websocket
+                await library.shake_hands(nursery, subprotocol, self._limits.message_bytes)
                 nursery.start_soon(self._write_pump)
-                await self._read_pump(websocket, await opened())
+                await self._read_pump(library, await opened())
                 nursery.cancel_scope.cancel()
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self.close_code = self.close_code or CloseCode.ABNORMAL  # the peer is gone without a Close
@@ -221,6 +212,11 @@ class Connection:
             self._scope.deadline = min(self._scope.deadline, trio.current_time() + self._limits.close_seconds)
         self._end_if_done()
 
+    def answer_close(self, code: int, reason: str, frame: bytes) -> None:
+        """Send the library's answer to the peer's Close, unless our own Close was sent before."""
+        if self.is_open:
+            self._seal(code, reason, frame)
+
     def _end_if_done(self) -> None:
         """End as soon as both have said Close and ours is on its way; the server closes first (RFC 6455, 7.1.1)."""
         if self._peer_closed and not self.is_open and not self._outbox.size and self._scope is not None:
@@ -266,7 +262,7 @@ class Connection:
 
     # --- receiving
 
-    async def _read_pump(self, websocket: WebSocketConnection, receive: Receive) -> None:
+    async def _read_pump(self, library: LibraryStream, receive: Receive) -> None:
         """Sleep while plain frames come, which `take` hands on in the task of the wire; wake for every odd one."""
         splitter = Splitter(self._limits.message_bytes, self._limits.fragments)
         items: Iterator[bytes | Odd] = iter(())  # of the last read, what was not handed on yet
@@ -289,7 +285,7 @@ class Connection:
                 self.close_code = self.close_code or CloseCode.ABNORMAL
                 return
             while odd is not None:
-                await self._odd(odd, websocket, receive)
+                await self._odd(odd, library, receive)
                 odd = self._take_plain(items, receive, trio.current_time())
 
     def _take_plain(self, items: Iterator[bytes | Odd], receive: Receive, now: float) -> Odd | None:
@@ -302,12 +298,12 @@ class Connection:
                 return item  # type: ignore[return-value]  # the class is checked above
         return None
 
-    async def _odd(self, odd: Odd, websocket: WebSocketConnection, receive: Receive) -> None:
+    async def _odd(self, odd: Odd, library: LibraryStream, receive: Receive) -> None:
         """Hand a frame of the odd lane to the library, or end the connection for it."""
         kind = odd.kind
         if kind is Kind.CLOSE:
             self._peer_closed = True
-            await self._library.put(odd.data)
+            await library.put(odd.data)
             self._end_if_done()
         elif not self.is_open:
             return
@@ -320,76 +316,8 @@ class Connection:
         elif kind is Kind.CONTROL and not self._controls.take(1, trio.current_time()):
             self.close(CloseCode.OVER_RATE, "too many pings")
         else:
-            await self._library.put(odd.data)
+            await library.put(odd.data)
             if kind is Kind.LAST_FRAGMENT:
-                try:
-                    message = await websocket.get_message()
-                except ConnectionClosed:
-                    return  # not UTF-8: the library has given up and the Close is on its way
-                if self.is_open:
-                    receive(message.encode() if isinstance(message, str) else message, trio.current_time())
-
-    # --- what the library asks for
-
-    def send_for_library(self, data: bytes) -> None:
-        """Send what trio-websocket writes: the 101, pongs, and its answer to a Close."""
-        if data[0] != _CLOSE_BYTE:
-            self.deliver(data, (data,))
-        elif self.is_open:
-            self._seal(int.from_bytes(data[2:4], "big") or CloseCode.NORMAL, data[4:].decode(), data)
-
-    def library_gave_up(self, code: int) -> None:
-        """Say why, since trio-websocket ends without a Close frame when it refuses what it was given."""
-        self.close(code if code in (CloseCode.INVALID_DATA, CloseCode.TOO_BIG) else CloseCode.PROTOCOL_ERROR)
-
-
-class _LibraryStream(trio.abc.Stream):
-    """What trio-websocket takes for the peer: first the head, then only odd frames; its writes are whole frames."""
-
-    __slots__ = ("_connection", "_frames", "_is_asked", "_is_closed", "_reader", "head", "websocket")
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._frames: list[bytes] = []
-        self._reader = Wakeup()
-        self._is_closed = False
-        self._is_asked = False  # the library waits for the next frame
-        self.head = b""
-        self.websocket: WebSocketConnection | None = None
-
-    async def put(self, frame: bytes) -> None:
-        """Hand over one odd frame, and wait until the library has judged it and asks for the next."""
-        self._frames.append(frame)
-        self._reader.wake()
-        while not self._is_closed and (self._frames or not self._is_asked):
-            await trio.lowlevel.checkpoint()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if self.head:
-            head, self.head = self.head, b""
-            await trio.lowlevel.checkpoint()
-            return head
-        self._is_asked = True
-        while not self._frames and not self._is_closed:
-            await self._reader.wait()
-        if self._is_closed:
-            await trio.lowlevel.checkpoint()
-            return b""
-        self._is_asked = False
-        frame = b"".join(self._frames)
-        self._frames.clear()
-        return frame
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        # In one step behind the checkpoint: nothing can cut a frame in two.
-        await trio.lowlevel.checkpoint()
-        self._connection.send_for_library(bytes(data))
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def aclose(self) -> None:
-        self._is_closed = True
-        closed = self.websocket.closed if self.websocket is not None else None
-        self._connection.library_gave_up(closed.code if closed is not None else CloseCode.PROTOCOL_ERROR)
-        await trio.lowlevel.checkpoint()
+                message = await library.take_message()
+                if message is not None and self.is_open:
+                    receive(message, trio.current_time())
