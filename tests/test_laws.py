@@ -24,6 +24,7 @@ FLOORS = (
         "limits",
         "_protocol.frames",
         "_wire.outbox",
+        "_wire.heartbeat",
         "_token_bucket",
         "_rooms.fanout",
         "metrics",

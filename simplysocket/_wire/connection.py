@@ -21,6 +21,7 @@ from .._wakeup import Wakeup
 from ..errors import CloseCode
 from ..limits import Limits
 from ..metrics import Metrics
+from .heartbeat import Due, Heartbeat
 from .library import LibraryStream
 from .outbox import Outbox
 from .transport import Transport
@@ -40,15 +41,13 @@ class Connection:
     __slots__ = (
         "_blocked",
         "_controls",
-        "_heard",
+        "_heartbeat",
         "_is_our_close",
         "_limits",
         "_metrics",
         "_most_begun",
         "_outbox",
         "_peer_closed",
-        "_pinged",
-        "_quiet_seconds",
         "_scope",
         "_send",
         "_transport",
@@ -66,6 +65,7 @@ class Connection:
         self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
         self._most_begun = math.inf if limits.outbox_bytes is None else limits.outbox_bytes
         self._wakeup = Wakeup()  # the write pump's
+        self._heartbeat = Heartbeat(limits)
         self._controls = TokenBucket(limits.controls_per_second, limits.controls_burst, trio.current_time())
         self._scope: trio.CancelScope | None = None
         self._peer_closed = False
@@ -74,10 +74,6 @@ class Connection:
         self.close_code = 0  # why it ended, once it has; what we sent, or what the peer sent first
         self.close_reason = ""
         self._is_our_close = False
-        # for the heartbeat
-        self._heard = True  # since its last round
-        self._quiet_seconds = 0.0
-        self._pinged = False
 
     async def run(self, head: bytes, subprotocol: str | None, opened: Callable[[], Awaitable[Receive]]) -> None:
         """Shake hands, pump until the end, and leave the wire closed.
@@ -142,23 +138,12 @@ class Connection:
             self._seal(code, reason, close_frame(code, reason))
 
     def beat(self, seconds: float) -> None:
-        """Note that a round of the heartbeat, of so many seconds, has passed: ask for a sign of runtime, or give up."""
-        limits = self._limits
-        if self._heard:
-            self._heard = self._pinged = False
-            self._quiet_seconds = 0.0
-            return
-        self._quiet_seconds += seconds
-        if limits.silence_seconds is not None and self._quiet_seconds >= limits.silence_seconds:
-            self.close(CloseCode.SILENT, "nothing was heard")
-        elif (
-            limits.ping_seconds is not None
-            and self._quiet_seconds >= limits.ping_seconds
-            and not self._pinged
-            and not self._blocked  # with output waiting, its write deadline is the better test
-        ):
-            self._pinged = True
+        """Count a round of the heartbeat, of so many seconds: send a Ping to a silent peer, or close."""
+        due = self._heartbeat.beat(seconds, output_waits=self._blocked)
+        if due is Due.PING:
             self.deliver(_PING_FRAME, (_PING_FRAME,))
+        elif due is Due.CLOSE:
+            self.close(CloseCode.SILENT, "nothing was heard")
 
     @property
     def why_it_ended(self) -> str:
@@ -264,13 +249,14 @@ class Connection:
 
     async def _read_pump(self, library: LibraryStream, receive: Receive) -> None:
         """Sleep while plain frames come, which `take` hands on in the task of the wire; wake for every odd one."""
+        heartbeat = self._heartbeat
         splitter = Splitter(self._limits.message_bytes, self._limits.fragments)
         items: Iterator[bytes | Odd] = iter(())  # of the last read, what was not handed on yet
         odd: Odd | None = None
 
         def take(data: bytes, now: float) -> bool:
             nonlocal items, odd
-            self._heard = True
+            heartbeat.heard = True
             if not data:
                 return False
             if splitter.is_done:
