@@ -41,6 +41,7 @@ FLOORS = (
         "_wire.epoll",
         "_wire.transport",
         "_wire.library",
+        "_wire.writer",
         "_wire.connection",
         "_http.handshake",
         "_http.front_door",

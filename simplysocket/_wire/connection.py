@@ -1,30 +1,27 @@
 """The connection: one client's transport, from the handshake to the end.
 
 Laws:
-- Only the connection writes to its transport, and only whole frames, each in one step.
 - The read pump never waits for the peer to read, nor for user code.
 - Closing is a state, never an await: the read pump goes on and waits for the peer's Close.
-- Behind a received Close nothing is handled; behind our own nothing more is sent.
+- Nothing is handled after a received Close.
 
 Knows nothing of rooms.
 """
 
 import logging
-import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 
 import trio
 
 from .._protocol.frames import PING, Kind, Odd, Splitter, close_frame, control_frame
 from .._token_bucket import TokenBucket
-from .._wakeup import Wakeup
 from ..errors import CloseCode
 from ..limits import Limits
 from ..metrics import Metrics
 from .heartbeat import Due, Heartbeat
 from .library import LibraryStream
-from .outbox import Outbox
 from .transport import Transport
+from .writer import Writer
 
 logger = logging.getLogger("simplysocket.connection")
 
@@ -39,37 +36,29 @@ class Connection:
     """One WebSocket. `run` is its life; `deliver` and `close` may be called from any task and never wait."""
 
     __slots__ = (
-        "_blocked",
         "_controls",
         "_heartbeat",
         "_is_our_close",
         "_limits",
-        "_metrics",
-        "_most_begun",
-        "_outbox",
         "_peer_closed",
         "_scope",
-        "_send",
         "_transport",
-        "_wakeup",
+        "_writer",
         "close_code",
         "close_reason",
+        "deliver",
         "is_open",
     )
 
     def __init__(self, transport: Transport, limits: Limits, metrics: Metrics) -> None:
         self._transport = transport
         self._limits = limits
-        self._metrics = metrics
-        self._send = transport.send_now
-        self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
-        self._most_begun = math.inf if limits.outbox_bytes is None else limits.outbox_bytes
-        self._wakeup = Wakeup()  # the write pump's
+        self._writer = Writer(self, transport, limits, metrics)
+        self.deliver = self._writer.deliver  # bound once: the fan-out's hot path
         self._heartbeat = Heartbeat(limits)
         self._controls = TokenBucket(limits.controls_per_second, limits.controls_burst, trio.current_time())
         self._scope: trio.CancelScope | None = None
         self._peer_closed = False
-        self._blocked = False  # the outbox must be looked at before anything is sent: it holds something, or is sealed
         self.is_open = True  # False: the outbox is sealed, behind our Close nothing goes out
         self.close_code = 0  # why it ended, once it has; what we sent, or what the peer sent first
         self.close_reason = ""
@@ -86,7 +75,7 @@ class Connection:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
                 await library.shake_hands(nursery, subprotocol, self._limits.message_bytes)
-                nursery.start_soon(self._write_pump)
+                nursery.start_soon(self._writer.pump)
                 await self._read_pump(library, await opened())
                 nursery.cancel_scope.cancel()
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
@@ -97,38 +86,10 @@ class Connection:
         finally:
             farewell = self._farewell()
             self.is_open = False
-            self._blocked = True
-            self._outbox.clear()
+            self._writer.stop()
             await self._transport.aclose(farewell)
 
     # --- sending
-
-    def deliver(self, data: bytes, frames: Sequence[bytes], start: int = 0) -> None:
-        """Send frames[start:], which `data` holds joined; what the wire does not take at once waits in the outbox.
-
-        The hot path of every fan-out: one call and one system call per member and tick.
-        """
-        if self._blocked:
-            self._queue(frames, start)
-            return
-        try:
-            sent = self._send(data)
-        except BlockingIOError:
-            if not self._transport.sends_now:
-                # With nothing before it, the write pump takes it at once; but a piece beyond the bound is none at once.
-                fits = len(data) <= self._most_begun
-                self._outbox.begin(data if fits else frames[start])
-                self._blocked = True
-                self._wakeup.wake()
-                if not fits:
-                    self._queue(frames, start + 1)
-                return
-            sent = 0
-        except OSError:
-            self._cut(CloseCode.ABNORMAL)
-            return
-        if sent != len(data):
-            self._keep_rest(frames, start, sent)
 
     def close(self, code: int, reason: str = "") -> None:
         """Say goodbye behind all that waits, then end: at the peer's Close, or after `close_seconds`."""
@@ -139,7 +100,7 @@ class Connection:
 
     def beat(self, seconds: float) -> None:
         """Count a round of the heartbeat, of so many seconds: send a Ping to a silent peer, or close."""
-        due = self._heartbeat.beat(seconds, output_waits=self._blocked)
+        due = self._heartbeat.beat(seconds, output_waits=self._writer.is_blocked)
         if due is Due.PING:
             self.deliver(_PING_FRAME, (_PING_FRAME,))
         elif due is Due.CLOSE:
@@ -158,62 +119,44 @@ class Connection:
             return self.close_reason or "closed"
         return code.name.lower().replace("_", "-")
 
-    def _queue(self, frames: Sequence[bytes], start: int) -> None:
-        if not self.is_open:
-            self._metrics.frames_dropped += len(frames) - start
-            return
-        dropped = self._outbox.dropped
-        fits = self._outbox.put(frames, start)
-        self._metrics.frames_dropped += self._outbox.dropped - dropped
-        if not fits:
-            self._metrics.frames_dropped += self._outbox.refused
-            self.close(CloseCode.SLOW, "too slow: the outbox is full")
-
-    def _keep_rest(self, frames: Sequence[bytes], start: int, sent: int) -> None:
-        """Keep what the wire did not take: the frame it has begun must be finished, the others may still be dropped."""
-        for at in range(start, len(frames)):
-            size = len(frames[at])
-            if sent < size:
-                if sent:
-                    self._outbox.begin(frames[at][sent:])
-                    at += 1
-                break
-            sent -= size
-        self._queue(frames, at)
-        self._blocked = self._outbox.size > 0 or not self.is_open
-        self._wakeup.wake()
-
     def _seal(self, code: int, reason: str, frame: bytes) -> None:
         """Send the Close behind what waits; from here on nothing else is sent, and the end has a deadline."""
         self.close_code = code
         self.close_reason = reason
-        if self._outbox.size:
-            self._outbox.append(frame)
-        else:
-            self.deliver(frame, (frame,))
+        self._writer.seal(frame)
         self.is_open = False
-        self._blocked = True
         if self._scope is not None:
             self._scope.deadline = min(self._scope.deadline, trio.current_time() + self._limits.close_seconds)
-        self._end_if_done()
+        self.end_if_both_closed()
 
     def answer_close(self, code: int, reason: str, frame: bytes) -> None:
         """Send the library's answer to the peer's Close, unless our own Close was sent before."""
         if self.is_open:
             self._seal(code, reason, frame)
 
-    def _end_if_done(self) -> None:
+    def end_if_both_closed(self) -> None:
         """End as soon as both have said Close and ours is on its way; the server closes first (RFC 6455, 7.1.1)."""
-        if self._peer_closed and not self.is_open and not self._outbox.size and self._scope is not None:
+        if self._peer_closed and not self.is_open and self._writer.is_drained and self._scope is not None:
             self._transport.send_eof()
             self._scope.cancel()
 
+    def overflowed(self) -> None:
+        """Close: the peer reads too slowly."""
+        self.close(CloseCode.SLOW, "too slow: the outbox is full")
+
+    def stalled(self) -> None:
+        """End now: the peer takes nothing."""
+        self._is_our_close = self._is_our_close or not self.close_code
+        self._cut(CloseCode.SLOW)
+
+    def broken(self) -> None:
+        """End now: the peer is gone."""
+        self._cut(CloseCode.ABNORMAL)
+
     def _cut(self, code: int) -> None:
-        """End now: the wire is broken or the peer takes nothing."""
         self.close_code = self.close_code or code
         self.is_open = False
-        self._blocked = True
-        self._outbox.clear()
+        self._writer.stop()
         if self._scope is not None:
             self._scope.cancel()
 
@@ -223,27 +166,7 @@ class Connection:
             return b""  # it was said, or the peer is gone
         self._is_our_close = self._is_our_close or not self.close_code
         self.close_code = self.close_code or CloseCode.SHUTDOWN
-        if self._outbox.size and not self._transport.sends_now:
-            return b""  # a write was cut short, who knows where
-        rest = self._outbox.next_bytes(2**63)  # of a frame that was begun, or all that waits
-        self._outbox.sent(len(rest))
-        self._outbox.append(close_frame(self.close_code))
-        return rest + self._outbox.next_bytes(2**63)
-
-    async def _write_pump(self) -> None:
-        outbox, limits = self._outbox, self._limits
-        while True:
-            while outbox.size:
-                with trio.move_on_after(limits.write_seconds) as deadline:
-                    sent = await self._transport.send_some(outbox.next_bytes(self._transport.chunk))
-                if deadline.cancelled_caught:
-                    self._is_our_close = self._is_our_close or not self.close_code
-                    self._cut(CloseCode.SLOW)
-                    return
-                outbox.sent(sent)
-            self._blocked = not self.is_open
-            self._end_if_done()
-            await self._wakeup.wait()
+        return self._writer.last_bytes(close_frame(self.close_code))
 
     # --- receiving
 
@@ -290,7 +213,7 @@ class Connection:
         if kind is Kind.CLOSE:
             self._peer_closed = True
             await library.put(odd.data)
-            self._end_if_done()
+            self.end_if_both_closed()
         elif not self.is_open:
             return
         elif kind is Kind.TOO_BIG:
