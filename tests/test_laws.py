@@ -42,6 +42,7 @@ FLOORS = (
         "_wire.transport",
         "_wire.library",
         "_wire.writer",
+        "_wire.reader",
         "_wire.connection",
         "_http.handshake",
         "_http.front_door",

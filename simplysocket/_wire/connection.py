@@ -9,44 +9,41 @@ Knows nothing of rooms.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import trio
 
-from .._protocol.frames import PING, Kind, Odd, Splitter, close_frame, control_frame
-from .._token_bucket import TokenBucket
+from .._protocol.frames import PING, close_frame, control_frame
 from ..errors import CloseCode
 from ..limits import Limits
 from ..metrics import Metrics
 from .heartbeat import Due, Heartbeat
 from .library import LibraryStream
+from .reader import Reader, Receive
 from .transport import Transport
 from .writer import Writer
+
+__all__ = ["Connection", "Receive"]
 
 logger = logging.getLogger("simplysocket.connection")
 
 _PING_FRAME = control_frame(PING)
 
 
-Receive = Callable[[bytes, float], None]
-"""What takes each message: its payload and when it was read. It never waits and never raises."""
-
-
 class Connection:
     """One WebSocket. `run` is its life; `deliver` and `close` may be called from any task and never wait."""
 
     __slots__ = (
-        "_controls",
         "_heartbeat",
         "_is_our_close",
         "_limits",
-        "_peer_closed",
         "_scope",
         "_transport",
         "_writer",
         "close_code",
         "close_reason",
         "deliver",
+        "is_closed_by_peer",
         "is_open",
     )
 
@@ -56,10 +53,9 @@ class Connection:
         self._writer = Writer(self, transport, limits, metrics)
         self.deliver = self._writer.deliver  # bound once: the fan-out's hot path
         self._heartbeat = Heartbeat(limits)
-        self._controls = TokenBucket(limits.controls_per_second, limits.controls_burst, trio.current_time())
         self._scope: trio.CancelScope | None = None
-        self._peer_closed = False
-        self.is_open = True  # False: the outbox is sealed, behind our Close nothing goes out
+        self.is_open = True  # False: our Close was sent, or the connection is cut; nothing is sent or handled
+        self.is_closed_by_peer = False  # its Close was received
         self.close_code = 0  # why it ended, once it has; what we sent, or what the peer sent first
         self.close_reason = ""
         self._is_our_close = False
@@ -76,7 +72,9 @@ class Connection:
                 self._scope = nursery.cancel_scope
                 await library.shake_hands(nursery, subprotocol, self._limits.message_bytes)
                 nursery.start_soon(self._writer.pump)
-                await self._read_pump(library, await opened())
+                reader = Reader(self, library, self._heartbeat, self._limits, await opened())
+                await reader.pump(self._transport)
+                self.close_code = self.close_code or CloseCode.ABNORMAL  # the stream has ended without a Close
                 nursery.cancel_scope.cancel()
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self.close_code = self.close_code or CloseCode.ABNORMAL  # the peer is gone without a Close
@@ -136,7 +134,7 @@ class Connection:
 
     def end_if_both_closed(self) -> None:
         """End as soon as both have said Close and ours is on its way; the server closes first (RFC 6455, 7.1.1)."""
-        if self._peer_closed and not self.is_open and self._writer.is_drained and self._scope is not None:
+        if self.is_closed_by_peer and not self.is_open and self._writer.is_drained and self._scope is not None:
             self._transport.send_eof()
             self._scope.cancel()
 
@@ -167,66 +165,3 @@ class Connection:
         self._is_our_close = self._is_our_close or not self.close_code
         self.close_code = self.close_code or CloseCode.SHUTDOWN
         return self._writer.last_bytes(close_frame(self.close_code))
-
-    # --- receiving
-
-    async def _read_pump(self, library: LibraryStream, receive: Receive) -> None:
-        """Sleep while plain frames come, which `take` hands on in the task of the wire; wake for every odd one."""
-        heartbeat = self._heartbeat
-        splitter = Splitter(self._limits.message_bytes, self._limits.fragments)
-        items: Iterator[bytes | Odd] = iter(())  # of the last read, what was not handed on yet
-        odd: Odd | None = None
-
-        def take(data: bytes, now: float) -> bool:
-            nonlocal items, odd
-            heartbeat.heard = True
-            if not data:
-                return False
-            if splitter.is_done:
-                return True  # discarded until the peer closes or the deadline ends it
-            items = iter(splitter.feed(data))
-            odd = self._take_plain(items, receive, now)
-            return odd is None
-
-        while True:
-            await self._transport.receive_into(take)
-            if odd is None:
-                self.close_code = self.close_code or CloseCode.ABNORMAL
-                return
-            while odd is not None:
-                await self._odd(odd, library, receive)
-                odd = self._take_plain(items, receive, trio.current_time())
-
-    def _take_plain(self, items: Iterator[bytes | Odd], receive: Receive, now: float) -> Odd | None:
-        """Hand on plain frames up to the next odd one, which is returned."""
-        for item in items:
-            if item.__class__ is bytes:
-                if self.is_open:
-                    receive(item, now)
-            else:
-                return item  # type: ignore[return-value]  # the class is checked above
-        return None
-
-    async def _odd(self, odd: Odd, library: LibraryStream, receive: Receive) -> None:
-        """Hand a frame of the odd lane to the library, or end the connection for it."""
-        kind = odd.kind
-        if kind is Kind.CLOSE:
-            self._peer_closed = True
-            await library.put(odd.data)
-            self.end_if_both_closed()
-        elif not self.is_open:
-            return
-        elif kind is Kind.TOO_BIG:
-            self.close(CloseCode.TOO_BIG, odd.data.decode())
-        elif kind is Kind.BAD_TEXT:
-            self.close(CloseCode.INVALID_DATA, "a text that is not UTF-8")
-        elif kind is Kind.BROKEN:
-            self.close(CloseCode.PROTOCOL_ERROR, "a frame against RFC 6455")
-        elif kind is Kind.CONTROL and not self._controls.take(1, trio.current_time()):
-            self.close(CloseCode.OVER_RATE, "too many pings")
-        else:
-            await library.put(odd.data)
-            if kind is Kind.LAST_FRAGMENT:
-                message = await library.take_message()
-                if message is not None and self.is_open:
-                    receive(message, trio.current_time())
