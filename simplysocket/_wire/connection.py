@@ -1,11 +1,14 @@
-"""The connection: one client's transport, from the handshake to the end.
+"""The connection: one WebSocket, from the handshake to the end.
+
+It composes the reader (where a message enters), the writer (where a frame
+leaves), the heartbeat and the library, and decides how the connection ends.
 
 Laws:
-- The read pump never waits for the peer to read, nor for user code.
-- Closing is a state, never an await: the read pump goes on and waits for the peer's Close.
-- Nothing is handled after a received Close.
+- Closing is a state, never an await: the reader goes on and waits for the peer's Close.
+- Nothing is handled after a Close, the peer's or our own. Nothing is sent after our own.
+- Only the connection and its writer use the transport for output, and only the connection closes it.
 
-Knows nothing of rooms.
+Knows nothing of rooms and sessions.
 """
 
 import logging
@@ -31,7 +34,13 @@ _PING_FRAME = control_frame(PING)
 
 
 class Connection:
-    """One WebSocket. `run` is its life; `deliver` and `close` may be called from any task and never wait."""
+    """One WebSocket: `run` lasts as long as it does.
+
+    `deliver`, `close` and `beat` may be called from any task and never wait. The
+    states are open, closing (`is_open` is False: our Close was sent or is queued,
+    and the peer's may still come) and ended (`run` has returned). `close_code` and
+    `close_reason` say why: the Close that we sent, or else the one that the peer sent.
+    """
 
     __slots__ = (
         "_heartbeat",
@@ -50,21 +59,22 @@ class Connection:
     def __init__(self, transport: Transport, limits: Limits, metrics: Metrics) -> None:
         self._transport = transport
         self._limits = limits
-        self._writer = Writer(self, transport, limits, metrics)
-        self.deliver = self._writer.deliver  # bound once: the fan-out's hot path
         self._heartbeat = Heartbeat(limits)
-        self._scope: trio.CancelScope | None = None
-        self.is_open = True  # False: our Close was sent, or the connection is cut; nothing is sent or handled
+        self._writer = Writer(self, transport, limits, metrics)
+        self.deliver = self._writer.deliver  # the same method, without a call of ours: the fan-out's hot path
+        self._scope: trio.CancelScope | None = None  # around all that `run` does; None before it
+        self.is_open = True
         self.is_closed_by_peer = False  # its Close was received
-        self.close_code = 0  # why it ended, once it has; what we sent, or what the peer sent first
+        self.close_code = 0  # 0 while it is open
         self.close_reason = ""
-        self._is_our_close = False
+        self._is_our_close = False  # we decided to close; the peer did not
 
     async def run(self, head: bytes, subprotocol: str | None, opened: Callable[[], Awaitable[Receive]]) -> None:
-        """Shake hands, pump until the end, and leave the wire closed.
+        """Make the handshake, read and write until the end, and close the transport.
 
-        `head` is the request as the front door wrote it anew; `opened` is called
-        once the handshake is done, and returns what takes the messages: until then none is read.
+        `head` is the request head as the front door has written it anew. `opened` is
+        called after the handshake and returns the function that takes the messages:
+        none is read before.
         """
         library = LibraryStream(self, head)
         try:
@@ -74,7 +84,7 @@ class Connection:
                 nursery.start_soon(self._writer.pump)
                 reader = Reader(self, library, self._heartbeat, self._limits, await opened())
                 await reader.pump(self._transport)
-                self.close_code = self.close_code or CloseCode.ABNORMAL  # the stream has ended without a Close
+                self.close_code = self.close_code or CloseCode.ABNORMAL  # the stream ended without a Close
                 nursery.cancel_scope.cancel()
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self.close_code = self.close_code or CloseCode.ABNORMAL  # the peer is gone without a Close
@@ -87,17 +97,15 @@ class Connection:
             self._writer.stop()
             await self._transport.aclose(farewell)
 
-    # --- sending
-
     def close(self, code: int, reason: str = "") -> None:
-        """Say goodbye behind all that waits, then end: at the peer's Close, or after `close_seconds`."""
+        """Send a Close after all that waits, then end: at the peer's Close, or after `close_seconds`."""
         if self.is_open:
             self._is_our_close = True
-            reason = reason.encode(errors="replace").decode()  # without lone surrogates: it goes to others, too
-            self._seal(code, reason, close_frame(code, reason))
+            reason = reason.encode(errors="replace").decode()  # no lone surrogates: other clients are told, too
+            self._begin_close(code, reason, close_frame(code, reason))
 
     def beat(self, seconds: float) -> None:
-        """Count a round of the heartbeat, of so many seconds: send a Ping to a silent peer, or close."""
+        """Count a round of the heartbeat, `seconds` long: send a Ping to a silent peer, or close."""
         due = self._heartbeat.beat(seconds, output_waits=self._writer.is_blocked)
         if due is Due.PING:
             self.deliver(_PING_FRAME, (_PING_FRAME,))
@@ -111,14 +119,42 @@ class Connection:
             return "disconnected"
         try:
             code = CloseCode(self.close_code)
-        except ValueError:  # the application's own
+        except ValueError:  # a code of the application's own
             code = CloseCode.APPLICATION
         if code is CloseCode.APPLICATION:
             return self.close_reason or "closed"
         return code.name.lower().replace("_", "-")
 
-    def _seal(self, code: int, reason: str, frame: bytes) -> None:
-        """Send the Close behind what waits; from here on nothing else is sent, and the end has a deadline."""
+    # --- for the library, the reader and the writer
+
+    def answer_close(self, code: int, reason: str, frame: bytes) -> None:
+        """Send the library's answer to the peer's Close, unless our own Close was sent before."""
+        if self.is_open:
+            self._begin_close(code, reason, frame)
+
+    def end_if_both_closed(self) -> None:
+        """End as soon as both have said Close and ours is sent; the server closes first (RFC 6455, 7.1.1)."""
+        if self.is_closed_by_peer and not self.is_open and self._writer.is_drained and self._scope is not None:
+            self._transport.send_eof()
+            self._scope.cancel()
+
+    def overflowed(self) -> None:
+        """Close: the outbox is full, because the peer reads too slowly."""
+        self.close(CloseCode.SLOW, "too slow: the outbox is full")
+
+    def stalled(self) -> None:
+        """End at once: the peer took nothing within `write_seconds`, so a Close would not go out either."""
+        self._is_our_close = self._is_our_close or not self.close_code
+        self._cut(CloseCode.SLOW)
+
+    def broken(self) -> None:
+        """End at once: the transport failed, so the peer is gone."""
+        self._cut(CloseCode.ABNORMAL)
+
+    # --- the end
+
+    def _begin_close(self, code: int, reason: str, frame: bytes) -> None:
+        """Send `frame`, the Close, after all that waits; it is the last frame, and the end gets a deadline."""
         self.close_code = code
         self.close_reason = reason
         self._writer.seal(frame)
@@ -127,31 +163,8 @@ class Connection:
             self._scope.deadline = min(self._scope.deadline, trio.current_time() + self._limits.close_seconds)
         self.end_if_both_closed()
 
-    def answer_close(self, code: int, reason: str, frame: bytes) -> None:
-        """Send the library's answer to the peer's Close, unless our own Close was sent before."""
-        if self.is_open:
-            self._seal(code, reason, frame)
-
-    def end_if_both_closed(self) -> None:
-        """End as soon as both have said Close and ours is on its way; the server closes first (RFC 6455, 7.1.1)."""
-        if self.is_closed_by_peer and not self.is_open and self._writer.is_drained and self._scope is not None:
-            self._transport.send_eof()
-            self._scope.cancel()
-
-    def overflowed(self) -> None:
-        """Close: the peer reads too slowly."""
-        self.close(CloseCode.SLOW, "too slow: the outbox is full")
-
-    def stalled(self) -> None:
-        """End now: the peer takes nothing."""
-        self._is_our_close = self._is_our_close or not self.close_code
-        self._cut(CloseCode.SLOW)
-
-    def broken(self) -> None:
-        """End now: the peer is gone."""
-        self._cut(CloseCode.ABNORMAL)
-
     def _cut(self, code: int) -> None:
+        """End without a Close; `code` says why, unless the end had begun before."""
         self.close_code = self.close_code or code
         self.is_open = False
         self._writer.stop()
@@ -159,9 +172,13 @@ class Connection:
             self._scope.cancel()
 
     def _farewell(self) -> bytes:
-        """Return all that waits and a Close, for one write: cancelled from outside, there is no time for more."""
+        """Return what to send before the transport closes: b"", or all that waits and a Close.
+
+        A connection that is cancelled from outside, or fails, is still open here. There
+        is no time for more than one write.
+        """
         if not self.is_open or self.close_code == CloseCode.ABNORMAL:
-            return b""  # it was said, or the peer is gone
+            return b""  # a Close was sent, or the peer is gone
         self._is_our_close = self._is_our_close or not self.close_code
         self.close_code = self.close_code or CloseCode.SHUTDOWN
         return self._writer.last_bytes(close_frame(self.close_code))

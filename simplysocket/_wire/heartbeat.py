@@ -1,7 +1,8 @@
-"""The heartbeat: how long a peer has been silent, and what to do about it.
+"""The heartbeat: how long a peer has been silent, and what is due then.
 
-Laws: every byte of the peer is a sign of life, not only a pong. Time is counted
-in the rounds that the owner reports; nothing here reads a clock, waits or sends.
+Laws:
+- Every byte from the peer is a sign of life, not only a pong.
+- Time is counted in the rounds that are reported; nothing here reads a clock, waits or sends.
 """
 
 import enum
@@ -10,7 +11,7 @@ from ..limits import Limits
 
 
 class Due(enum.Enum):
-    """What the silence asks for after a round."""
+    """What to do after a round."""
 
     NOTHING = "nothing"
     PING = "ping"
@@ -18,7 +19,7 @@ class Due(enum.Enum):
 
 
 class Heartbeat:
-    """The silence of one peer, in seconds; the reader sets `heard` to True at every read."""
+    """Measures the silence of one peer; the reader sets `heard` to True at every read."""
 
     __slots__ = ("_is_pinged", "_limits", "_quiet_seconds", "heard")
 
@@ -26,12 +27,12 @@ class Heartbeat:
         self._limits = limits
         self.heard = True  # since the last round
         self._quiet_seconds = 0.0
-        self._is_pinged = False  # in this silence
+        self._is_pinged = False  # since the peer was last heard
 
     def beat(self, seconds: float, *, output_waits: bool) -> Due:
-        """Count a round of `seconds`, and say what is due.
+        """Count a round of `seconds`, and return what is due.
 
-        No Ping while output waits: the deadline of its write is the better test.
+        While output waits no Ping is due: the write deadline is the better test.
         """
         limits = self._limits
         if self.heard:

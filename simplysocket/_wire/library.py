@@ -1,9 +1,9 @@
-"""The library: trio-websocket, which makes the handshake and judges the odd frames, behind a stream of ours.
+"""The library: trio-websocket, which makes the handshake and judges odd frames, and the stream that it is given.
 
 Laws:
-- No other module knows trio-websocket, and trio-websocket never sees the socket.
-- It reads the request head once, then one odd frame at a time: pings, pongs, fragments, Close.
-- Each of its writes is a whole frame, and is handed to the connection in one step.
+- Only this module knows trio-websocket, and trio-websocket never sees the socket.
+- trio-websocket reads the request head, then one odd frame at a time: pings, pongs, fragments, Close.
+- It writes whole frames only, and each is given to the connection in one step.
 """
 
 from typing import Protocol
@@ -19,29 +19,29 @@ _CLOSE_BYTE = 0x88  # the first byte of a Close frame
 
 
 class Owner(Protocol):
-    """What the library asks of its connection; none of it waits."""
+    """The connection, as the library sees it. Its methods never wait."""
 
     def deliver(self, data: bytes, frames: tuple[bytes], /) -> None:
         """Send the 101 response or a pong."""
 
     def answer_close(self, code: int, reason: str, frame: bytes) -> None:
-        """Send the library's Close frame, the answer to the peer's, unless a Close was sent already."""
+        """Send the library's answer to the peer's Close, unless a Close was sent before."""
 
     def close(self, code: int) -> None:
-        """Send a Close frame with this code, unless one was sent already."""
+        """Send a Close with this code, unless one was sent before."""
 
 
 class LibraryStream(trio.abc.Stream):
-    """The stream that trio-websocket takes for its peer, and what the connection asks of the library."""
+    """The stream that trio-websocket takes for its peer; for us, the way to give it frames."""
 
-    __slots__ = ("_frames", "_head", "_is_asked", "_is_closed", "_owner", "_reader", "_websocket")
+    __slots__ = ("_frames", "_head", "_is_asked", "_is_closed", "_owner", "_wakeup", "_websocket")
 
     def __init__(self, owner: Owner, head: bytes) -> None:
         """Make the stream; `head` is the request head, which the library reads first."""
         self._owner = owner
         self._head = head
-        self._frames: list[bytes] = []  # put here, and not read by the library yet
-        self._reader = Wakeup()  # of the library's task that reads
+        self._frames: list[bytes] = []  # that the library has not read yet
+        self._wakeup = Wakeup()  # of the library's task that reads
         self._is_closed = False
         self._is_asked = False  # the library waits for the next frame
         self._websocket: WebSocketConnection | None = None  # None before the handshake is done
@@ -56,14 +56,14 @@ class LibraryStream(trio.abc.Stream):
     async def put(self, frame: bytes) -> None:
         """Hand over one odd frame, and wait until the library has judged it and asks for the next."""
         self._frames.append(frame)
-        self._reader.wake()
+        self._wakeup.wake()
         while not self._is_closed and (self._frames or not self._is_asked):
             await trio.lowlevel.checkpoint()
 
     async def take_message(self) -> bytes | None:
         """Return the message whose last fragment was put; None when it is a text that is not UTF-8.
 
-        In that case the library has given up, and the Close frame is on its way.
+        The library has then given up, and the connection has sent a Close.
         """
         assert self._websocket is not None  # fragments are read after the handshake
         try:
@@ -81,7 +81,7 @@ class LibraryStream(trio.abc.Stream):
             return head
         self._is_asked = True
         while not self._frames and not self._is_closed:
-            await self._reader.wait()
+            await self._wakeup.wait()
         if self._is_closed:
             await trio.lowlevel.checkpoint()
             return b""
@@ -91,7 +91,7 @@ class LibraryStream(trio.abc.Stream):
         return frame
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        # After the checkpoint, in one step: nothing can cut a frame in two.
+        # One step after the checkpoint: no cancellation can cut a frame in two.
         await trio.lowlevel.checkpoint()
         frame = bytes(data)
         if frame[0] == _CLOSE_BYTE:
@@ -104,7 +104,7 @@ class LibraryStream(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
 
     async def aclose(self) -> None:
-        # trio-websocket ends without a Close frame when it refuses a frame: the connection sends one instead.
+        # When it refuses a frame, trio-websocket ends without a Close: the connection sends one.
         self._is_closed = True
         closed = self._websocket.closed if self._websocket is not None else None
         code = closed.code if closed is not None else CloseCode.PROTOCOL_ERROR

@@ -1,9 +1,11 @@
 """The reader: where a message enters. It reads the transport and hands on whole messages.
 
+A plain frame is one whole message. Every other frame is odd (_protocol/frames.py).
+
 Laws:
 - The read pump never waits for the peer to read, nor for user code.
-- A plain frame is handed on in the task that read the socket; only an odd frame wakes the read pump.
-- Nothing is handled after a received Close, nor after a frame that was refused.
+- Plain frames are handed on by the task that reads the sockets; only an odd frame wakes the read pump.
+- Nothing is handled after a Close, the peer's or our own, nor after a refused frame.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,20 +26,20 @@ Receive = Callable[[bytes, float], None]
 
 
 class Owner(Protocol):
-    """What the reader asks of its connection; none of it waits."""
+    """The connection, as the reader sees it. Its methods never wait."""
 
     is_open: bool
-    is_closed_by_peer: bool  # set here, when the peer's Close was read
+    is_closed_by_peer: bool  # set by the reader
 
     def close(self, code: int, reason: str) -> None:
-        """Send a Close frame, unless one was sent already."""
+        """Send a Close, unless one was sent before."""
 
     def end_if_both_closed(self) -> None:
-        """End the connection if both sides have said Close and nothing waits to be sent."""
+        """End the connection if both sides have sent a Close and nothing waits to be sent."""
 
 
 class Reader:
-    """Reads one connection; `pump` is its life."""
+    """Reads one connection, for as long as `pump` runs."""
 
     __slots__ = ("_controls", "_heartbeat", "_items", "_library", "_odd", "_owner", "_receive", "_splitter")
 
@@ -50,11 +52,11 @@ class Reader:
         self._receive = receive
         self._controls = TokenBucket(limits.controls_per_second, limits.controls_burst, trio.current_time())
         self._splitter = Splitter(limits.message_bytes, limits.fragments)
-        self._items: Iterator[bytes | Odd] = iter(())  # of the last read, those that were not handed on yet
-        self._odd: Odd | None = None  # the frame that the read pump must look at
+        self._items: Iterator[bytes | Odd] = iter(())  # of the last read, not handed on yet
+        self._odd: Odd | None = None  # for the read pump to handle
 
     async def pump(self, transport: Transport) -> None:
-        """Read until the end of the stream; sleep while plain frames come, and wake for every odd one."""
+        """Read until the stream ends. Sleep while plain frames come, and wake for every odd one."""
         while True:
             await transport.receive_into(self._take)
             if self._odd is None:
@@ -65,16 +67,16 @@ class Reader:
                 self._hand_on(trio.current_time())
 
     def _take(self, data: bytes, now: float) -> bool:
-        """Split what was read, b"" for the end, and hand it on; False to wake the read pump."""
+        """Split what was read (b"" is the end) and hand it on; return False to wake the read pump."""
         self._heartbeat.heard = True
         if not data:
             return False
-        # After a Close or a refused frame the splitter discards it, until the peer closes or the deadline ends it.
+        # After a Close or a refused frame the splitter drops all that comes.
         self._items = iter(self._splitter.feed(data))
         return self._hand_on(now)
 
     def _hand_on(self, now: float) -> bool:
-        """Hand on plain frames up to the next odd one, which is left to the read pump; True when there was none."""
+        """Hand on plain frames up to the next odd one, which is left to the read pump; True if there is none."""
         owner, receive = self._owner, self._receive
         for item in self._items:
             if item.__class__ is bytes:
@@ -86,10 +88,10 @@ class Reader:
         return True
 
     async def _handle_odd(self, odd: Odd) -> None:
-        """Hand an odd frame to the library, or end the connection for it."""
+        """Give an odd frame to the library, or close the connection because of it."""
         owner, kind = self._owner, odd.kind
         if kind is Kind.CLOSE:
-            owner.is_closed_by_peer = True  # before the library answers: its answer may be what ends the connection
+            owner.is_closed_by_peer = True  # before the library answers: its answer can end the connection
             await self._library.put(odd.data)
             owner.end_if_both_closed()
         elif not owner.is_open:

@@ -1,9 +1,9 @@
 """The writer: where a frame leaves. What the transport does not take at once waits in the outbox.
 
 Laws:
-- Only the writer sends on the transport of a running connection, and only whole frames, each in one step.
-- `deliver` never waits. Only the write pump does, and it gives up when nothing was taken for `write_seconds`.
-- Nothing is sent after the Close frame.
+- Only the writer sends frames, and only whole ones, each in one step.
+- `deliver` never waits. The write pump waits, and gives up when nothing was taken for `write_seconds`.
+- Nothing is sent after the Close.
 """
 
 import math
@@ -20,23 +20,23 @@ from .transport import Transport
 
 
 class Owner(Protocol):
-    """What the writer reports to its connection; none of it waits."""
+    """The connection, as the writer sees it. Its methods never wait."""
 
     def overflowed(self) -> None:
-        """Note that the outbox is full: the peer reads too slowly."""
+        """The outbox is full: the peer reads too slowly."""
 
     def stalled(self) -> None:
-        """Note that the transport took nothing for `write_seconds`; the write pump has ended."""
+        """The transport took nothing for `write_seconds`; the write pump ends."""
 
     def broken(self) -> None:
-        """Note that the transport failed: the peer is gone."""
+        """The transport failed: the peer is gone."""
 
     def end_if_both_closed(self) -> None:
-        """End the connection if both sides have said Close; nothing waits to be sent any more."""
+        """The outbox is empty: end the connection if both sides have sent a Close."""
 
 
 class Writer:
-    """Sends the frames of one connection, in order; `pump` must run for what has to wait."""
+    """Sends the frames of one connection, in order. Frames that must wait are sent while `pump` runs."""
 
     __slots__ = (
         "_is_sealed",
@@ -60,11 +60,11 @@ class Writer:
         self._most_begun = math.inf if limits.outbox_bytes is None else limits.outbox_bytes
         self._write_seconds = limits.write_seconds
         self._wakeup = Wakeup()  # of the write pump
-        self._is_sealed = False  # the Close frame was the last
-        self.is_blocked = False  # nothing is sent past the outbox: frames wait in it, or it is sealed
+        self._is_sealed = False  # no frame is taken any more
+        self.is_blocked = False  # frames wait in the outbox, or it is sealed
 
     def deliver(self, data: bytes, frames: Sequence[bytes], start: int = 0) -> None:
-        """Send frames[start:], which `data` holds joined; what the transport does not take at once waits.
+        """Send frames[start:], which `data` holds joined. What the transport does not take at once waits.
 
         The hot path of every fan-out: one call and one system call per member and flush.
         """
@@ -90,7 +90,7 @@ class Writer:
         return not self._outbox.size
 
     def seal(self, close_frame: bytes) -> None:
-        """Send the Close frame after all that waits; no frame is taken any more."""
+        """Send the Close after all that waits; no frame is taken after it."""
         if self._outbox.size:
             self._outbox.append(close_frame)
         else:
@@ -98,22 +98,22 @@ class Writer:
         self._is_sealed = self.is_blocked = True
 
     def stop(self) -> None:
-        """Drop all that waits; no frame is taken any more."""
+        """Drop all that waits, and take no more frames."""
         self._is_sealed = self.is_blocked = True
         self._outbox.clear()
 
     def last_bytes(self, close_frame: bytes) -> bytes:
-        """Return all that waits with a Close frame after it, for one last write; b"" when that cannot be whole."""
+        """Return all that waits, then the Close, for one last write; b"" if a write was cut short."""
         outbox = self._outbox
         if outbox.size and not self._transport.sends_now:
-            return b""  # a write was cut short, somewhere inside a frame
-        rest = outbox.next_bytes(2**63)  # of a frame that was begun, or all that waits
+            return b""  # it cannot be known how much of the last frame was sent
+        rest = outbox.next_bytes(2**63)  # the rest of a begun frame, or else all that waits
         outbox.sent(len(rest))
         outbox.append(close_frame)
         return rest + outbox.next_bytes(2**63)
 
     async def pump(self) -> None:
-        """Send what waits in the outbox as soon as the transport takes it, until cancelled or stalled."""
+        """Send what waits in the outbox as fast as the transport takes it; ends when it stalls or is cancelled."""
         outbox, transport = self._outbox, self._transport
         while True:
             while outbox.size:
@@ -128,10 +128,10 @@ class Writer:
             await self._wakeup.wait()
 
     def _begin(self, data: bytes, frames: Sequence[bytes], start: int) -> None:
-        """Give frames[start:] to the write pump, of a transport that never takes anything at once.
+        """Leave frames[start:] to the write pump, for a transport that never takes bytes at once.
 
-        With nothing before them they count as begun, so that a volatile frame is not
-        dropped; if they are larger together than the outbox, only the first does.
+        Nothing waits before them, so they count as begun and no volatile frame is dropped;
+        if together they are larger than the outbox, only the first counts as begun.
         """
         fits = len(data) <= self._most_begun
         self._outbox.begin(data if fits else frames[start])
@@ -141,7 +141,7 @@ class Writer:
             self._queue(frames, start + 1)
 
     def _keep_rest(self, frames: Sequence[bytes], start: int, sent: int) -> None:
-        """Keep what the transport did not take: a begun frame must be finished, the others may still be dropped."""
+        """Keep what was not sent: a begun frame must be finished, the others may still be dropped."""
         for at in range(start, len(frames)):
             size = len(frames[at])
             if sent < size:
