@@ -1,4 +1,6 @@
-"""One connection: bytes from the socket to whole messages, and frames back to the socket.
+"""One connection: bytes from the socket become messages, and frames go back to the socket.
 
-Law: knows nothing of rooms and sessions.
+A message enters in reader.py and a frame leaves in writer.py; connection.py composes them.
+
+Law: nothing here knows rooms or sessions.
 """

@@ -1,106 +1,90 @@
-"""The connection: one client's transport, from the handshake to the end.
+"""The connection: one WebSocket, from the handshake to the end.
+
+It composes the reader (where a message enters), the writer (where a frame
+leaves), the heartbeat and the library, and decides how the connection ends.
 
 Laws:
-- Only the connection writes to its transport, and only whole frames, each in one step.
-- The read pump never waits for the peer to read, nor for user code.
-- Closing is a state, never an await: the read pump goes on and waits for the peer's Close.
-- Behind a received Close nothing is handled; behind our own nothing more is sent.
+- Closing is a state, never an await: the reader goes on and waits for the peer's Close.
+- Nothing is handled after a Close, the peer's or our own. Nothing is sent after our own.
+- Only the connection and its writer use the transport for output, and only the connection closes it.
 
-trio-websocket speaks the handshake and the odd lane (pings, fragments, Close);
-it is given a stream of ours and never sees the socket. Knows nothing of rooms.
+Knows nothing of rooms and sessions.
 """
 
 import logging
-import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable
 
 import trio
-import trio.abc
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from .._protocol.frames import PING, Kind, Odd, Splitter, close_frame, control_frame
-from .._token_bucket import TokenBucket
-from .._wakeup import Wakeup
+from .._protocol.frames import PING, close_frame, control_frame
 from ..errors import CloseCode
 from ..limits import Limits
 from ..metrics import Metrics
-from .outbox import Outbox
+from .heartbeat import Due, Heartbeat
+from .library import LibraryStream
+from .reader import Reader, Receive
 from .transport import Transport
+from .writer import Writer
+
+__all__ = ["Connection", "Receive"]
 
 logger = logging.getLogger("simplysocket.connection")
 
-_CLOSE_BYTE = 0x88  # the first byte of a Close frame
 _PING_FRAME = control_frame(PING)
 
 
-Receive = Callable[[bytes, float], None]
-"""What takes each message: its payload and when it was read. It never waits and never raises."""
-
-
 class Connection:
-    """One WebSocket. `run` is its life; `deliver` and `close` may be called from any task and never wait."""
+    """One WebSocket: `run` lasts as long as it does.
+
+    `deliver`, `close` and `beat` may be called from any task and never wait. The
+    states are open, closing (`is_open` is False: our Close was sent or is queued,
+    and the peer's may still come) and ended (`run` has returned). `close_code` and
+    `close_reason` say why: the Close that we sent, or else the one that the peer sent.
+    """
 
     __slots__ = (
-        "_blocked",
-        "_controls",
-        "_heard",
+        "_heartbeat",
         "_is_our_close",
-        "_library",
         "_limits",
-        "_metrics",
-        "_most_begun",
-        "_outbox",
-        "_peer_closed",
-        "_pinged",
-        "_quiet_seconds",
         "_scope",
-        "_send",
         "_transport",
-        "_wakeup",
+        "_writer",
         "close_code",
         "close_reason",
+        "deliver",
+        "is_closed_by_peer",
         "is_open",
     )
 
     def __init__(self, transport: Transport, limits: Limits, metrics: Metrics) -> None:
         self._transport = transport
         self._limits = limits
-        self._metrics = metrics
-        self._send = transport.send_now
-        self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
-        self._most_begun = math.inf if limits.outbox_bytes is None else limits.outbox_bytes
-        self._wakeup = Wakeup()  # the write pump's
-        self._controls = TokenBucket(limits.controls_per_second, limits.controls_burst, trio.current_time())
-        self._library = _LibraryStream(self)
-        self._scope: trio.CancelScope | None = None
-        self._peer_closed = False
-        self._blocked = False  # the outbox must be looked at before anything is sent: it holds something, or is sealed
-        self.is_open = True  # False: the outbox is sealed, behind our Close nothing goes out
-        self.close_code = 0  # why it ended, once it has; what we sent, or what the peer sent first
+        self._heartbeat = Heartbeat(limits)
+        self._writer = Writer(self, transport, limits, metrics)
+        self.deliver = self._writer.deliver  # the same method, without a call of ours: the fan-out's hot path
+        self._scope: trio.CancelScope | None = None  # around all that `run` does; None before it
+        self.is_open = True
+        self.is_closed_by_peer = False  # its Close was received
+        self.close_code = 0  # 0 while it is open
         self.close_reason = ""
-        self._is_our_close = False
-        # for the heartbeat
-        self._heard = True  # since its last round
-        self._quiet_seconds = 0.0
-        self._pinged = False
+        self._is_our_close = False  # we decided to close; the peer did not
 
     async def run(self, head: bytes, subprotocol: str | None, opened: Callable[[], Awaitable[Receive]]) -> None:
-        """Shake hands, pump until the end, and leave the wire closed.
+        """Make the handshake, read and write until the end, and close the transport.
 
-        `head` is the request as the front door wrote it anew; `opened` is called
-        once the handshake is done, and returns what takes the messages: until then none is read.
+        `head` is the request head as the front door has written it anew. `opened` is
+        called after the handshake and returns the function that takes the messages:
+        none is read before.
         """
-        self._library.head = head
+        library = LibraryStream(self, head)
         try:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
-                request = await wrap_server_stream(
-                    nursery, self._library, max_message_size=self._limits.message_bytes or 2**63
-                )
-                websocket = await request.accept(subprotocol=subprotocol)
-                self._library.websocket = websocket
-                nursery.start_soon(self._write_pump)
-                await self._read_pump(websocket, await opened())
+                await library.shake_hands(nursery, subprotocol, self._limits.message_bytes)
+                nursery.start_soon(self._writer.pump)
+                reader = Reader(self, library, self._heartbeat, self._limits, await opened())
+                await reader.pump(self._transport)
+                self.close_code = self.close_code or CloseCode.ABNORMAL  # the stream ended without a Close
                 nursery.cancel_scope.cancel()
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self.close_code = self.close_code or CloseCode.ABNORMAL  # the peer is gone without a Close
@@ -110,64 +94,23 @@ class Connection:
         finally:
             farewell = self._farewell()
             self.is_open = False
-            self._blocked = True
-            self._outbox.clear()
+            self._writer.stop()
             await self._transport.aclose(farewell)
 
-    # --- sending
-
-    def deliver(self, data: bytes, frames: Sequence[bytes], start: int = 0) -> None:
-        """Send frames[start:], which `data` holds joined; what the wire does not take at once waits in the outbox.
-
-        The hot path of every fan-out: one call and one system call per member and tick.
-        """
-        if self._blocked:
-            self._queue(frames, start)
-            return
-        try:
-            sent = self._send(data)
-        except BlockingIOError:
-            if not self._transport.sends_now:
-                # With nothing before it, the write pump takes it at once; but a piece beyond the bound is none at once.
-                fits = len(data) <= self._most_begun
-                self._outbox.begin(data if fits else frames[start])
-                self._blocked = True
-                self._wakeup.wake()
-                if not fits:
-                    self._queue(frames, start + 1)
-                return
-            sent = 0
-        except OSError:
-            self._cut(CloseCode.ABNORMAL)
-            return
-        if sent != len(data):
-            self._keep_rest(frames, start, sent)
-
     def close(self, code: int, reason: str = "") -> None:
-        """Say goodbye behind all that waits, then end: at the peer's Close, or after `close_seconds`."""
+        """Send a Close after all that waits, then end: at the peer's Close, or after `close_seconds`."""
         if self.is_open:
             self._is_our_close = True
-            reason = reason.encode(errors="replace").decode()  # without lone surrogates: it goes to others, too
-            self._seal(code, reason, close_frame(code, reason))
+            reason = reason.encode(errors="replace").decode()  # no lone surrogates: other clients are told, too
+            self._begin_close(code, reason, close_frame(code, reason))
 
     def beat(self, seconds: float) -> None:
-        """Note that a round of the heartbeat, of so many seconds, has passed: ask for a sign of runtime, or give up."""
-        limits = self._limits
-        if self._heard:
-            self._heard = self._pinged = False
-            self._quiet_seconds = 0.0
-            return
-        self._quiet_seconds += seconds
-        if limits.silence_seconds is not None and self._quiet_seconds >= limits.silence_seconds:
-            self.close(CloseCode.SILENT, "nothing was heard")
-        elif (
-            limits.ping_seconds is not None
-            and self._quiet_seconds >= limits.ping_seconds
-            and not self._pinged
-            and not self._blocked  # with output waiting, its write deadline is the better test
-        ):
-            self._pinged = True
+        """Count a round of the heartbeat, `seconds` long: send a Ping to a silent peer, or close."""
+        due = self._heartbeat.beat(seconds, output_waits=self._writer.is_blocked)
+        if due is Due.PING:
             self.deliver(_PING_FRAME, (_PING_FRAME,))
+        elif due is Due.CLOSE:
+            self.close(CloseCode.SILENT, "nothing was heard")
 
     @property
     def why_it_ended(self) -> str:
@@ -176,220 +119,66 @@ class Connection:
             return "disconnected"
         try:
             code = CloseCode(self.close_code)
-        except ValueError:  # the application's own
+        except ValueError:  # a code of the application's own
             code = CloseCode.APPLICATION
         if code is CloseCode.APPLICATION:
             return self.close_reason or "closed"
         return code.name.lower().replace("_", "-")
 
-    def _queue(self, frames: Sequence[bytes], start: int) -> None:
-        if not self.is_open:
-            self._metrics.frames_dropped += len(frames) - start
-            return
-        dropped = self._outbox.dropped
-        fits = self._outbox.put(frames, start)
-        self._metrics.frames_dropped += self._outbox.dropped - dropped
-        if not fits:
-            self._metrics.frames_dropped += self._outbox.refused
-            self.close(CloseCode.SLOW, "too slow: the outbox is full")
+    # --- for the library, the reader and the writer
 
-    def _keep_rest(self, frames: Sequence[bytes], start: int, sent: int) -> None:
-        """Keep what the wire did not take: the frame it has begun must be finished, the others may still be dropped."""
-        for at in range(start, len(frames)):
-            size = len(frames[at])
-            if sent < size:
-                if sent:
-                    self._outbox.begin(frames[at][sent:])
-                    at += 1
-                break
-            sent -= size
-        self._queue(frames, at)
-        self._blocked = self._outbox.size > 0 or not self.is_open
-        self._wakeup.wake()
+    def answer_close(self, code: int, reason: str, frame: bytes) -> None:
+        """Send the library's answer to the peer's Close, unless our own Close was sent before."""
+        if self.is_open:
+            self._begin_close(code, reason, frame)
 
-    def _seal(self, code: int, reason: str, frame: bytes) -> None:
-        """Send the Close behind what waits; from here on nothing else is sent, and the end has a deadline."""
-        self.close_code = code
-        self.close_reason = reason
-        if self._outbox.size:
-            self._outbox.append(frame)
-        else:
-            self.deliver(frame, (frame,))
-        self.is_open = False
-        self._blocked = True
-        if self._scope is not None:
-            self._scope.deadline = min(self._scope.deadline, trio.current_time() + self._limits.close_seconds)
-        self._end_if_done()
-
-    def _end_if_done(self) -> None:
-        """End as soon as both have said Close and ours is on its way; the server closes first (RFC 6455, 7.1.1)."""
-        if self._peer_closed and not self.is_open and not self._outbox.size and self._scope is not None:
+    def end_if_both_closed(self) -> None:
+        """End as soon as both have said Close and ours is sent; the server closes first (RFC 6455, 7.1.1)."""
+        if self.is_closed_by_peer and not self.is_open and self._writer.is_drained and self._scope is not None:
             self._transport.send_eof()
             self._scope.cancel()
 
+    def overflowed(self) -> None:
+        """Close: the outbox is full, because the peer reads too slowly."""
+        self.close(CloseCode.SLOW, "too slow: the outbox is full")
+
+    def stalled(self) -> None:
+        """End at once: the peer took nothing within `write_seconds`, so a Close would not go out either."""
+        self._is_our_close = self._is_our_close or not self.close_code
+        self._cut(CloseCode.SLOW)
+
+    def broken(self) -> None:
+        """End at once: the transport failed, so the peer is gone."""
+        self._cut(CloseCode.ABNORMAL)
+
+    # --- the end
+
+    def _begin_close(self, code: int, reason: str, frame: bytes) -> None:
+        """Send `frame`, the Close, after all that waits; it is the last frame, and the end gets a deadline."""
+        self.close_code = code
+        self.close_reason = reason
+        self._writer.seal(frame)
+        self.is_open = False
+        if self._scope is not None:
+            self._scope.deadline = min(self._scope.deadline, trio.current_time() + self._limits.close_seconds)
+        self.end_if_both_closed()
+
     def _cut(self, code: int) -> None:
-        """End now: the wire is broken or the peer takes nothing."""
+        """End without a Close; `code` says why, unless the end had begun before."""
         self.close_code = self.close_code or code
         self.is_open = False
-        self._blocked = True
-        self._outbox.clear()
+        self._writer.stop()
         if self._scope is not None:
             self._scope.cancel()
 
     def _farewell(self) -> bytes:
-        """Return all that waits and a Close, for one write: cancelled from outside, there is no time for more."""
+        """Return what to send before the transport closes: b"", or all that waits and a Close.
+
+        A connection that is cancelled from outside, or fails, is still open here. There
+        is no time for more than one write.
+        """
         if not self.is_open or self.close_code == CloseCode.ABNORMAL:
-            return b""  # it was said, or the peer is gone
+            return b""  # a Close was sent, or the peer is gone
         self._is_our_close = self._is_our_close or not self.close_code
         self.close_code = self.close_code or CloseCode.SHUTDOWN
-        if self._outbox.size and not self._transport.sends_now:
-            return b""  # a write was cut short, who knows where
-        rest = self._outbox.next_bytes(2**63)  # of a frame that was begun, or all that waits
-        self._outbox.sent(len(rest))
-        self._outbox.append(close_frame(self.close_code))
-        return rest + self._outbox.next_bytes(2**63)
-
-    async def _write_pump(self) -> None:
-        outbox, limits = self._outbox, self._limits
-        while True:
-            while outbox.size:
-                with trio.move_on_after(limits.write_seconds) as deadline:
-                    sent = await self._transport.send_some(outbox.next_bytes(self._transport.chunk))
-                if deadline.cancelled_caught:
-                    self._is_our_close = self._is_our_close or not self.close_code
-                    self._cut(CloseCode.SLOW)
-                    return
-                outbox.sent(sent)
-            self._blocked = not self.is_open
-            self._end_if_done()
-            await self._wakeup.wait()
-
-    # --- receiving
-
-    async def _read_pump(self, websocket: WebSocketConnection, receive: Receive) -> None:
-        """Sleep while plain frames come, which `take` hands on in the task of the wire; wake for every odd one."""
-        splitter = Splitter(self._limits.message_bytes, self._limits.fragments)
-        items: Iterator[bytes | Odd] = iter(())  # of the last read, what was not handed on yet
-        odd: Odd | None = None
-
-        def take(data: bytes, now: float) -> bool:
-            nonlocal items, odd
-            self._heard = True
-            if not data:
-                return False
-            if splitter.is_done:
-                return True  # discarded until the peer closes or the deadline ends it
-            items = iter(splitter.feed(data))
-            odd = self._take_plain(items, receive, now)
-            return odd is None
-
-        while True:
-            await self._transport.receive_into(take)
-            if odd is None:
-                self.close_code = self.close_code or CloseCode.ABNORMAL
-                return
-            while odd is not None:
-                await self._odd(odd, websocket, receive)
-                odd = self._take_plain(items, receive, trio.current_time())
-
-    def _take_plain(self, items: Iterator[bytes | Odd], receive: Receive, now: float) -> Odd | None:
-        """Hand on plain frames up to the next odd one, which is returned."""
-        for item in items:
-            if item.__class__ is bytes:
-                if self.is_open:
-                    receive(item, now)
-            else:
-                return item  # type: ignore[return-value]  # the class is checked above
-        return None
-
-    async def _odd(self, odd: Odd, websocket: WebSocketConnection, receive: Receive) -> None:
-        """Hand a frame of the odd lane to the library, or end the connection for it."""
-        kind = odd.kind
-        if kind is Kind.CLOSE:
-            self._peer_closed = True
-            await self._library.put(odd.data)
-            self._end_if_done()
-        elif not self.is_open:
-            return
-        elif kind is Kind.TOO_BIG:
-            self.close(CloseCode.TOO_BIG, odd.data.decode())
-        elif kind is Kind.BAD_TEXT:
-            self.close(CloseCode.INVALID_DATA, "a text that is not UTF-8")
-        elif kind is Kind.BROKEN:
-            self.close(CloseCode.PROTOCOL_ERROR, "a frame against RFC 6455")
-        elif kind is Kind.CONTROL and not self._controls.take(1, trio.current_time()):
-            self.close(CloseCode.OVER_RATE, "too many pings")
-        else:
-            await self._library.put(odd.data)
-            if kind is Kind.LAST_FRAGMENT:
-                try:
-                    message = await websocket.get_message()
-                except ConnectionClosed:
-                    return  # not UTF-8: the library has given up and the Close is on its way
-                if self.is_open:
-                    receive(message.encode() if isinstance(message, str) else message, trio.current_time())
-
-    # --- what the library asks for
-
-    def send_for_library(self, data: bytes) -> None:
-        """Send what trio-websocket writes: the 101, pongs, and its answer to a Close."""
-        if data[0] != _CLOSE_BYTE:
-            self.deliver(data, (data,))
-        elif self.is_open:
-            self._seal(int.from_bytes(data[2:4], "big") or CloseCode.NORMAL, data[4:].decode(), data)
-
-    def library_gave_up(self, code: int) -> None:
-        """Say why, since trio-websocket ends without a Close frame when it refuses what it was given."""
-        self.close(code if code in (CloseCode.INVALID_DATA, CloseCode.TOO_BIG) else CloseCode.PROTOCOL_ERROR)
-
-
-class _LibraryStream(trio.abc.Stream):
-    """What trio-websocket takes for the peer: first the head, then only odd frames; its writes are whole frames."""
-
-    __slots__ = ("_connection", "_frames", "_is_asked", "_is_closed", "_reader", "head", "websocket")
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._frames: list[bytes] = []
-        self._reader = Wakeup()
-        self._is_closed = False
-        self._is_asked = False  # the library waits for the next frame
-        self.head = b""
-        self.websocket: WebSocketConnection | None = None
-
-    async def put(self, frame: bytes) -> None:
-        """Hand over one odd frame, and wait until the library has judged it and asks for the next."""
-        self._frames.append(frame)
-        self._reader.wake()
-        while not self._is_closed and (self._frames or not self._is_asked):
-            await trio.lowlevel.checkpoint()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if self.head:
-            head, self.head = self.head, b""
-            await trio.lowlevel.checkpoint()
-            return head
-        self._is_asked = True
-        while not self._frames and not self._is_closed:
-            await self._reader.wait()
-        if self._is_closed:
-            await trio.lowlevel.checkpoint()
-            return b""
-        self._is_asked = False
-        frame = b"".join(self._frames)
-        self._frames.clear()
-        return frame
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        # In one step behind the checkpoint: nothing can cut a frame in two.
-        await trio.lowlevel.checkpoint()
-        self._connection.send_for_library(bytes(data))
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def aclose(self) -> None:
-        self._is_closed = True
-        closed = self.websocket.closed if self.websocket is not None else None
-        self._connection.library_gave_up(closed.code if closed is not None else CloseCode.PROTOCOL_ERROR)
-        await trio.lowlevel.checkpoint()
+        return self._writer.last_bytes(close_frame(self.close_code))

@@ -1,10 +1,12 @@
-"""The epoll reader: one task reads every socket that has something, with one system call a pass for all of them.
+"""The epoll reader: one task reads every socket that has data, with one `epoll_wait` per pass for all of them.
 
-Laws: what it calls never waits; what that raises is the owner's, and is handed to
-him. A socket whose owner is not in `wait` is not read. Knows nothing of WebSockets.
+Laws:
+- The functions that it calls never wait. What one of them raises is raised in the task that owns the socket.
+- A socket is read only while its owner is in `wait`.
 
-Waiting for each socket by itself costs a registration in the kernel and a switch of
-tasks for every message, a third of all that the server does for it.
+Knows nothing of WebSockets. If each task waited for its own socket, every message
+would cost a registration in the kernel and a switch of tasks: a third of all the
+work that the server does for it.
 """
 
 import select
@@ -13,14 +15,14 @@ from typing import Any, Final
 
 import trio
 
-HAS_EPOLL: Final = hasattr(select, "epoll")  # elsewhere each owner waits for himself, as trio has it
+HAS_EPOLL: Final = hasattr(select, "epoll")  # elsewhere each owner waits for its socket, with trio
 
 Readable = Callable[[float], bool]
-"""Reads what is there, told what time it is; False when the owner must be woken."""
+"""Reads the socket once, given the time; returns False when its owner must be woken."""
 
 
 class _Owner:
-    """A task that sleeps while the reader reads for it."""
+    """A task that sleeps while its socket is read for it."""
 
     __slots__ = ("error", "readable", "task")
 
@@ -31,14 +33,14 @@ class _Owner:
 
 
 class EpollReader:
-    """Watches the sockets of one server; `run` must have begun before anyone waits."""
+    """Reads the sockets of one server; `run` must have begun before the first `wait`."""
 
     def __init__(self) -> None:
-        self._owners: dict[int, _Owner] = {}  # {descriptor: who sleeps}
+        self._owners: dict[int, _Owner] = {}  # {descriptor: the task that sleeps}
         self._epoll: Any = None  # Any: a select.epoll, which not every platform has
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Read for everyone, for as long as the server runtimes."""
+        """Read for every owner, until cancelled."""
         if not HAS_EPOLL:
             task_status.started()
             return
@@ -63,12 +65,15 @@ class EpollReader:
                         continue
                 except Exception as exc:
                     owner.error = exc
-                if owners.get(ready) is owner:  # else what it read has had it cancelled
+                if owners.get(ready) is owner:  # if not, what was read has led to its cancellation
                     self._forget(ready)
                     trio.lowlevel.reschedule(owner.task)
 
     async def wait(self, descriptor: int, readable: Readable) -> None:
-        """Sleep while `readable` is called whenever there is something to read, until it returns False or raises."""
+        """Sleep until `readable` returns False or raises; it is called whenever the socket has data.
+
+        An exception of `readable` is raised here.
+        """
         if self._epoll is None:
             await trio.lowlevel.wait_readable(descriptor)
             while readable(trio.current_time()):

@@ -1,8 +1,12 @@
-"""The outbox: what waits to go to one client, once its socket takes no more.
+"""The outbox: the frames that wait for one client, after its socket took no more.
 
-Laws: put() never waits. A frame that was begun is finished before anything else.
-Order is kept. A volatile frame never waits here; of coalesced frames with one
-key only the newest does. Knows nothing of sockets, tasks or clocks.
+Laws:
+- put() never waits.
+- A frame whose first bytes were sent is finished before anything else is sent.
+- The order of the frames is kept.
+- A volatile frame never waits. Of the coalesced frames with the same key only the newest waits.
+
+Knows nothing of sockets, tasks or clocks.
 """
 
 from collections import deque
@@ -13,10 +17,11 @@ from .._protocol.delivery import CoalescedFrame, VolatileFrame
 
 
 class Outbox:
-    """Frames on their way to one client, bounded in number and in bytes.
+    """Frames that wait for one client, bounded in number and in bytes.
 
-    `size` counts all bytes that wait, the begun frame included. `dropped` counts
-    the volatile and the replaced frames, `refused` those that the last `put` did not keep.
+    `size` is the number of bytes that wait, those of a begun frame included. `dropped`
+    counts the volatile and the replaced frames since the beginning, `refused` the frames
+    that the last `put` did not keep.
     """
 
     __slots__ = ("_begun", "_count", "_frames", "_max_bytes", "_max_frames", "_newest", "dropped", "refused", "size")
@@ -24,23 +29,23 @@ class Outbox:
     def __init__(self, max_frames: int | None, max_bytes: int | None) -> None:
         self._max_frames = max_frames
         self._max_bytes = max_bytes
-        self._begun = b""  # what is left of the chunk being written
-        self._frames: deque[bytes] = deque()  # live ones, and replaced ones that are skipped later
+        self._begun = b""  # the rest of the chunk that is being sent
+        self._frames: deque[bytes] = deque()  # with replaced ones, which are skipped later
         self._newest: dict[Hashable, CoalescedFrame] = {}
-        self._count = 0  # of live frames
+        self._count = 0  # of the frames that were not replaced
         self.size = 0
         self.dropped = 0
         self.refused = 0
 
     def begin(self, rest: bytes) -> None:
-        """Keep the rest of a frame whose first bytes the socket has taken; only into an empty outbox."""
+        """Keep the rest of a frame whose first bytes were sent; the outbox must be empty."""
         self._begun = rest
         self.size = len(rest)
 
     def put(self, frames: Sequence[bytes], start: int = 0) -> bool:
-        """Keep frames[start:]; False when a bound is passed, with the frames from there on not kept.
+        """Keep frames[start:]; return False if a bound is exceeded.
 
-        One frame alone may be larger than the bound: it is refused only behind others.
+        The frame that exceeds it is not kept, nor are those after it. A frame of any size fits into an empty outbox.
         """
         for at, frame in enumerate(islice(frames, start, None), start):
             if frame.__class__ is VolatileFrame:
@@ -68,13 +73,16 @@ class Outbox:
         return True
 
     def append(self, frame: bytes) -> None:
-        """Keep one frame whatever the bounds say: the Close, which is the last."""
+        """Keep one frame in spite of the bounds: the Close, which is the last."""
         self._frames.append(frame)
         self._count += 1
         self.size += len(frame)
 
     def next_bytes(self, most: int = 65_536) -> bytes:
-        """Return the next bytes to write, about `most` of them; they count as begun until `sent` says so."""
+        """Return the next bytes to send: those that were begun, or else whole frames of about `most` bytes.
+
+        They count as begun until `sent` is called.
+        """
         if not self._begun:
             chunk: list[bytes] = []
             room = most
@@ -91,12 +99,12 @@ class Outbox:
         return self._begun
 
     def sent(self, count: int) -> None:
-        """Note that the first `count` of the next bytes are on their way."""
+        """Note that the first `count` of the next bytes were sent."""
         self._begun = self._begun[count:]
         self.size -= count
 
     def clear(self) -> None:
-        """Forget everything: the connection is cut."""
+        """Drop all frames: the connection ends."""
         self._begun = b""
         self._frames.clear()
         self._newest.clear()

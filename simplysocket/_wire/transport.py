@@ -1,7 +1,10 @@
-"""The wire: the bytes below a connection, be it a socket or any other stream.
+"""The transport: the bytes below a connection, over a socket or any other stream.
 
-Laws: a whole write is taken or refused in one step by `send_now`; only the
-connection (before it, the front door) reads and writes. Knows nothing of WebSockets.
+Laws:
+- `send_now` never waits: it takes the first bytes of what it is given, all or some, or raises.
+- Only one owner reads and writes: first the front door, then the connection.
+
+Knows nothing of WebSockets.
 """
 
 import contextlib
@@ -13,51 +16,51 @@ import trio
 
 from .epoll import EpollReader
 
-_LINGERING_BYTES = 65_536  # what a refused peer may still be sending; beyond it the answer may be lost to a reset
+_LINGERING_BYTES = 65_536  # that a refused peer may still send; if it sends more, a reset may overtake the answer
 _LINGERING_SECONDS = 1.0
 _FAREWELL_SECONDS = 0.1
 
 
 Take = Callable[[bytes, float], bool]
-"""Takes bytes, or b"" for the end, and when they were read; never waits. False: it takes no more for now."""
+"""Takes bytes, or b"" for the end, and when they were read. It never waits; False means no more for now."""
 
 
 class Transport(Protocol):
-    """What a connection needs of the transport."""
+    """What a connection needs of its transport."""
 
     chunk: int
-    """How many bytes `send_some` is best given at once; some of them must go within the write deadline."""
+    """How many bytes `send_some` is best given at a time; some of them must be sent within the write deadline."""
 
     @property
     def send_now(self) -> Callable[[bytes], int]:
-        """Take what can go at once, and say how many bytes; BlockingIOError when none, OSError when broken."""
+        """Send what can be sent at once; return how many bytes. BlockingIOError: none; OSError: broken."""
 
     async def receive(self) -> bytes:
-        """Wait for bytes; b"" is the end. OSError or trio.BrokenResourceError when broken."""
+        """Wait for bytes and return them; b"" is the end. OSError or trio.BrokenResourceError: broken."""
 
     async def receive_into(self, take: Take) -> None:
-        """Hand over all that arrives, as it arrives, until `take` returns False; raises as `receive` does."""
+        """Give bytes to `take` as they arrive, until it returns False; raises as `receive` does."""
 
     async def send_some(self, data: bytes | memoryview) -> int:
-        """Wait until some bytes can go, and say how many went."""
+        """Wait until some bytes can be sent; return how many were."""
 
     def send_eof(self) -> None:
-        """Say that nothing more comes, as far as the transport can say so at once."""
+        """Tell the peer that nothing more comes, if the transport can do so without waiting."""
 
     sends_now: bool
-    """Whether `send_now` ever takes anything; else all goes through `send_some`."""
+    """Whether `send_now` ever takes bytes; if not, all go through `send_some`."""
 
     async def aclose(self, farewell: bytes = b"") -> None:
-        """Close now, whatever the peer does; `farewell` goes out before if it can go at once."""
+        """Close at once, whatever the peer does; send `farewell` before, if that is possible at once."""
 
 
 class SocketTransport:
-    """A TCP or Unix socket, non-blocking and without trio's wrapper: trio's sockets cannot send without waiting."""
+    """A TCP or Unix socket without trio's wrapper: a socket of trio cannot send without waiting."""
 
     __slots__ = ("_epoll_reader", "_socket", "chunk", "send_now", "sends_now")
 
     def __init__(self, stream: trio.SocketStream, unsent_bytes: int, epoll_reader: EpollReader) -> None:
-        """Take the socket out of `stream`. `unsent_bytes`: how much the kernel may hold that is not yet sent."""
+        """Take the socket out of `stream`. `unsent_bytes`: how much unsent data the kernel may hold."""
         self._epoll_reader = epoll_reader
         family, kind, proto = stream.socket.family, stream.socket.type, stream.socket.proto
         self._socket = socket.socket(family, kind, proto, fileno=stream.socket.detach())
@@ -113,25 +116,25 @@ class SocketTransport:
 
 
 def _bound_unsent(sock: socket.socket, unsent_bytes: int) -> None:
-    """Let the kernel hold little that is not yet sent, and send it without delay."""
+    """Bound the unsent data that the kernel holds, and let it send without delay."""
     if sock.family == getattr(socket, "AF_UNIX", None):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, unsent_bytes)
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        # Without it the kernel takes 4 MiB for a client that never reads before the outbox sees anything.
+        # Without it the kernel takes 4 MiB for a client that never reads, before the outbox gets a byte.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
 
 
 class StreamTransport:
-    """Any trio stream: TLS, or memory in tests. What is sent always goes through the outbox and the write pump."""
+    """Any trio stream: TLS, or memory in tests. All output goes through the outbox and the write pump."""
 
     __slots__ = ("_stream", "chunk", "send_now", "sends_now")
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self.send_now: Callable[[bytes], int] = _would_block
-        self.chunk = 4_096  # so that progress is seen in small steps: 400 bytes a second are enough
+        self.chunk = 4_096  # small, so that a slow peer shows progress: 400 bytes a second are enough
         self.sends_now = False
 
     async def receive(self) -> bytes:
@@ -147,12 +150,12 @@ class StreamTransport:
         return len(chunk)
 
     def send_eof(self) -> None:
-        pass  # only a wait could say it; closing says it too
+        pass  # it would have to wait; closing tells the peer, too
 
     async def aclose(self, farewell: bytes = b"") -> None:
         with trio.CancelScope(shield=True):
             if farewell:
-                # No stream says what it takes at once; a moment is enough for whoever reads.
+                # A stream cannot send without waiting; a moment is enough if the peer reads.
                 with trio.move_on_after(_FAREWELL_SECONDS), contextlib.suppress(OSError, trio.BrokenResourceError):
                     await self._stream.send_all(farewell)
             await trio.aclose_forcefully(self._stream)
@@ -163,13 +166,13 @@ def _would_block(_: bytes) -> int:
 
 
 async def send_last(transport: Transport, *parts: bytes, seconds: float) -> None:
-    """Send a last answer so that it arrives: half-close, and drain briefly what the peer is still sending.
+    """Send a last answer so that it arrives: send it, half-close, and drop for a moment what the peer still sends.
 
     A socket that is closed with unread bytes sends a reset, which may overtake the
-    answer. Gives up after `seconds` in which nothing could be sent.
+    answer. Gives up when nothing could be sent for `seconds`.
     """
     for part in parts:
-        rest = memoryview(part)  # a large file would be copied again and again
+        rest = memoryview(part)  # a slice of bytes would copy a large file again and again
         while rest:
             with trio.move_on_after(seconds) as scope:
                 rest = rest[await transport.send_some(rest) :]

@@ -1,0 +1,167 @@
+"""The writer: where a frame leaves. What the transport does not take at once waits in the outbox.
+
+Laws:
+- Only the writer sends frames, and only whole ones, each in one step.
+- `deliver` never waits. The write pump waits, and gives up when nothing was taken for `write_seconds`.
+- Nothing is sent after the Close.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import trio
+
+from .._wakeup import Wakeup
+from ..limits import Limits
+from ..metrics import Metrics
+from .outbox import Outbox
+from .transport import Transport
+
+
+class Owner(Protocol):
+    """The connection, as the writer sees it. Its methods never wait."""
+
+    def overflowed(self) -> None:
+        """The outbox is full: the peer reads too slowly."""
+
+    def stalled(self) -> None:
+        """The transport took nothing for `write_seconds`; the write pump ends."""
+
+    def broken(self) -> None:
+        """The transport failed: the peer is gone."""
+
+    def end_if_both_closed(self) -> None:
+        """The outbox is empty: end the connection if both sides have sent a Close."""
+
+
+class Writer:
+    """Sends the frames of one connection, in order. Frames that must wait are sent while `pump` runs."""
+
+    __slots__ = (
+        "_is_sealed",
+        "_metrics",
+        "_most_begun",
+        "_outbox",
+        "_owner",
+        "_send",
+        "_transport",
+        "_wakeup",
+        "_write_seconds",
+        "is_blocked",
+    )
+
+    def __init__(self, owner: Owner, transport: Transport, limits: Limits, metrics: Metrics) -> None:
+        self._owner = owner
+        self._transport = transport
+        self._metrics = metrics
+        self._send = transport.send_now
+        self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
+        self._most_begun = math.inf if limits.outbox_bytes is None else limits.outbox_bytes
+        self._write_seconds = limits.write_seconds
+        self._wakeup = Wakeup()  # of the write pump
+        self._is_sealed = False  # no frame is taken any more
+        self.is_blocked = False  # frames wait in the outbox, or it is sealed
+
+    def deliver(self, data: bytes, frames: Sequence[bytes], start: int = 0) -> None:
+        """Send frames[start:], which `data` holds joined. What the transport does not take at once waits.
+
+        The hot path of every fan-out: one call and one system call per member and flush.
+        """
+        if self.is_blocked:
+            self._queue(frames, start)
+            return
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            if not self._transport.sends_now:
+                self._begin(data, frames, start)
+                return
+            sent = 0
+        except OSError:
+            self._owner.broken()
+            return
+        if sent != len(data):
+            self._keep_rest(frames, start, sent)
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing waits to be sent."""
+        return not self._outbox.size
+
+    def seal(self, close_frame: bytes) -> None:
+        """Send the Close after all that waits; no frame is taken after it."""
+        if self._outbox.size:
+            self._outbox.append(close_frame)
+        else:
+            self.deliver(close_frame, (close_frame,))
+        self._is_sealed = self.is_blocked = True
+
+    def stop(self) -> None:
+        """Drop all that waits, and take no more frames."""
+        self._is_sealed = self.is_blocked = True
+        self._outbox.clear()
+
+    def last_bytes(self, close_frame: bytes) -> bytes:
+        """Return all that waits, then the Close, for one last write; b"" if a write was cut short."""
+        outbox = self._outbox
+        if outbox.size and not self._transport.sends_now:
+            return b""  # it cannot be known how much of the last frame was sent
+        rest = outbox.next_bytes(2**63)  # the rest of a begun frame, or else all that waits
+        outbox.sent(len(rest))
+        outbox.append(close_frame)
+        return rest + outbox.next_bytes(2**63)
+
+    async def pump(self) -> None:
+        """Send what waits in the outbox as fast as the transport takes it; ends when it stalls or is cancelled."""
+        outbox, transport = self._outbox, self._transport
+        while True:
+            while outbox.size:
+                with trio.move_on_after(self._write_seconds) as deadline:
+                    sent = await transport.send_some(outbox.next_bytes(transport.chunk))
+                if deadline.cancelled_caught:
+                    self._owner.stalled()
+                    return
+                outbox.sent(sent)
+            self.is_blocked = self._is_sealed
+            self._owner.end_if_both_closed()
+            await self._wakeup.wait()
+
+    def _begin(self, data: bytes, frames: Sequence[bytes], start: int) -> None:
+        """Leave frames[start:] to the write pump, for a transport that never takes bytes at once.
+
+        Nothing waits before them, so they count as begun and no volatile frame is dropped;
+        if together they are larger than the outbox, only the first counts as begun.
+        """
+        fits = len(data) <= self._most_begun
+        self._outbox.begin(data if fits else frames[start])
+        self.is_blocked = True
+        self._wakeup.wake()
+        if not fits:
+            self._queue(frames, start + 1)
+
+    def _keep_rest(self, frames: Sequence[bytes], start: int, sent: int) -> None:
+        """Keep what was not sent: a begun frame must be finished, the others may still be dropped."""
+        for at in range(start, len(frames)):
+            size = len(frames[at])
+            if sent < size:
+                if sent:
+                    self._outbox.begin(frames[at][sent:])
+                    at += 1
+                break
+            sent -= size
+        self._queue(frames, at)
+        self.is_blocked = self._outbox.size > 0 or self._is_sealed
+        self._wakeup.wake()
+
+    def _queue(self, frames: Sequence[bytes], start: int) -> None:
+        """Put frames[start:] into the outbox; count those that are dropped."""
+        if self._is_sealed:
+            self._metrics.frames_dropped += len(frames) - start
+            return
+        dropped = self._outbox.dropped
+        fits = self._outbox.put(frames, start)
+        self._metrics.frames_dropped += self._outbox.dropped - dropped
+        if not fits:
+            self._metrics.frames_dropped += self._outbox.refused
+            self._owner.overflowed()
