@@ -174,7 +174,8 @@ def machine() -> str:
 def run_command(main: Callable[[], int]) -> NoReturn:
     """Run a command and exit; SIGTERM and SIGHUP end it as Ctrl+C does, together with what it started."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
     try:
         sys.exit(main())
     except KeyboardInterrupt:
