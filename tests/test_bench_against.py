@@ -57,6 +57,12 @@ def test_a_column_that_lost_more_than_two_percent_is_named() -> None:
     assert verdict([UNEVEN, SLOWER, LEVEL], LARGER_WITHIN) == "more than 2 % slower: 500x10 (3.0 %)"
 
 
+def test_a_loss_that_a_quarter_of_the_pairs_does_not_show_is_called_uncertain() -> None:
+    noisy = Pairs("wait", [(100.0, 90.0), (100.0, 96.0), (100.0, 104.0)])  # the middle half: 0.93 to 1
+
+    assert verdict([noisy], None) == "more than 2 % slower: wait (4.0 %, uncertain)"
+
+
 def test_memory_that_grew_is_named_beside_the_columns() -> None:
     memory = "an idle client takes 0.25 KiB more (bound: 0.2)"
 

@@ -42,6 +42,7 @@ from tests.benchmarks.runs import (
 PACKAGE = "simplysocket"
 MEMORY = "memory"  # the last column
 MAX_PAIRS = 100
+DISTURBED_SHARE = 0.05  # of its time that a process waits for its core; 0.01 on a quiet machine, as measured
 MEMORY_PAIRS = 3  # at most: memory hardly moves from run to run
 RUN_SECONDS = 2.0
 RUN_OVERHEAD_SECONDS = 1.2  # to start a server, connect, collect the last messages and stop; as measured
@@ -73,6 +74,8 @@ class Figures:
     pairs: dict[str, list[tuple[float, float]]]  # {column: [(old, new)]}
     missed: dict[str, int] = attrs.Factory(lambda: {"old": 0, "new": 0})  # messages, by side
     busy: dict[str, float] = attrs.Factory(dict)  # {column: share of its core that the generator used, if too much}
+    runs: int = 0
+    disturbed: int = 0  # of the runs: other programs were on the cores
 
     def named(self, *names: str) -> list[Pairs]:
         """Return the pairs of some columns."""
@@ -141,6 +144,8 @@ def measure_speed(side: Side, column: str, figures: Figures) -> float:
     """Run one column once on one side; return its deliveries a second."""
     run = measure(side.program(column), COLUMN_OF[column].load, RUN_SECONDS)
     figures.missed[side.name] += missed(run)
+    figures.runs += 1
+    figures.disturbed += max(run["server_waited"], run["generator_waited"]) > DISTURBED_SHARE
     if run["generator_cpu"] >= BUSY_GENERATOR:
         figures.busy[column] = max(run["generator_cpu"], figures.busy.get(column, 0.0))
     if not run["deliveries_per_second"]:
@@ -149,7 +154,8 @@ def measure_speed(side: Side, column: str, figures: Figures) -> float:
 
 
 def measure_pair(order: list[Side], column: str, figures: Figures, clients: int) -> str:
-    """Run one column once on each side, note the figures, and return how they compare."""
+    """Run one column once on each side, note the figures, and return how they compare (*: disturbed)."""
+    disturbed = figures.disturbed
     took = {
         side.name: measure_memory(side.program(column), clients)
         if column == MEMORY
@@ -158,7 +164,8 @@ def measure_pair(order: list[Side], column: str, figures: Figures, clients: int)
     }
     old, new = took["old"], took["new"]
     figures.pairs[column].append((old, new))
-    return f"{column} {new - old:+z.2f}" if column == MEMORY else f"{column} {new / old:.3f}"
+    mark = "*" if figures.disturbed > disturbed else ""
+    return f"{column} {new - old:+z.2f}" if column == MEMORY else f"{column} {new / old:.3f}{mark}"
 
 
 def measure_all(sides: list[Side], columns: list[str], pairs: int) -> Figures:
@@ -186,6 +193,8 @@ def report(figures: Figures, columns: list[str]) -> None:
     for side, count in figures.missed.items():
         if count:
             print(f"the {side} server lost {count} messages, or delivered them twice")
+    if figures.disturbed:
+        print(f"{figures.disturbed} of {figures.runs} runs (*) were disturbed by other programs: trust a quiet machine")
     print(verdict(speed, memory))
 
 

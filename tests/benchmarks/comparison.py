@@ -81,6 +81,12 @@ def spreads(values: Sequence[float]) -> tuple[tuple[float, float], tuple[float, 
     return quartiles(values), (min(values), max(values))
 
 
+def loss(pairs: Pairs) -> str:
+    """Name a column that lost and by how much; it is uncertain if a quarter of the pairs shows no loss."""
+    is_uncertain = quartiles(pairs.ratios)[1] >= 1
+    return f"{pairs.name} ({percent(1 - pairs.ratio, 1)}{', uncertain' if is_uncertain else ''})"
+
+
 def percent(share: float, digits: int = 0) -> str:
     """Return a share in percent."""
     return f"{share * 100:.{digits}f} %"
@@ -89,7 +95,7 @@ def percent(share: float, digits: int = 0) -> str:
 def verdict(columns: Sequence[Pairs], memory: Pairs | None) -> str:
     """Name the columns that lost too much and say whether memory grew too much; "within the bound" if neither."""
     findings = []
-    slower = [f"{pairs.name} ({percent(1 - pairs.ratio, 1)})" for pairs in columns if pairs.ratio < 1 - LOSS_BOUND]
+    slower = [loss(pairs) for pairs in columns if pairs.ratio < 1 - LOSS_BOUND]
     if slower:
         findings.append(f"more than {percent(LOSS_BOUND)} slower: {', '.join(slower)}")
     if memory and memory.difference > MEMORY_BOUND_KIB:

@@ -23,7 +23,7 @@ from typing import NoReturn
 
 import attrs
 
-from tests.benchmarks.load import Load
+from tests.benchmarks.load import Load, waited_share
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_CORE, GENERATOR_CORE = 0, 1  # places in the list of cores this process may use
@@ -120,9 +120,10 @@ def measure(program: ServerProgram, load: Load, seconds: float) -> dict[str, flo
             output, _ = generator.communicate(timeout=seconds + FINISH_SECONDS)
         except subprocess.TimeoutExpired:
             output = ""
+        server_waited = waited_share(server.process.pid)
     if not output:
         raise SystemExit(f"the load on the {program.name} server came to no result: see its own message above")
-    figures: dict[str, float] = json.loads(output)
+    figures: dict[str, float] = json.loads(output) | {"server_waited": server_waited}
     if figures["errors"] or figures["closed"]:
         told = f"{figures['errors']} errors, {figures['closed']} closed. {figures['first_error']}"
         print(f"  {program.name}: {told}", flush=True)
