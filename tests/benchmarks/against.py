@@ -194,7 +194,8 @@ def report(figures: Figures, columns: list[str]) -> None:
         if count:
             print(f"the {side} server lost {count} messages, or delivered them twice")
     if figures.disturbed:
-        print(f"{figures.disturbed} of {figures.runs} runs (*) were disturbed by other programs: trust a quiet machine")
+        share = f"{figures.disturbed} of {figures.runs}"
+        print(f"other programs disturbed {share} runs (*): repeat on a quiet machine")
     print(verdict(speed, memory))
 
 
