@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test check bench docs format clean
+.PHONY: demo test check bench bench-against docs format clean
 
 ## demo: install the dependencies and run the chat at http://localhost:8080 (or PORT=...)
 demo: .venv/installed
@@ -22,6 +22,11 @@ check: .venv/developing
 ## bench: measure speed and memory against a plain trio-websocket server; takes about five minutes
 bench: .venv/developing
 	$(BIN)/python -m tests.benchmarks
+
+## bench-against: speed and memory beside those of another commit, REF=HEAD~5; about eleven minutes (PAIRS=9, COLUMNS=echo,memory)
+bench-against: .venv/developing
+	$(if $(REF),,$(error call it as: make bench-against REF=<commit> [PAIRS=9] [COLUMNS=echo,500x10,memory]))
+	$(BIN)/python -m tests.benchmarks.against '$(REF)' $(if $(PAIRS),--pairs '$(PAIRS)') $(if $(COLUMNS),--columns '$(COLUMNS)')
 
 ## docs: build the documentation into build/docs (its search needs a web server: python3 -m http.server -d build/docs)
 docs: .venv/documenting

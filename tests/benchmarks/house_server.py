@@ -2,7 +2,7 @@
 
 Behaves as `product_server` on the wire; beside it, it shows what these cost.
 
-Run: python -m tests.benchmarks.house_server; the first line on stdout is the port.
+Run: python -m tests.benchmarks.house_server; the first line on stdout is the port and the package's file.
 """
 
 import attrs

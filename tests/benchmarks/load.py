@@ -20,6 +20,7 @@ import socket
 import sys
 import time
 from array import array
+from pathlib import Path
 
 import attrs
 
@@ -201,6 +202,7 @@ class Generator:
             "first_error": self.first_error,
             "closed": self.closed,
             "generator_cpu": cpu / elapsed,
+            "generator_waited": waited_share("self"),
         }
 
     def reckon(self) -> tuple[int, int]:
@@ -214,6 +216,18 @@ class Generator:
             lost += sum(max(0, count - wire.received) for wire, count in due.items())
             doubled += sum(max(0, wire.received - count) for wire, count in due.items())
         return lost, doubled
+
+
+def waited_share(process: int | str) -> float:
+    """Return how much of its running time a process waited for its core because another program was on it.
+
+    Linux: /proc/PID/schedstat, nanoseconds on a core and waiting for one. 0 if the kernel does not count them.
+    """
+    try:
+        ran, waited, _ = map(int, Path(f"/proc/{process}/schedstat").read_text().split())
+    except OSError:
+        return 0.0
+    return waited / max(1, ran + waited)
 
 
 def percentile(ordered: list[float], share: float) -> float:

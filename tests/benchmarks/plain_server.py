@@ -19,6 +19,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 
 QUEUED_MESSAGES = 1_024  # per client, between its reader and its loop; more than any column has in flight
 WAIT_SECONDS = 0.001  # what the action "wait" sleeps before it broadcasts; the product's sleeps as long
+LIFETIME_SECONDS = 600.0  # far more than any run takes: a server that was left over ends by itself
 
 
 class Inbound(msgspec.Struct):
@@ -118,9 +119,10 @@ async def main() -> None:
     """Listen on a free port of 127.0.0.1 and say which."""
     rooms: Rooms = {}
     serve = partial(serve_websocket, ssl_context=None, message_queue_size=QUEUED_MESSAGES)
-    async with trio.open_nursery() as nursery:
-        server = await nursery.start(serve, partial(serve_client, rooms), "127.0.0.1", 0)
-        print(server.port, flush=True)
+    with trio.move_on_after(LIFETIME_SECONDS):
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(serve, partial(serve_client, rooms), "127.0.0.1", 0)
+            print(server.port, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,17 @@
 
 The actions say, ask, others and wait behave as those of `plain_server`.
 
-Run: python -m tests.benchmarks.product_server; the first line on stdout is the port.
+Run: python -m tests.benchmarks.product_server; the first line on stdout is the port and the package's file.
+It uses public names only, so that it runs with the package of another commit too (against.py).
 """
 
 import trio
 
+import simplysocket
 from simplysocket import Client, Limits, Room, Server, action
 
 WAIT_SECONDS = 0.001  # what the action "wait" sleeps before it broadcasts; the plain server's sleeps as long
+LIFETIME_SECONDS = 600.0  # far more than any run takes: a server that was left over ends by itself
 
 # The buckets are counted for every message, as in production; only their sizes never refuse anything here.
 # All clients come from one address, and the memory run has more of them than a server takes by default.
@@ -57,10 +60,11 @@ class Hall(Room):
 
 
 async def run(server: Server) -> None:
-    """Listen on a free port of 127.0.0.1 and say which."""
-    async with trio.open_nursery() as nursery:
-        await nursery.start(server.serve, "127.0.0.1", 0)
-        print(server.port, flush=True)
+    """Listen on a free port of 127.0.0.1; print it and the file of the imported package."""
+    with trio.move_on_after(LIFETIME_SECONDS):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.serve, "127.0.0.1", 0)
+            print(server.port, simplysocket.__file__, flush=True)
 
 
 if __name__ == "__main__":
