@@ -141,7 +141,7 @@ class Room(Generic[State]):
         check_said(action)
         runtime = self._runtime
         runtime.home.check_thread()
-        runtime.broadcast(action, body, sender, exclude, volatile, coalesce)
+        runtime.messages.broadcast(action, body, sender, exclude, volatile, coalesce)
 
     async def send(self, client: Client[Any], action: str, body: object = codec.EMPTY) -> bool:
         """Send a message to one member, in its place among the room's; False when it is gone. Never waits.
@@ -154,7 +154,7 @@ class Room(Generic[State]):
         if not isinstance(client, Client):
             raise TypeError(f"send to whom? {client!r} is no Client: give room.members[id], not the id")
         check_said(action)
-        return runtime.tell(client._session, action, body)
+        return runtime.messages.tell(client._session, action, body)
 
     def start_soon(self, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
         """Start a task that ends with the room. It runs outside the turn; if it raises, the room closes."""

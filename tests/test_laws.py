@@ -47,7 +47,15 @@ MACHINES = (
         "brokers.broker",
         "brokers.memory",
     ),
-    *("_rooms.state", "_rooms.crashes", "_rooms.fanout", "_rooms.inbox", "_operation.settings_check"),
+    *(
+        "_rooms.state",
+        "_rooms.crashes",
+        "_rooms.fanout",
+        "_rooms.segment",
+        "_rooms.messages",
+        "_rooms.inbox",
+        "_operation.settings_check",
+    ),
 )
 # May catch `except* Exception`: the boundaries of a connection, a turn, a room and the HTTP side.
 BOUNDARIES = {

@@ -11,13 +11,13 @@ Laws:
 - A very large room is served in slices, at most one a flush.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Final, Protocol
 
 from ..brokers.broker import Batch
 from ..metrics import Metrics
+from .segment import Segment
 
 SLICE: Final = 512  # members served between two yields: about 5 ms of sends
 
@@ -38,66 +38,6 @@ class Deliver(Protocol):
     def __call__(self, data: bytes, frames: list[bytes], start: int = 0, /) -> None: ...
 
 
-class _Said:
-    """Frames of which some are not for everyone: what all members get, and what is different for some."""
-
-    __slots__ = ("common", "exclude", "first", "frames", "marks", "only", "private")
-
-    def __init__(self, first: int, frames: list[bytes]) -> None:
-        """Begin with `frames`, which are for everyone; the first of them has the place `first`."""
-        self.first = first
-        self.frames = frames  # all of them, in the order of their places
-        self.common = frames  # those for everyone; a list of its own from the first frame for one member on
-        self.exclude: dict[int, tuple[str, ...]] = {}  # as in Batch
-        self.only: dict[int, str] = {}
-        self.private: list[int] = []  # the places of `only`, in order
-        # {id of a member: (place, index in `common`, a frame to put in there, or None to leave one out)}
-        self.marks: dict[str, list[tuple[int, int, bytes | None]]] = {}
-
-    @classmethod
-    def of(cls, batch: Batch) -> "_Said":
-        """Read a batch."""
-        if not batch.exclude and not batch.only:
-            return cls(batch.first, batch.frames)
-        said = cls(batch.first, [])
-        for place, frame in enumerate(batch.frames, batch.first):
-            said.add(frame, batch.exclude.get(place, ()), batch.only.get(place))
-        return said
-
-    def add(self, frame: bytes, exclude: tuple[str, ...], only: str | None) -> None:
-        """Append a frame."""
-        place, index = self.first + len(self.frames), len(self.common)
-        if only is not None:
-            if self.common is self.frames:
-                self.common = list(self.frames)
-            self.only[place] = only
-            self.private.append(place)
-            self.marks.setdefault(only, []).append((place, index, frame))
-        else:
-            if exclude:
-                self.exclude[place] = exclude
-                for id in exclude:
-                    self.marks.setdefault(id, []).append((place, index, None))
-            if self.common is not self.frames:
-                self.common.append(frame)
-        self.frames.append(frame)
-
-    def part(self, id: str, cursor: int) -> list[bytes]:
-        """Return the frames for one member, from the place `cursor` on."""
-        start = max(0, cursor - self.first - bisect_left(self.private, cursor))
-        part: list[bytes] = []
-        for place, index, frame in self.marks.get(id, ()):
-            if place >= cursor:
-                part += self.common[start:index]
-                start = index
-                if frame is None:
-                    start += 1
-                else:
-                    part.append(frame)
-        part += self.common[start:]
-        return part
-
-
 class Fanout:
     """What one room says, and who has been given how much of it."""
 
@@ -108,14 +48,14 @@ class Fanout:
         "_first",
         "_frames",
         "_leaving",
-        "_leaving_said",
+        "_leaving_segment",
         "_mark",
         "_members",
         "_metrics",
         "_own",
         "_published",
         "_returned",
-        "_said",
+        "_segment",
         "_unserved",
         "is_held",
         "is_marked",
@@ -132,14 +72,14 @@ class Fanout:
         self._metrics = metrics
         self._first = 0  # the place of the first frame that is not published yet
         self._frames: list[bytes] = []  # these
-        self._said: _Said | None = None  # the same, where some are not for everyone
+        self._segment: Segment | None = None  # the same, where some are not for everyone
         self._leaving: Batch | None = None  # what is being published at this moment, and the same as said
-        self._leaving_said: _Said | None = None
-        self._published: list[_Said] = []  # what is on its way through the broker
+        self._leaving_segment: Segment | None = None
+        self._published: list[Segment] = []  # what is on its way through the broker
         self._returned = 0  # the place after the last frame that came back
         self._cursors: dict[Member, int] = {}  # {member: it has been given all before this place}
         # Of a very large room: batches that wait, the one being served, and who still lacks it.
-        self._arrived: list[_Said] = []
+        self._arrived: list[Segment] = []
         self._common: list[bytes] = []
         self._own: dict[Member, list[bytes]] = {}
         self._unserved: dict[Member, None] = {}  # a dict as an ordered set
@@ -153,10 +93,10 @@ class Fanout:
 
     def add(self, frame: bytes, exclude: tuple[str, ...] = (), only: str | None = None) -> None:
         """Give a frame its place in the room's sequence: for all members but those of `exclude`, or for one alone."""
-        if exclude or only is not None or self._said is not None:
-            if self._said is None:
-                self._said = _Said(self._first, self._frames)
-            self._said.add(frame, exclude, only)
+        if exclude or only is not None or self._segment is not None:
+            if self._segment is None:
+                self._segment = Segment(self._first, self._frames)
+            self._segment.add(frame, exclude, only)
         else:
             self._frames.append(frame)
         if not self.is_held and not self.is_marked:
@@ -202,10 +142,10 @@ class Fanout:
             del self._unserved[member]
             rest += self._own.get(member, self._common)
         cursor = self._cursors.get(member, 0)
-        for said in (*self._arrived, *self._published):
-            rest += said.part(member.id, cursor)
-        if self._said is not None:
-            rest += self._said.part(member.id, cursor)
+        for segment in (*self._arrived, *self._published):
+            rest += segment.part(member.id, cursor)
+        if self._segment is not None:
+            rest += self._segment.part(member.id, cursor)
         elif self._frames:
             rest += self._frames[max(0, cursor - self._first) :]
         self._cursors[member] = self._first + len(self._frames)
@@ -221,14 +161,16 @@ class Fanout:
         """
         frames = self._frames
         if frames and not self._unserved and not self._arrived:
-            first, said = self._first, self._said
-            self._first, self._frames, self._said = first + len(frames), [], None
-            batch = Batch(first, frames, {}, {}) if said is None else Batch(first, frames, said.exclude, said.only)
-            self._leaving, self._leaving_said = batch, said
+            first, segment = self._first, self._segment
+            self._first, self._frames, self._segment = first + len(frames), [], None
+            batch = (
+                Batch(first, frames, {}, {}) if segment is None else Batch(first, frames, segment.exclude, segment.only)
+            )
+            self._leaving, self._leaving_segment = batch, segment
             self.publish(batch)
             if self._leaving is not None:  # it has not come straight back
                 self._leaving = None
-                self._published.append(said or _Said(first, frames))
+                self._published.append(segment or Segment(first, frames))
         if self._unserved or self._arrived:
             self._serve_slice()
         return bool(self._unserved or self._arrived or self._frames)
@@ -240,45 +182,45 @@ class Fanout:
         frames, members = batch.frames, self._members
         self._returned = batch.first + len(frames)
         if batch is self._leaving:
-            said, self._leaving = self._leaving_said, None
+            segment, self._leaving = self._leaving_segment, None
         else:
-            said = self._find_published(batch)
+            segment = self._find_published(batch)
         if self._unserved or self._arrived or len(members) > SLICE:
-            self._arrived.append(said or _Said(batch.first, frames))
+            self._arrived.append(segment or Segment(batch.first, frames))
             if not self.is_marked:
                 self.is_marked = True
                 self._mark(self)
-        elif said is None and not self._cursors:
+        elif segment is None and not self._cursors:
             # The hot path of every broadcast: the same bytes for everyone, since a server's frames carry no mask.
             data = b"".join(frames)
             for member in members.values():
                 member.deliver(data, frames)
             self._metrics.deliveries += len(members) * len(frames)
         else:
-            said = said or _Said(batch.first, frames)
-            self._serve(members.values(), said.common, self._own_parts(said))
+            segment = segment or Segment(batch.first, frames)
+            self._serve(members.values(), segment.common, self._own_parts(segment))
 
-    def _find_published(self, batch: Batch) -> _Said:
+    def _find_published(self, batch: Batch) -> Segment:
         """Return what was published as this batch; those before it that never came back are given up."""
         while self._published:
-            said = self._published.pop(0)
-            if said.first == batch.first:
-                return said
-        return _Said.of(batch)
+            segment = self._published.pop(0)
+            if segment.first == batch.first:
+                return segment
+        return Segment.of(batch)
 
-    def _own_parts(self, said: _Said) -> dict[Member, list[bytes]]:
+    def _own_parts(self, segment: Segment) -> dict[Member, list[bytes]]:
         """Return the frames of each member that does not get just the common ones, and forget cursors passed."""
         members, cursors = self._members, self._cursors
         own: dict[Member, list[bytes]] = {}
-        for id in said.marks:
+        for id in segment.marks:
             member = members.get(id)
             if member is not None:
-                own[member] = said.part(id, cursors.get(member, 0))
+                own[member] = segment.part(id, cursors.get(member, 0))
         for member, cursor in cursors.items():
             if member not in own:
-                own[member] = said.part(member.id, cursor)
+                own[member] = segment.part(member.id, cursor)
         if cursors:
-            end = said.first + len(said.frames)
+            end = segment.first + len(segment.frames)
             self._cursors = {member: cursor for member, cursor in cursors.items() if cursor > end}
         return own
 
@@ -297,9 +239,9 @@ class Fanout:
 
     def _serve_slice(self) -> None:
         if not self._unserved:
-            said = self._arrived.pop(0)
-            self._common, self._own = said.common, self._own_parts(said)
-            self._unserved = dict.fromkeys(self._members.values() if said.common else self._own)
+            segment = self._arrived.pop(0)
+            self._common, self._own = segment.common, self._own_parts(segment)
+            self._unserved = dict.fromkeys(self._members.values() if segment.common else self._own)
         unserved = self._unserved
         served = list(islice(unserved, SLICE))
         for member in served:

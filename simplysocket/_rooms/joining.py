@@ -166,7 +166,7 @@ async def _make_member(runtime: RoomRuntime, session: Session, options: dict[str
         raise ActionError("forbidden", f"room {runtime.name!r} did not keep you")
     members.was_joined = True
     if runtime.room.announce:
-        runtime.broadcast("client-joined-room", {"client": client.id, "name": client.name}, exclude=client)
+        runtime.messages.broadcast("client-joined-room", {"client": client.id, "name": client.name}, exclude=client)
 
 
 def _check_capacity(runtime: RoomRuntime, session: Session) -> None:
@@ -191,7 +191,7 @@ async def remove(runtime: RoomRuntime, session: Session, reason: str, *, tell: b
     try:
         await runtime.hooks.call_guarded("on_leave", client, reason, session=session)
         if runtime.room.announce:
-            runtime.broadcast("client-left-room", body)
+            runtime.messages.broadcast("client-left-room", body)
         if tell:
             session.tell("client-left-room", body, room=runtime.name)
     finally:

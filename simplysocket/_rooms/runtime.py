@@ -10,15 +10,12 @@ The runtime is an object beside `Room`, so that a user's subclass may have attri
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
-from .._protocol import codec
 from .._protocol.codec import Envelope
-from .._protocol.delivery import CoalescedFrame, VolatileFrame
-from .._protocol.frames import text_frame
 from .._sessions.outbound_hooks import OutboundHooks
 from .._sessions.session import Session
 from ..brokers.broker import Batch, Broker, Channel
@@ -34,6 +31,7 @@ from .flush import Flusher
 from .hooks import Hooks
 from .jobs import Job, NeverBegun, run_job
 from .members import Members
+from .messages import Messages
 from .state import ACCEPTING, RoomState, check_transition
 from .tasks import CURRENT_ROOM, Tasks
 from .timers import Timers
@@ -45,8 +43,6 @@ if TYPE_CHECKING:
     from .joining import Joins
 
 logger = logging.getLogger("simplysocket.room")
-
-_CLOSED: Final = RoomState.CLOSED  # looking it up in the class would cost 0.05 us a message
 
 
 class Home(Protocol):
@@ -93,6 +89,7 @@ class RoomRuntime:
         "is_global",
         "is_open",
         "members",
+        "messages",
         "name",
         "options",
         "room",
@@ -130,6 +127,7 @@ class RoomRuntime:
         self._crash_policy = crash_policy or CloseAfterCrash()
         self._restart_seconds: float | None = None  # after a crash: when on_create runs again
         self.members = Members(self)
+        self.messages = Messages(self)
         self.hooks = Hooks(self)
         self.tasks = Tasks(self)
         self.timers = Timers(self)
@@ -251,66 +249,7 @@ class RoomRuntime:
         self.turns.post_always(run_job, None, job)
         return await job.wait(self.home.limits.turn_seconds if TURN.get() is not None else math.inf)
 
-    # --- what the room says
-
-    def broadcast(
-        self,
-        action: str,
-        body: object,
-        sender: Client[Any] | str | None = None,
-        exclude: Client[Any] | Iterable[Client[Any]] = (),
-        volatile: bool = False,
-        coalesce: str | None = None,
-    ) -> None:
-        """Encode and frame a message once, and give it its place in the room's sequence; a plain def."""
-        if self.state is _CLOSED:
-            raise RoomClosed(f"room {self.name!r} is closed: nobody would hear {action!r}")
-        home = self.home
-        if sender is None:
-            sender = home.server_name
-        elif isinstance(sender, Client):
-            sender = sender.id
-        if home.outbound.hooks:
-            message = home.outbound.pass_through(action, body, self.name, sender)
-            if message is None:
-                return
-            action, body, sender = message.action, message.body, message.sender
-        frame = text_frame(codec.encode(action, body, self.name, sender))
-        if volatile:
-            frame = VolatileFrame(frame)
-        elif coalesce is not None:
-            frame = CoalescedFrame.of(frame, (self.name, coalesce))
-        home.metrics.broadcasts += 1
-        if exclude:
-            try:
-                ids = (exclude.id,) if isinstance(exclude, Client) else tuple(client.id for client in exclude)
-            except (AttributeError, TypeError):
-                raise TypeError(f"exclude={exclude!r}: give a Client or several, not their ids") from None
-            self.fanout.add(frame, ids)
-        else:
-            self.fanout.add(frame)
-
-    def tell(self, session: Session, action: str, body: object) -> bool:
-        """Give a message for one member its place in the room's sequence; False when the client is gone."""
-        home = self.home
-        if self.state is _CLOSED:
-            raise RoomClosed(f"room {self.name!r} is closed")
-        if session not in self.members:
-            if session.is_gone:
-                return False
-            text = f"{session.client!r} is not in room {self.name!r}: client.send reaches it anyway"
-            raise ActionError("not-a-member", text)
-        sender = home.server_name
-        if home.outbound.hooks:
-            message = home.outbound.pass_through(action, body, session.id, sender, target_client=True)
-            if message is None:
-                return not session.is_gone
-            action, body, sender = message.action, message.body, message.sender
-        encoded = codec.encode(action, body, session.id, sender, target_client=True, room=self.name)
-        if not session.is_connected:
-            return False
-        self.fanout.add(text_frame(encoded), only=session.id)
-        return True
+    # --- the broker
 
     def _publish(self, batch: Batch) -> None:
         """Publish through the channel: the boundary of a room to its broker."""

@@ -1,0 +1,68 @@
+"""A segment of a room's sequence: frames for all members, and what is different for some of them.
+
+Law: a plain machine. What one member costs does not grow with how many others are treated differently.
+"""
+
+from bisect import bisect_left
+
+from ..brokers.broker import Batch
+
+
+class Segment:
+    """Frames of a room in the order of their places, some of which are not for everyone."""
+
+    __slots__ = ("common", "exclude", "first", "frames", "marks", "only", "private")
+
+    def __init__(self, first: int, frames: list[bytes]) -> None:
+        """Begin with `frames`, which are for everyone; the first of them has the place `first`."""
+        self.first = first
+        self.frames = frames  # all of them, in the order of their places
+        self.common = frames  # those for everyone; a list of its own from the first frame for one member on
+        self.exclude: dict[int, tuple[str, ...]] = {}  # as in Batch
+        self.only: dict[int, str] = {}
+        self.private: list[int] = []  # the places of `only`, in order
+        # {id of a member: (place, index in `common`, a frame to put in there, or None to leave one out)}
+        self.marks: dict[str, list[tuple[int, int, bytes | None]]] = {}
+
+    @classmethod
+    def of(cls, batch: Batch) -> "Segment":
+        """Read a batch."""
+        if not batch.exclude and not batch.only:
+            return cls(batch.first, batch.frames)
+        segment = cls(batch.first, [])
+        for place, frame in enumerate(batch.frames, batch.first):
+            segment.add(frame, batch.exclude.get(place, ()), batch.only.get(place))
+        return segment
+
+    def add(self, frame: bytes, exclude: tuple[str, ...], only: str | None) -> None:
+        """Append a frame."""
+        place, index = self.first + len(self.frames), len(self.common)
+        if only is not None:
+            if self.common is self.frames:
+                self.common = list(self.frames)
+            self.only[place] = only
+            self.private.append(place)
+            self.marks.setdefault(only, []).append((place, index, frame))
+        else:
+            if exclude:
+                self.exclude[place] = exclude
+                for id in exclude:
+                    self.marks.setdefault(id, []).append((place, index, None))
+            if self.common is not self.frames:
+                self.common.append(frame)
+        self.frames.append(frame)
+
+    def part(self, id: str, cursor: int) -> list[bytes]:
+        """Return the frames for one member, from the place `cursor` on."""
+        start = max(0, cursor - self.first - bisect_left(self.private, cursor))
+        part: list[bytes] = []
+        for place, index, frame in self.marks.get(id, ()):
+            if place >= cursor:
+                part += self.common[start:index]
+                start = index
+                if frame is None:
+                    start += 1
+                else:
+                    part.append(frame)
+        part += self.common[start:]
+        return part
