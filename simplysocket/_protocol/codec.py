@@ -151,7 +151,7 @@ def encode(
 ) -> bytes:
     """Write one message; `EncodeError` for a body that JSON cannot hold.
 
-    Such are an unknown type, NaN, Infinity and a lone surrogate. `timeout` is in seconds.
+    It cannot hold an unknown type, NaN, Infinity or a lone surrogate. `timeout` is in seconds.
     """
     try:
         encoded = _write(_Outgoing(action, body, target_client, target, sender, id, timeout, room))
