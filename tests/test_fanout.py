@@ -39,10 +39,13 @@ class Room:
         self.members = {name: Member(name) for name in names}
         self.marks = 0
         self.metrics = Metrics()
-        self.fanout = Fanout(self.members, self.mark, self.metrics)
+        self.fanout = Fanout(self.members, self.metrics, mark=self.mark, failed=self.fail)
 
     def mark(self, _: Fanout) -> None:
         self.marks += 1
+
+    def fail(self, group: BaseExceptionGroup[Exception], batch: Batch) -> None:
+        raise group
 
     def flush(self) -> bool:
         self.fanout.is_marked = False

@@ -64,6 +64,7 @@ BOUNDARIES = {
     "_sessions.outbound_hooks",
     "_rooms.boundary",
     "_rooms.closing",
+    "_rooms.fanout",
     "_rooms.hooks",
     "_rooms.jobs",
     "_rooms.outside_turn",

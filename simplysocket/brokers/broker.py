@@ -23,8 +23,8 @@ class Batch(msgspec.Struct):
 
     first: int  # the place of the first frame in the room's sequence, counted from 0
     frames: list[bytes]
-    exclude: dict[int, tuple[str, ...]]  # {place of a frame: ids of the members that it is not for}
-    only: dict[int, str]  # {place of a frame: id of the one member that it is for}
+    exclude: dict[int, tuple[str, ...]] = {}  # {place of a frame: ids of the members that it is not for}
+    only: dict[int, str] = {}  # {place of a frame: id of the one member that it is for}
 
 
 Deliver = Callable[[Batch], None]
