@@ -15,7 +15,7 @@ from simplysocket import Client, Limits, Room, Server, action, from_thread, midd
 from simplysocket.middleware import Next
 from simplysocket.testing import open_server
 
-from .test_rooms import make
+from .harness.servers import make
 
 
 class FakeCounter:

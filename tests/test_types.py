@@ -14,7 +14,8 @@ import pytest
 
 import simplysocket
 
-ROOT: Final = Path(__file__).parents[1]
+from .harness import ROOT
+
 RIGHT: Final = ROOT / "tests" / "typed" / "right.py"
 MISTAKES: Final = ROOT / "tests" / "typed" / "mistakes.py"
 EXAMPLES: Final = sorted((ROOT / "examples").rglob("*.py"))

@@ -29,8 +29,10 @@ from simplysocket import (
 )
 from simplysocket.testing import ConnectionEnded, Net, open_server
 
-from .attack import TEST_SECONDS, Answer, Peer, close, head, make_server, message, siege, until
-from .test_server import cancellable as in_scope
+from ..harness.attack import TEST_SECONDS, under_attack, until
+from ..harness.attacker import Answer, Peer
+from ..harness.frames import close, head, message
+from ..harness.servers import in_cancel_scope, make_attacked
 
 HANDSHAKE_SECONDS = 5.0  # of Limits
 CLOSE_SECONDS = 2.0
@@ -646,7 +648,7 @@ async def test_a_stop_is_not_held_by_a_hook_that_never_returns(where: str, autoj
 @contextlib.asynccontextmanager
 async def cancellable(server: Server) -> AsyncIterator[tuple[Net, trio.CancelScope]]:
     """Serve in memory in a scope that the test may cancel; behind it nothing may be left."""
-    async with in_scope(server) as served:
+    async with in_cancel_scope(server) as served:
         yield served
     check_empty(server)
 
@@ -1644,7 +1646,7 @@ def failing_state(error: Exception) -> Callable[[], object]:
 
 
 async def test_a_state_that_cannot_be_made_costs_one_connection(caplog: pytest.LogCaptureFixture) -> None:
-    server = make_server(state=failing_state(KeyError("bug")))
+    server = make_attacked(state=failing_state(KeyError("bug")))
     called: list[str] = []
 
     @server.on_connect
@@ -1655,19 +1657,19 @@ async def test_a_state_that_cannot_be_made_costs_one_connection(caplog: pytest.L
     async def disconnected() -> None:
         called.append("-")
 
-    async with siege(server) as field:
-        peer = await field.connect()
+    async with under_attack(server) as attack:
+        peer = await attack.connect()
         assert await peer.end() == 3004
-        assert (await (await field.connect()).request("echo", 1))["message_body"] == 1
+        assert (await (await attack.connect()).request("echo", 1))["message_body"] == 1
         assert len(errors(caplog)) == 1
     assert called == ["+", "+", "-", "-"]
     check_empty(server)
 
 
 async def test_a_state_that_fails_as_the_net_does_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    server = make_server(state=failing_state(FileNotFoundError("questions.txt")))
-    async with siege(server) as field:
-        peer = await field.connect()
+    server = make_attacked(state=failing_state(FileNotFoundError("questions.txt")))
+    async with under_attack(server) as attack:
+        peer = await attack.connect()
         assert await peer.end() == 3004
         assert len(errors(caplog)) == 1
 
@@ -1686,7 +1688,7 @@ async def test_a_state_that_cannot_be_made_is_said_on_any_wire(autojump_clock: M
 
 def make_guarded(**limits: Any) -> tuple[Server, list[str], list[int]]:
     """Return a server to besiege whose hooks do what the query asks, and the calls of both hooks, client by client."""
-    server = make_server(limits={"connections_per_address": None, **limits})
+    server = make_attacked(**{"connections_per_address": None, **limits})
     connected, gone, here = list[str](), list[int](), set[str]()
 
     async def misbehave(what: str | None) -> None:
@@ -1733,7 +1735,7 @@ def at(query: str) -> bytes:
 
 
 async def test_messages_sent_before_the_answer_wait_for_on_connect() -> None:
-    server, handled = make_server(limits={"handshake_seconds": TEST_SECONDS}), list[bool]()
+    server, handled = make_attacked(handshake_seconds=TEST_SECONDS), list[bool]()
     asked, release = trio.Event(), trio.Event()
 
     @server.authenticate
@@ -1753,8 +1755,8 @@ async def test_messages_sent_before_the_answer_wait_for_on_connect() -> None:
         handled.append(client.state["ready"])
         return body
 
-    async with siege(server) as field:
-        peer = await field.dial()
+    async with under_attack(server) as attack:
+        peer = await attack.dial()
         await peer.send(at("slow=1"))
         await asked.wait()
         await peer.send(b"".join(message("say", number, id=number) for number in range(100)))
@@ -1774,11 +1776,11 @@ async def test_messages_sent_before_the_answer_wait_for_on_connect() -> None:
 @pytest.mark.parametrize("what", ["wait", "never", "fail", "group"])
 async def test_a_peer_that_goes_while_a_hook_is_at_it(where: str, what: str, how: str) -> None:
     server, connected, gone = make_guarded()
-    async with siege(server) as field:
+    async with under_attack(server) as attack:
         before = len(connected)
         peers = []
         for _ in range(5):
-            peers.append(peer := await field.dial())
+            peers.append(peer := await attack.dial())
             await peer.send(at(f"{where}={what}"))
             if where == "on_disconnect":
                 await peer.read_answer()
@@ -1808,9 +1810,9 @@ async def test_a_peer_that_goes_while_a_hook_is_at_it(where: str, what: str, how
 )
 async def test_how_each_end_looks_on_the_wire(query: str, status: int, code: int) -> None:
     server, connected, gone = make_guarded()
-    async with siege(server) as field:
+    async with under_attack(server) as attack:
         for _ in range(3):
-            peer = await field.dial()
+            peer = await attack.dial()
             assert (await peer.ask(at(query))).status == status
             if status == 101:
                 assert await peer.end() == code
@@ -1840,10 +1842,10 @@ async def test_a_thousand_clients_at_once_each_in_its_own_trouble(caplog: pytest
         "expires=soon",
         "expires=soon&on_connect=never",
     ]
-    async with siege(server, seconds=60) as field:
+    async with under_attack(server, seconds=60) as attack:
 
         async def visit(number: int) -> None:
-            peer = await field.dial()
+            peer = await attack.dial()
             await peer.send(at(queries[number % len(queries)]))
             turn = number % 5
             if turn == 0:

@@ -14,7 +14,10 @@ from simplysocket import Identity, Limits, Request, Server
 from simplysocket.proxies import Proxies
 from simplysocket.testing import Net, open_server
 
-from .attack import Answer, Peer, head, make_server, siege, until
+from ..harness.attack import under_attack, until
+from ..harness.attacker import Answer, Peer
+from ..harness.frames import head
+from ..harness.servers import make_attacked
 
 CHAIN = ["10.0.0.0/8", "192.168.1.1", "2001:db8::/32"]
 
@@ -223,13 +226,13 @@ async def test_plain_http_and_bad_heads_behind_a_proxy_leave_no_count_behind(aut
 
 
 async def test_a_real_proxy_on_loopback_is_believed_and_not_counted() -> None:
-    server = make_server(limits={"connections_per_address": 2}, trusted_proxies=["127.0.0.0/8"])
-    async with siege(server) as field:
+    server = make_attacked(connections_per_address=2, trusted_proxies=["127.0.0.0/8"])
+    async with under_attack(server) as attack:
         bystanders = set(server.clients)
         for _ in range(9):
-            await field.connect()
+            await attack.connect()
         for status in (101, 101, 429):
-            peer = await field.dial()
+            peer = await attack.dial()
             assert (await peer.ask(head("GET /ws HTTP/1.1", "X-Forwarded-For: 6.6.6.6, 9.8.7.6:1"))).status == status
         await until(lambda: len(server.clients) == len(bystanders) + 11)
         addresses = sorted(client.address for id, client in server.clients.items() if id not in bystanders)
@@ -239,13 +242,13 @@ async def test_a_real_proxy_on_loopback_is_believed_and_not_counted() -> None:
 
 async def test_a_unix_proxy_is_believed_and_not_counted(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
-    server = make_server(limits={"connections_per_address": 1}, trusted_proxies=["unix"])
+    server = make_attacked(connections_per_address=1, trusted_proxies=["unix"])
     serve, reach = partial(server.serve, unix=path), partial(trio.open_unix_socket, path)
-    async with siege(server, serve=serve, reach=reach) as field:
+    async with under_attack(server, serve=serve, reach=reach) as attack:
         for _ in range(5):
-            await field.connect()
-        assert (await (await field.dial()).ask(head("GET /ws HTTP/1.1", "X-Forwarded-For: ::1"))).status == 101
-        assert (await (await field.dial()).ask(head("GET /ws HTTP/1.1", "X-Forwarded-For: ::1"))).status == 429
+            await attack.connect()
+        assert (await (await attack.dial()).ask(head("GET /ws HTTP/1.1", "X-Forwarded-For: ::1"))).status == 101
+        assert (await (await attack.dial()).ask(head("GET /ws HTTP/1.1", "X-Forwarded-For: ::1"))).status == 429
         assert sorted({client.address for client in server.clients.values()}) == ["", "::1"]
     assert server._front_door._addresses == {}
 
@@ -255,23 +258,23 @@ async def test_an_ipv4_client_of_a_dual_stack_socket_is_trusted_by_its_ipv4_addr
     listener.setsockopt(trio.socket.IPPROTO_IPV6, trio.socket.IPV6_V6ONLY, 0)
     await listener.bind(("::", 0))
     listener.listen(10)
-    server = make_server(trusted_proxies=["127.0.0.1"])
+    server = make_attacked(trusted_proxies=["127.0.0.1"])
     port = listener.getsockname()[1]
     serve = partial(server.serve, listeners=[trio.SocketListener(listener)])
-    async with siege(server, serve=serve, reach=partial(trio.open_tcp_stream, "127.0.0.1", port)) as field:
-        await field.connect(head("GET /ws HTTP/1.1", "X-Forwarded-For: 9.8.7.6"))
+    async with under_attack(server, serve=serve, reach=partial(trio.open_tcp_stream, "127.0.0.1", port)) as attack:
+        await attack.connect(head("GET /ws HTTP/1.1", "X-Forwarded-For: 9.8.7.6"))
         await until(lambda: "9.8.7.6" in {client.address for client in server.clients.values()})
     assert server._front_door._addresses == {}
 
 
 async def test_a_proxy_that_is_not_trusted_is_named_once_when_it_has_too_many(caplog: pytest.LogCaptureFixture) -> None:
-    server = make_server(limits={"connections_per_address": 3})
-    async with siege(server) as field:
-        assert (await (await field.dial()).ask(head("GET /ws HTTP/1.1", "X-Forwarded-For: 1.1.1.1"))).status == 101
-        assert (await (await field.dial()).ask(head("GET /ws HTTP/1.1", "X-Forwarded-For: 2.2.2.2"))).status == 101
+    server = make_attacked(connections_per_address=3)
+    async with under_attack(server) as attack:
+        assert (await (await attack.dial()).ask(head("GET /ws HTTP/1.1", "X-Forwarded-For: 1.1.1.1"))).status == 101
+        assert (await (await attack.dial()).ask(head("GET /ws HTTP/1.1", "X-Forwarded-For: 2.2.2.2"))).status == 101
         assert not caplog.records
         for number in range(3):
-            answer = await field.ask(head("GET /ws HTTP/1.1", f"X-Forwarded-For: 3.3.3.{number}"))
+            answer = await attack.ask(head("GET /ws HTTP/1.1", f"X-Forwarded-For: 3.3.3.{number}"))
             assert answer.status == 429
         assert [client.address for client in server.clients.values()] == ["127.0.0.1"] * 3
     (record,) = caplog.records
@@ -281,12 +284,12 @@ async def test_a_proxy_that_is_not_trusted_is_named_once_when_it_has_too_many(ca
 
 
 async def test_a_thousand_clients_behind_one_proxy_come_and_go() -> None:
-    server = make_server(limits={"connections_per_address": 2, "handshake_seconds": 20}, trusted_proxies=["127.0.0.1"])
-    async with siege(server, seconds=60) as field:
+    server = make_attacked(connections_per_address=2, handshake_seconds=20, trusted_proxies=["127.0.0.1"])
+    async with under_attack(server, seconds=60) as attack:
         statuses: list[int] = []
 
         async def visit(number: int) -> None:
-            peer = await field.dial()
+            peer = await attack.dial()
             answer = await peer.ask(head("GET /ws HTTP/1.1", f"X-Forwarded-For: 10.1.{number // 250}.{number % 250}"))
             statuses.append(answer.status)
             await (peer.reset if number % 2 else peer.close)()

@@ -14,7 +14,7 @@ from examples.auth.server import Claims, Role, main, make_token, server
 from simplysocket import ActionError, CloseCode
 from simplysocket.testing import Net, TestClient, open_server
 
-from .pages import PATIENCE, Process
+from ..harness.browser import PATIENCE, Process
 
 SECRET = "for tests"
 HOUR = 3_600

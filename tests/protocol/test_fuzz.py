@@ -12,7 +12,8 @@ from collections import Counter
 import pytest
 import trio
 
-from .attack import BINARY, CONTINUATION, FINAL, PING, PONG, TEXT, Field, close, frame, head, siege
+from ..harness.attack import Attack, under_attack
+from ..harness.frames import BINARY, CONTINUATION, FINAL, PING, PONG, TEXT, close, frame, head
 
 SEED = 20_261
 ATTACKERS = 40  # at a time
@@ -91,9 +92,9 @@ def random_head(draw: random.Random) -> bytes:
     return good if kind < 0.2 else mutate(good, draw)
 
 
-async def attack_with_frames(field: Field, draw: random.Random, codes: Counter[int]) -> None:
+async def attack_with_frames(attack: Attack, draw: random.Random, codes: Counter[int]) -> None:
     """Shake hands, send frames in random pieces, and end in one of three ways."""
-    peer = await field.connect()
+    peer = await attack.connect()
     harm = draw.choice((0.0, 0.05, 0.3))
     data = b"".join(random_frame(draw, harm) for _ in range(FRAMES))
     for _ in range(draw.randrange(4)):
@@ -122,9 +123,9 @@ async def attack_with_frames(field: Field, draw: random.Random, codes: Counter[i
         await peer.close()
 
 
-async def attack_with_head(field: Field, draw: random.Random, statuses: Counter[int]) -> None:
+async def attack_with_head(attack: Attack, draw: random.Random, statuses: Counter[int]) -> None:
     """Send one head, say that nothing more comes, and read the answer to its end."""
-    peer = await field.dial()
+    peer = await attack.dial()
     data = random_head(draw)
     cut = draw.randrange(len(data) + 1)
     await peer.send(data[:cut])
@@ -138,19 +139,19 @@ async def attack_with_head(field: Field, draw: random.Random, statuses: Counter[
 async def test_a_hundred_thousand_frames_and_heads_hurt_nobody(caplog: pytest.LogCaptureFixture) -> None:
     codes: Counter[int] = Counter()
     statuses: Counter[int] = Counter()
-    async with siege(seconds=300, **{**UNLIMITED, "handshake_seconds": 60}) as field:
+    async with under_attack(seconds=300, **{**UNLIMITED, "handshake_seconds": 60}) as attack:
 
-        async def attack(number: int) -> None:
+        async def attack_often(number: int) -> None:
             draw = random.Random(SEED * ATTACKERS + number)
             for _ in range(CONNECTIONS // ATTACKERS):
-                await attack_with_frames(field, draw, codes)
+                await attack_with_frames(attack, draw, codes)
             for _ in range(HEADS // ATTACKERS):
-                await attack_with_head(field, draw, statuses)
+                await attack_with_head(attack, draw, statuses)
 
         async with trio.open_nursery() as nursery:
             for number in range(ATTACKERS):
-                nursery.start_soon(attack, number)
-        assert field.server.metrics.messages_received > CONNECTIONS * FRAMES / 4
+                nursery.start_soon(attack_often, number)
+        assert attack.server.metrics.messages_received > CONNECTIONS * FRAMES / 4
     assert statuses.keys() - {0} <= STATUSES
     assert statuses[0] < HEADS / 4  # those that were no whole head
     assert all(1000 <= code < 5000 for code in codes)

@@ -1,11 +1,9 @@
 """The server: starting, stopping, cancelling, signals, and what a wrong registration is told."""
 
-import contextlib
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,25 +15,9 @@ import trio.testing
 from trio.testing import MockClock
 
 from simplysocket import ActionError, Client, Limits, RegistrationError, Room, RoomClosed, Server, action
-from simplysocket.testing import MemoryListener, Net, TestClient, open_server
+from simplysocket.testing import TestClient, open_server
 
-
-@contextlib.asynccontextmanager
-async def cancellable(server: Server) -> AsyncIterator[tuple[Net, trio.CancelScope]]:
-    """Serve in memory in a scope that the test may cancel."""
-    listener = MemoryListener()
-    async with trio.open_nursery() as clients:
-        scope = trio.CancelScope()
-
-        async def serve(task_status: trio.TaskStatus[Server]) -> None:
-            with scope:
-                await server.serve(listeners=[listener], task_status=task_status)
-
-        async with trio.open_nursery() as nursery:
-            await nursery.start(serve)
-            yield Net(server, listener, clients), scope
-            scope.cancel()
-        clients.cancel_scope.cancel()
+from ..harness.servers import in_cancel_scope
 
 
 class Game(Room):
@@ -147,7 +129,7 @@ async def test_a_stop_is_cut_at_its_grace(autojump_clock: MockClock) -> None:
 
 async def test_cancelling_serve_says_close_3001_and_runs_on_close_within_its_time(autojump_clock: MockClock) -> None:
     server = make()
-    async with cancellable(server) as (net, scope):
+    async with in_cancel_scope(server) as (net, scope):
         ana = await net.connect("ana")
         await ana.join("one")
         room: Any = server.rooms["one"]

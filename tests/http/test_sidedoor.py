@@ -18,7 +18,10 @@ from trio.testing import MockClock
 from simplysocket import Limits, RegistrationError, Room, Server
 from simplysocket.testing import Net, open_server
 
-from .attack import Answer, Field, Peer, head, make_server, siege, until
+from ..harness.attack import Attack, under_attack, until
+from ..harness.attacker import Answer, Peer
+from ..harness.frames import head
+from ..harness.servers import make_attacked
 
 SEED = 20_261
 JAVASCRIPT = b"export const answer = 42\n"
@@ -164,7 +167,7 @@ async def test_a_stop_keeps_to_its_grace_though_a_peer_keeps_connecting(autojump
 
 
 async def test_a_peer_that_keeps_connecting_over_tcp_does_not_hold_up_a_stop() -> None:
-    server = make_server()
+    server = make_attacked()
     statuses: set[int] = set()
 
     class Waiting(Room):
@@ -175,22 +178,22 @@ async def test_a_peer_that_keeps_connecting_over_tcp_does_not_hold_up_a_stop() -
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(server.serve, "127.0.0.1", 0))
-            field = Field(server, partial(trio.open_tcp_stream, "127.0.0.1", server.port))
-            await field.join("waiting")
+            attack = Attack(server, partial(trio.open_tcp_stream, "127.0.0.1", server.port))
+            await attack.join("waiting")
 
             async def connect_for_ever() -> None:
                 while True:
                     try:
-                        await field.dial()  # and say nothing
-                        statuses.add((await field.ask(request("/health"))).status)
-                        statuses.add((await field.ask(head())).status)
+                        await attack.dial()  # and say nothing
+                        statuses.add((await attack.ask(request("/health"))).status)
+                        statuses.add((await attack.ask(head())).status)
                     except OSError:
                         return
 
             async with trio.open_nursery() as peers:
                 peers.start_soon(server.stop, 5)
                 peers.start_soon(connect_for_ever)
-            await field.leave()
+            await attack.leave()
     assert statuses - {0, 101} == {200, 503}
 
 
@@ -485,7 +488,7 @@ async def test_a_slow_peer_does_not_hold_up_a_stop(
 async def test_a_large_file_comes_whole(tmp_path: Path, is_encrypted: bool) -> None:
     content = random.Random(SEED).randbytes(LARGE)
     (tmp_path / "large.bin").write_bytes(content)
-    server = make_server()
+    server = make_attacked()
     server.static("/", tmp_path)
     authority = trustme.CA()
     contexts = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
@@ -499,8 +502,10 @@ async def test_a_large_file_comes_whole(tmp_path: Path, is_encrypted: bool) -> N
         return trio.SSLStream(stream, contexts[1], server_hostname="127.0.0.1", https_compatible=True)
 
     context = contexts[0] if is_encrypted else None
-    async with siege(server, serve=partial(server.serve, "127.0.0.1", 0, ssl_context=context), reach=reach) as field:
-        assert (await field.ask(request("/large.bin"))).body == content
+    async with under_attack(
+        server, serve=partial(server.serve, "127.0.0.1", 0, ssl_context=context), reach=reach
+    ) as attack:
+        assert (await attack.ask(request("/large.bin"))).body == content
 
 
 # --- errors
@@ -573,7 +578,7 @@ async def test_http_1_0_is_answered_with_and_without_a_host(
 
 
 def fortress(site: Path) -> Server:
-    server = make_server()
+    server = make_attacked()
     server.static("/", site)
     return server
 
@@ -640,9 +645,9 @@ TRAVERSALS = [
 
 @pytest.mark.parametrize("accept", [None, BROWSER])
 async def test_no_spelling_of_a_path_leads_out_of_the_directory(site: Path, accept: str | None, caplog: Any) -> None:
-    async with siege(fortress(site)) as field:
+    async with under_attack(fortress(site)) as attack:
         for target in [*TRAVERSALS, f"/..{site.parent}/secret.txt", f"{site.parent}/secret.txt"]:
-            answer = await field.ask(request(target, accept=accept))
+            answer = await attack.ask(request(target, accept=accept))
             assert answer.status in (400, 404), target
             assert SECRET.encode() not in answer.body
             assert "location" not in answer.headers
@@ -671,10 +676,10 @@ async def test_no_path_drawn_from_odd_pieces_leads_out_of_the_directory(site: Pa
     names = ("", "secret.txt", "app.js", "index.html", ".hidden", "config")
     draw = random.Random(SEED)
     statuses: set[int] = set()
-    async with siege(fortress(site), connections_per_address=None) as field:
+    async with under_attack(fortress(site), connections_per_address=None) as attack:
         for _ in range(1_000):
             target = "/" + "".join(draw.choices(pieces, k=draw.randrange(6))) + draw.choice(names)
-            answer = await field.ask(request(target))
+            answer = await attack.ask(request(target))
             statuses.add(answer.status)
             assert SECRET.encode() not in answer.body, target
             assert answer.headers.get("location") in (None, "docs/")
@@ -689,8 +694,8 @@ async def test_no_path_drawn_from_odd_pieces_leads_out_of_the_directory(site: Pa
     ],
 )
 async def test_an_escape_that_is_none_is_refused(site: Path, target: str) -> None:
-    async with siege(fortress(site)) as field:
-        answer = await field.ask(request(target))
+    async with under_attack(fortress(site)) as attack:
+        answer = await attack.ask(request(target))
         assert (answer.status, json.loads(answer.body)["code"]) == (400, "bad-request")
 
 
@@ -707,8 +712,8 @@ async def test_an_escape_that_is_none_is_refused(site: Path, target: str) -> Non
     ],
 )
 async def test_nothing_of_a_request_becomes_a_header(site: Path, target: str) -> None:
-    async with siege(fortress(site)) as field:
-        answer = await field.ask(request(target))
+    async with under_attack(fortress(site)) as attack:
+        answer = await attack.ask(request(target))
         assert answer.status in (308, 400, 404)
         assert "set-cookie" not in answer.headers
         assert b"evil" not in answer.body
@@ -754,8 +759,8 @@ plain = partial(request, "/app.js")
     ],
 )
 async def test_a_bad_request_has_one_answer(site: Path, data: bytes, status: int, caplog: Any) -> None:
-    async with siege(fortress(site)) as field:
-        answer = await field.ask(data)
+    async with under_attack(fortress(site)) as attack:
+        answer = await attack.ask(data)
         assert answer.status == status, answer
         assert len(answer.body) == int(answer.headers["content-length"])
         assert status != 200 or answer.body == JAVASCRIPT

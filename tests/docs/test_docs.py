@@ -27,9 +27,9 @@ from simplysocket import CloseCode, Limits, Server, codec
 from simplysocket.errors import ERROR_CODES
 from simplysocket.message import RESERVED_ACTIONS
 
-from .pages import PATIENCE
+from ..harness import ROOT
+from ..harness.browser import PATIENCE
 
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
 PROTOCOL = (DOCS / "protocol.md").read_text("utf-8")

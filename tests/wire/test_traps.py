@@ -11,7 +11,9 @@ import trio
 
 from simplysocket import Room, Server, action
 
-from .attack import (
+from ..harness.attack import Attack, under_attack, until
+from ..harness.attacker import Peer
+from ..harness.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
@@ -21,15 +23,11 @@ from .attack import (
     PING,
     PONG,
     TEXT,
-    Field,
-    Peer,
     close,
     frame,
-    make_server,
     message,
-    siege,
-    until,
 )
+from ..harness.servers import make_attacked
 
 BIG = 70_000  # bytes, over the limit of one message
 HELLO = message("echo", "hello", id=7)
@@ -84,28 +82,28 @@ def header(size: int, *, first: int = FINAL | TEXT, form: int | None = None) -> 
     ],
 )
 async def test_a_bad_frame_is_told_why_and_nothing_behind_it_is_handled(data: bytes, code: int) -> None:
-    async with siege() as field:
-        peer = await field.connect()
+    async with under_attack() as attack:
+        peer = await attack.connect()
         assert (await peer.request("echo", "before"))["message_body"] == "before"
         await peer.send(data + frame(b"ping", PING) + HELLO)
         await peer.send(HELLO + frame(b"ping", PING))
         assert await peer.end() == code
         assert peer.heard == [], "what stands behind it was handled, or a Ping there answered"
-        await field.until_closed(code)
+        await attack.until_closed(code)
 
 
 @pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "closed"])
 @pytest.mark.parametrize("data", [HELLO[:1], HELLO[:-1], header(60_000) + b"a" * 100, frame(b"a", final=False)])
 async def test_half_a_frame_and_then_the_end(data: bytes, is_reset: bool) -> None:
-    async with siege() as field:
-        peer = await field.connect()
+    async with under_attack() as attack:
+        peer = await attack.connect()
         await peer.send(data)
         await (peer.reset() if is_reset else peer.close())
 
 
 async def test_fragments_pings_and_plain_messages_keep_their_order() -> None:
-    async with siege() as field:
-        peer = await field.join("hall")
+    async with under_attack() as attack:
+        peer = await attack.join("hall")
         plain = [message("say", number, target="hall") for number in range(3)]
         text = json.dumps({"action": "say", "message_body": "€", "target": "hall"}, ensure_ascii=False).encode()
         at = text.index(b"\xe2") + 1  # inside the character
@@ -118,8 +116,8 @@ async def test_fragments_pings_and_plain_messages_keep_their_order() -> None:
 
 
 async def test_a_message_at_the_limit_of_bytes_and_of_fragments_passes() -> None:
-    async with siege(message_bytes=1_000, fragments=5) as field:
-        peer = await field.connect()
+    async with under_attack(message_bytes=1_000, fragments=5) as attack:
+        peer = await attack.connect()
         whole = message("echo", "a" * 1_000, id=1)[8:]
         text = json.dumps({"action": "echo", "message_body": "a" * (1_000 - 50), "id": 1}).ljust(1_000).encode()
         assert len(whole) > len(text) == 1_000
@@ -137,8 +135,8 @@ async def test_a_message_at_the_limit_of_bytes_and_of_fragments_passes() -> None
     ("code", "answer"), [(1000, 1000), (3000, 3000), (3266, 3266), (3503, 3503), (4999, 4999), (None, NO_CODE)]
 )
 async def test_a_close_is_answered_and_nothing_behind_it_is_handled(code: int | None, answer: int) -> None:
-    async with siege() as field:
-        witness, peer = await field.join("hall"), await field.join("hall")
+    async with under_attack() as attack:
+        witness, peer = await attack.join("hall"), await attack.join("hall")
         await peer.send(close(code) + message("say", 1, target="hall") + frame(b"a", PING) + close() + b"\xff" * 9)
         await peer.send(message("say", 2, target="hall"))
         assert await peer.end() == answer
@@ -157,19 +155,19 @@ async def test_a_close_is_answered_and_nothing_behind_it_is_handled(code: int | 
     ],
 )
 async def test_an_end_right_behind_a_last_frame_does_not_swallow_our_close(data: bytes, code: int) -> None:
-    async with siege() as field:
+    async with under_attack() as attack:
         for _ in range(20):
-            peer = await field.connect()
+            peer = await attack.connect()
             await peer.send(data)
             await peer.send_eof()
             assert await peer.end() == code
-        await field.until_closed(*[code] * 20)
+        await attack.until_closed(*[code] * 20)
 
 
 async def test_behind_our_close_no_ping_is_answered_and_a_peer_that_never_closes_is_cut() -> None:
-    async with siege(protocol_errors=1) as field:
-        base = field.server.statistics()["connections"]
-        peers = [await field.connect() for _ in range(10)]
+    async with under_attack(protocol_errors=1) as attack:
+        base = attack.server.statistics()["connections"]
+        peers = [await attack.connect() for _ in range(10)]
         for peer in peers:
             await peer.send(frame(b"[") * 2)
         for peer in peers:
@@ -177,13 +175,13 @@ async def test_behind_our_close_no_ping_is_answered_and_a_peer_that_never_closes
                 pass
             await peer.send(frame(b"ping", PING) * 3 + HELLO)
             assert await peer.next_frame() is None
-        await until(lambda: field.server.statistics()["connections"] == base)  # the peers are still there
-        await field.until_closed(*[3501] * 10)
+        await until(lambda: attack.server.statistics()["connections"] == base)  # the peers are still there
+        await attack.until_closed(*[3501] * 10)
 
 
 async def test_a_peer_that_answers_our_close_is_let_go_at_once() -> None:
-    async with siege(protocol_errors=1, close_seconds=60) as field:
-        peer = await field.connect()
+    async with under_attack(protocol_errors=1, close_seconds=60) as attack:
+        peer = await attack.connect()
         await peer.send(frame(b"[") * 2)
         assert await peer.end() == 3501
 
@@ -199,20 +197,22 @@ async def say(speaker: Peer, numbers: range, size: int = 20_000) -> None:
 
 
 async def test_peers_that_never_read_are_closed_as_slow_and_cost_no_memory_and_nobody_waits() -> None:
-    async with siege(outbox_bytes=100_000, messages_per_second=None) as field:
-        speaker = await field.join("hall")
-        deaf = [await field.join("hall", receive_bytes=16_384) for _ in range(10)]
+    async with under_attack(outbox_bytes=100_000, messages_per_second=None) as attack:
+        speaker = await attack.join("hall")
+        deaf = [await attack.join("hall", receive_bytes=16_384) for _ in range(10)]
         tracemalloc.start()
         await say(speaker, range(100))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 3_000_000  # of 20 MB
-        await field.until_closed(*[3008] * len(deaf))
+        await attack.until_closed(*[3008] * len(deaf))
 
 
 async def test_a_slow_peer_gets_whole_frames_in_order_and_then_3008() -> None:
-    async with siege(outbox_bytes=100_000, messages_per_second=None, close_seconds=10, write_seconds=10) as field:
-        speaker, slow = await field.join("hall"), await field.join("hall", receive_bytes=16_384)
+    async with under_attack(
+        outbox_bytes=100_000, messages_per_second=None, close_seconds=10, write_seconds=10
+    ) as attack:
+        speaker, slow = await attack.join("hall"), await attack.join("hall", receive_bytes=16_384)
         await say(speaker, range(100))
         assert await slow.end() == 3008
         said = [each["message_body"] for each in slow.messages()]
@@ -221,32 +221,34 @@ async def test_a_slow_peer_gets_whole_frames_in_order_and_then_3008() -> None:
 
 
 async def test_a_write_without_progress_is_cut() -> None:
-    async with siege(outbox_bytes=10_000_000, messages_per_second=None, write_seconds=0.2, close_seconds=60) as field:
-        speaker, deaf = await field.join("hall"), await field.join("hall", receive_bytes=16_384)
+    async with under_attack(
+        outbox_bytes=10_000_000, messages_per_second=None, write_seconds=0.2, close_seconds=60
+    ) as attack:
+        speaker, deaf = await attack.join("hall"), await attack.join("hall", receive_bytes=16_384)
         await say(speaker, range(50))
-        await field.until_closed(3008)
+        await attack.until_closed(3008)
         assert await deaf.end() == NO_CLOSE
 
 
 @pytest.mark.parametrize("opcode", [PING, PONG])
 async def test_26_000_pings_or_pongs_are_over_the_rate(opcode: int) -> None:
-    async with siege() as field:
-        peer = await field.connect()
+    async with under_attack() as attack:
+        peer = await attack.connect()
         await peer.send(frame(b"a", opcode) * 26_000)
         assert await peer.end() == 3013
         assert len(peer.heard) < 60  # those of the burst
 
 
 async def test_pings_within_the_rate_are_all_answered() -> None:
-    async with siege() as field:
-        peer = await field.connect()
+    async with under_attack() as attack:
+        peer = await attack.connect()
         await peer.send(b"".join(frame(bytes((number,)) * number, PING) for number in range(50)))
         assert [await peer.next_frame() for _ in range(50)] == [(FINAL | PONG, bytes((n,)) * n) for n in range(50)]
 
 
 async def test_messages_far_over_the_rate_end_in_3013_and_each_before_is_answered() -> None:
-    async with siege() as field:
-        peer = await field.connect()
+    async with under_attack() as attack:
+        peer = await attack.connect()
         await peer.send(b"".join(message("nothing", id=number) for number in range(3_000)))
         assert await peer.end() == 3013
         answers = {each["id"]: each["message_body"]["code"] for each in peer.messages()}
@@ -255,21 +257,21 @@ async def test_messages_far_over_the_rate_end_in_3013_and_each_before_is_answere
 
 
 async def test_a_silent_peer_is_pinged_and_then_closed_with_3012() -> None:
-    async with siege(ping_seconds=0.08, silence_seconds=0.24) as field:
-        silent = await field.connect()
+    async with under_attack(ping_seconds=0.08, silence_seconds=0.24) as attack:
+        silent = await attack.connect()
         assert await silent.end() == 3012
         assert silent.heard == [(FINAL | PING, b"")]
-        await field.until_closed(3012)
+        await attack.until_closed(3012)
 
 
 async def test_while_a_handler_waits_pings_are_answered_and_an_end_is_seen() -> None:
-    async with siege() as field:
-        peer, other = await field.join("hall"), await field.join("hall")
+    async with under_attack() as attack:
+        peer, other = await attack.join("hall"), await attack.join("hall")
         await other.say("wait", 0.2, target="hall")
         await peer.send(message("wait", 0, target="hall", id=5) + frame(b"now", PING))
         assert await peer.next_frame() == (FINAL | PONG, b"now")
         await other.reset()
-        await until(lambda: len(field.server.clients) == 2)
+        await until(lambda: len(attack.server.clients) == 2)
         assert (await peer.receive())["id"] == 5
 
 
@@ -308,40 +310,40 @@ class Messy(Room):
 
 
 def make_messy(**options: Any) -> Server:
-    server = make_server(**options)
+    server = make_attacked(**options)
     server.room("messy*")(Messy)
     return server
 
 
 async def test_a_scope_and_a_context_that_a_handler_leaves_reach_no_other() -> None:
-    async with siege(make_messy()) as field:
-        peer = await field.join("messy")
+    async with under_attack(make_messy()) as attack:
+        peer = await attack.join("messy")
         await peer.request("leave-scope-open", target="messy")
         assert (await peer.request("look", target="messy", id=2))["message_body"] == "clean"
 
 
 @pytest.mark.parametrize("action_name", ["fail", "return-nan"])
 async def test_a_handler_that_raises_costs_its_message_only(action_name: str) -> None:
-    async with siege(make_messy()) as field:
-        peer = await field.join("messy")
+    async with under_attack(make_messy()) as attack:
+        peer = await attack.join("messy")
         assert (await peer.request(action_name, target="messy"))["message_body"]["code"] == "internal"
         assert (await peer.request("look", target="messy", id=2))["message_body"] == "clean"
 
 
 async def test_a_bug_in_a_finally_while_its_room_closes_ends_nothing_else() -> None:
-    async with siege(make_messy()) as field:
-        peer = await field.join("messy")
+    async with under_attack(make_messy()) as attack:
+        peer = await attack.join("messy")
         await peer.say("fail-late", target="messy")
         assert (await peer.request("echo", 1))["message_body"] == 1  # so the handler has begun
-        await field.server.rooms["messy"].close("enough")
+        await attack.server.rooms["messy"].close("enough")
         assert (await peer.receive())["action"] in ("error", "room-closed")
         await peer.request("join-room", {"roomname": "messy"}, id=2)
         assert (await peer.request("look", target="messy", id=3))["message_body"] == "clean"
 
 
 async def test_everyone_hears_one_order_however_tasks_are_scheduled() -> None:
-    async with siege() as field:
-        peers = [await field.join("hall") for _ in range(8)]
+    async with under_attack() as attack:
+        peers = [await attack.join("hall") for _ in range(8)]
         async with trio.open_nursery() as nursery:
             for at, peer in enumerate(peers):
                 nursery.start_soon(
@@ -361,8 +363,8 @@ async def test_everyone_hears_one_order_however_tasks_are_scheduled() -> None:
     [b"", b"{", b"null", b"[]", b"\x00", b"{}", b'{"action":5}', b'{"action":"a","target":5}', b"\xff", b"[" * 60_000],
 )
 async def test_invalid_json_is_answered(payload: bytes) -> None:
-    async with siege() as field:
-        peer = await field.connect()
+    async with under_attack() as attack:
+        peer = await attack.connect()
         await peer.send(frame(payload, BINARY) + HELLO)
         answers = [await peer.receive(), await peer.receive()]
         assert sorted(each["action"] for each in answers) == ["error", "reply"]
@@ -370,23 +372,23 @@ async def test_invalid_json_is_answered(payload: bytes) -> None:
 
 
 async def test_the_eleventh_message_that_is_none_ends_the_connection_with_3501() -> None:
-    async with siege() as field:
-        peer = await field.connect()
+    async with under_attack() as attack:
+        peer = await attack.connect()
         await peer.send(frame("nonsense") * 11 + HELLO)
         assert await peer.end() == 3501
         assert [each["message_body"]["code"] for each in peer.messages()] == ["bad-message"] * 11
 
 
 async def test_an_unknown_target_is_answered() -> None:
-    async with siege() as field:
-        peer = await field.connect()
+    async with under_attack() as attack:
+        peer = await attack.connect()
         answer = await peer.request("say", 1, target="nowhere")
         assert (answer["action"], answer["message_body"]["code"]) == ("error", "unknown-target")
 
 
 async def test_who_is_no_member_cannot_speak_in_a_room() -> None:
-    async with siege() as field:
-        member, stranger = await field.join("hall"), await field.connect()
+    async with under_attack() as attack:
+        member, stranger = await attack.join("hall"), await attack.connect()
         for number, name in enumerate(("say", "who", "leave-room")):
             answer = await stranger.request(name, {"roomname": "hall"}, target="hall", id=number)
             assert answer["message_body"]["code"] == "not-a-member"
@@ -396,9 +398,9 @@ async def test_who_is_no_member_cannot_speak_in_a_room() -> None:
 
 @pytest.mark.parametrize("direct", [False, True])
 async def test_a_client_that_addresses_another_needs_leave_and_a_common_room(direct: bool) -> None:
-    async with siege(make_server(direct=direct)) as field:
-        ana, bob = await field.connect(), await field.connect()
-        to_bob = list(field.server.clients)[-1]
+    async with under_attack(make_attacked(direct=direct)) as attack:
+        ana, bob = await attack.connect(), await attack.connect()
+        to_bob = list(attack.server.clients)[-1]
         for target in (to_bob, "nobody", "hall", ""):
             answer = await ana.request("boo", 1, target=target, IsTargetClient=True)
             assert answer["message_body"]["code"] == ("unknown-target" if direct else "forbidden")
@@ -417,31 +419,31 @@ async def test_a_client_that_addresses_another_needs_leave_and_a_common_room(dir
 
 
 async def test_two_clients_removed_in_a_row_and_a_room_that_is_deleted_before_they_disconnect() -> None:
-    async with siege() as field:
+    async with under_attack() as attack:
         for _ in range(5):
-            peers = [await field.join("hall") for _ in range(4)]
+            peers = [await attack.join("hall") for _ in range(4)]
             await peers[0].send(message("leave-room", {"roomname": "hall"}) + close())
             await peers[1].reset()
             await peers[2].request("leave-room", {"roomname": "hall"})
-            await field.server.rooms["hall"].close()
+            await attack.server.rooms["hall"].close()
             assert (await peers[3].receive())["action"] == "room-closed"
             await peers[2].close()
             assert await peers[0].end() == 1000
 
 
 async def test_messages_in_one_segment_come_back_each_in_a_frame_of_its_own() -> None:
-    async with siege() as field:
-        peer = await field.join("hall")
+    async with under_attack() as attack:
+        peer = await attack.join("hall")
         await peer.send(b"".join(message("say", "line\nline", target="hall") for _ in range(16)))
         for _ in range(16):
             assert (await peer.receive())["message_body"] == "line\nline"
 
 
 async def test_members_that_vanish_while_everyone_speaks_hurt_nobody() -> None:
-    async with siege() as field:
-        speaker = await field.join("hall")
+    async with under_attack() as attack:
+        speaker = await attack.join("hall")
         for number in range(0, 60, 3):
-            vanishing = [await field.join("hall") for _ in range(2)]
+            vanishing = [await attack.join("hall") for _ in range(2)]
             await vanishing[0].send(message("say", "bye", target="hall") * 10)
             await vanishing[0].reset()
             await vanishing[1].close()
@@ -454,13 +456,13 @@ async def test_members_that_vanish_while_everyone_speaks_hurt_nobody() -> None:
 
 @pytest.mark.parametrize("is_cancelled", [False, True], ids=["stopped", "cancelled"])
 async def test_a_server_that_stops_says_3001_to_everyone_and_leaves_nothing(is_cancelled: bool) -> None:
-    server = make_server()
-    field = Field(server)
+    server = make_attacked()
+    attack = Attack(server)
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(server.serve, "127.0.0.1", 0))
-            peers = [await field.join("hall") for _ in range(3)] + [await field.connect()]
-            await field.dial()  # says nothing at all
+            peers = [await attack.join("hall") for _ in range(3)] + [await attack.connect()]
+            await attack.dial()  # says nothing at all
             await peers[0].say("wait", 60, target="hall")
             if is_cancelled:
                 nursery.cancel_scope.cancel()
@@ -469,5 +471,5 @@ async def test_a_server_that_stops_says_3001_to_everyone_and_leaves_nothing(is_c
                 assert await peers[0].end() == 3001
         for peer in peers:
             assert await peer.end() == 3001 or (peer is peers[0] and not is_cancelled)
-        await field.leave()
+        await attack.leave()
         assert server.statistics()["connections"] == len(server.clients) == len(server.rooms) == 0

@@ -12,7 +12,7 @@ from examples.chat.server import NAME_LENGTH, TEXT_LENGTH, Chat, server
 from simplysocket import GLOBAL_ROOM, ActionError
 from simplysocket.testing import TestClient, open_server
 
-from .pages import PATIENCE, Process
+from ..harness.browser import PATIENCE, Process
 
 HTML = "<img src=x onerror=\"document.title='broken'\">"
 

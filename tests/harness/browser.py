@@ -1,4 +1,4 @@
-"""What the tests of the examples' pages share: the example as a process, and a real browser."""
+"""A real browser, and an example as a process of its own."""
 
 import contextlib
 import re
@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-ROOT = Path(__file__).parents[1]
+from . import ROOT
+
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -47,7 +47,7 @@ class Process:
         self.start()
 
     def start(self) -> None:
-        """Start it, again on the port that it had; it listens once it has printed its address."""
+        """Start it, on the same port as before if it ran already, and wait until it has printed its address."""
         port = self.url.rpartition(":")[2] or "0"
         command = [sys.executable, "-m", self._module, "--port", port]
         self._process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)

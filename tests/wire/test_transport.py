@@ -14,21 +14,10 @@ import trustme
 from simplysocket import Server
 from simplysocket.testing import MemoryListener
 
-from .attack import (
-    CONTINUATION,
-    FINAL,
-    NO_CLOSE,
-    PING,
-    PONG,
-    Peer,
-    close,
-    frame,
-    head,
-    make_server,
-    message,
-    siege,
-    until,
-)
+from ..harness.attack import under_attack, until
+from ..harness.attacker import Peer
+from ..harness.frames import CONTINUATION, FINAL, NO_CLOSE, PING, PONG, close, frame, head, message
+from ..harness.servers import make_attacked
 
 HELLO = message("echo", "hello", id=7)
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]  # of the server, and of a client that trusts it
@@ -70,7 +59,7 @@ async def converse(peer: Peer, name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["IPv4", "IPv6", "TLS", "Unix", "memory"])
 async def test_every_transport_carries_the_same_conversation(kind: str, contexts: Contexts, tmp_path: Path) -> None:
-    server, memory, path = make_server(), MemoryListener(), str(tmp_path / "socket")
+    server, memory, path = make_attacked(), MemoryListener(), str(tmp_path / "socket")
     serve, reach = {
         "IPv4": (partial(server.serve, "127.0.0.1", 0), partial(reach_tcp, server, "127.0.0.1")),
         "IPv6": (partial(server.serve, "::1", 0), partial(reach_tcp, server, "::1")),
@@ -81,8 +70,8 @@ async def test_every_transport_carries_the_same_conversation(kind: str, contexts
         "Unix": (partial(server.serve, unix=path), partial(trio.open_unix_socket, path)),
         "memory": (partial(server.serve, listeners=[memory]), memory.connect),
     }[kind]
-    async with siege(server, serve=serve, reach=reach) as field:
-        ana, bob = await field.dial(), await field.dial()
+    async with under_attack(server, serve=serve, reach=reach) as attack:
+        ana, bob = await attack.dial(), await attack.dial()
         await converse(ana, "ana")
         await converse(bob, "bob")
         await ana.say("say", "to all", target="hall")
@@ -94,13 +83,13 @@ async def test_every_transport_carries_the_same_conversation(kind: str, contexts
 
 
 async def test_all_transports_at_once_meet_in_one_room(contexts: Contexts, tmp_path: Path) -> None:
-    server, memory, path = make_server(), MemoryListener(), tmp_path / "socket"
+    server, memory, path = make_attacked(), MemoryListener(), tmp_path / "socket"
     own = [(await trio.open_tcp_listeners(0, host=host))[0] for host in ("127.0.0.1", "127.0.0.1", "::1")]
     encrypted, plain, plain6 = own
     listeners = [memory, plain, plain6, trio.SSLListener(encrypted, contexts[0], https_compatible=True)]
     ports = [each.socket.getsockname()[1] for each in own]
     serve = partial(server.serve, unix=path, listeners=listeners)
-    async with siege(server, serve=serve, reach=memory.connect) as field:
+    async with under_attack(server, serve=serve, reach=memory.connect) as attack:
         assert server.port == ports[1]
         streams = [
             await trio.open_tcp_stream("127.0.0.1", ports[1]),
@@ -114,7 +103,7 @@ async def test_all_transports_at_once_meet_in_one_room(contexts: Contexts, tmp_p
                 https_compatible=True,
             ),
         ]
-        peers = [field.add(stream) for stream in streams]
+        peers = [attack.add(stream) for stream in streams]
         for number, peer in enumerate(peers):
             await converse(peer, f"peer {number}")
         await peers[0].say("say", "to all", target="hall")
@@ -127,7 +116,7 @@ async def test_all_transports_at_once_meet_in_one_room(contexts: Contexts, tmp_p
 async def test_port_0_is_one_number_for_every_family(host: str | None) -> None:
     found = await trio.socket.getaddrinfo(host or "localhost", 0, type=socket.SOCK_STREAM)
     addresses = {str(info[4][0]) for info in found} if host else {"127.0.0.1", "::1"}
-    server = make_server()
+    server = make_attacked()
     for _ in range(5):
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(server.serve, host, 0))
@@ -140,10 +129,12 @@ async def test_a_unix_socket_left_behind_is_replaced_and_one_in_use_is_not(tmp_p
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(path))
-    server = make_server()
-    async with siege(server, serve=partial(server.serve, unix=path), reach=partial(trio.open_unix_socket, str(path))):
+    server = make_attacked()
+    async with under_attack(
+        server, serve=partial(server.serve, unix=path), reach=partial(trio.open_unix_socket, str(path))
+    ):
         with pytest.raises(OSError, match="is listening on"):
-            await make_server().serve(unix=path)
+            await make_attacked().serve(unix=path)
         assert path.exists()
     assert not path.exists()
 
@@ -152,27 +143,27 @@ async def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("precious")
     with pytest.raises(FileExistsError):
-        await make_server().serve(unix=path)
+        await make_attacked().serve(unix=path)
     assert path.read_text() == "precious"
 
 
 async def test_what_cannot_be_served_is_said() -> None:
-    async with siege() as field:
+    async with under_attack() as attack:
         with pytest.raises(RuntimeError, match="serving already"):
-            await field.server.serve("127.0.0.1", 0)
+            await attack.server.serve("127.0.0.1", 0)
         with pytest.raises(OSError, match="in use"):
-            await make_server().serve("127.0.0.1", field.server.port)
+            await make_attacked().serve("127.0.0.1", attack.server.port)
         with pytest.raises(ValueError, match="serve on what"):
-            await make_server().serve()
+            await make_attacked().serve()
 
 
 @pytest.mark.parametrize("data", [b"", head(), b"\x16\x03\x01\x02\x00\x01", b"\xff" * 100_000])
 @pytest.mark.parametrize("how", ["stays", "closes", "resets"])
 async def test_a_tls_port_is_not_held_by_what_is_no_tls(data: bytes, how: str, contexts: Contexts, caplog: Any) -> None:
-    server = make_server()
+    server = make_attacked()
     serve = partial(server.serve, "127.0.0.1", 0, ssl_context=contexts[0])
-    async with siege(server, serve=serve, reach=partial(reach_tls, server, contexts[1])) as field:
-        peers = [field.add(await trio.open_tcp_stream("127.0.0.1", server.port)) for _ in range(5)]
+    async with under_attack(server, serve=serve, reach=partial(reach_tls, server, contexts[1])) as attack:
+        peers = [attack.add(await trio.open_tcp_stream("127.0.0.1", server.port)) for _ in range(5)]
         for peer in peers:
             await peer.send(data)
             if how != "stays":
@@ -182,22 +173,22 @@ async def test_a_tls_port_is_not_held_by_what_is_no_tls(data: bytes, how: str, c
 
 
 async def test_over_tls_a_peer_that_never_reads_is_cut(contexts: Contexts) -> None:
-    server = make_server(limits={"outbox_bytes": 100_000, "messages_per_second": None})
+    server = make_attacked(outbox_bytes=100_000, messages_per_second=None)
     serve = partial(server.serve, "127.0.0.1", 0, ssl_context=contexts[0])
-    async with siege(server, serve=serve, reach=partial(reach_tls, server, contexts[1])) as field:
-        deaf, speaker = await field.join("hall"), await field.join("hall")
+    async with under_attack(server, serve=serve, reach=partial(reach_tls, server, contexts[1])) as attack:
+        deaf, speaker = await attack.join("hall"), await attack.join("hall")
         for number in range(300):
             if server.metrics.connections_closed.total():
                 break
             await speaker.say("say", [number, "a" * 50_000], target="hall")
             assert (await speaker.receive())["message_body"][0] == number
-        await field.until_closed(3008)
+        await attack.until_closed(3008)
         assert await deaf.end() in (NO_CLOSE, 3008)
 
 
 @pytest.mark.parametrize("kind", ["TCP", "TLS", "memory"])
 async def test_a_refused_peer_that_stays_is_let_go_with_one_answer(kind: str, contexts: Contexts) -> None:
-    server, memory = make_server(), MemoryListener()
+    server, memory = make_attacked(), MemoryListener()
     serve, reach = {
         "TCP": (partial(server.serve, "127.0.0.1", 0), None),
         "TLS": (
@@ -206,8 +197,8 @@ async def test_a_refused_peer_that_stays_is_let_go_with_one_answer(kind: str, co
         ),
         "memory": (partial(server.serve, listeners=[memory]), memory.connect),
     }[kind]
-    async with siege(server, serve=serve, reach=reach) as field:
-        answer = await field.ask(head(origin="null"))
+    async with under_attack(server, serve=serve, reach=reach) as attack:
+        answer = await attack.ask(head(origin="null"))
         assert answer.status == 403
         assert answer.body.count(b"HTTP/1.1") == 0, "a second answer behind the first"
         assert server.statistics()["upgrades_refused"] == {403: 1}
@@ -233,8 +224,8 @@ async def test_a_refused_peer_that_stays_is_let_go_with_one_answer(kind: str, co
     ],
 )
 async def test_a_head_that_may_come_in(request_head: bytes) -> None:
-    async with siege() as field:
-        peer = await field.dial()
+    async with under_attack() as attack:
+        peer = await attack.dial()
         answer = await peer.ask(request_head)
         assert answer.status == 101
         assert not {"sec-websocket-extensions", "sec-websocket-protocol"} & set(answer.headers)
@@ -289,25 +280,25 @@ async def test_a_head_that_may_come_in(request_head: bytes) -> None:
     ],
 )
 async def test_a_head_that_is_refused_in_http(request_head: bytes, status: int, caplog: Any) -> None:
-    async with siege() as field:
-        answer = await field.ask(request_head)
+    async with under_attack() as attack:
+        answer = await attack.ask(request_head)
         assert answer.status == status, answer
         assert answer.headers["connection"] == "close"
         assert int(answer.headers["content-length"]) == len(answer.body)
         assert set(json.loads(answer.body)) == {"code", "message"}
-        assert field.server.statistics()["upgrades_refused"] == {status: 1} or status == 408
+        assert attack.server.statistics()["upgrades_refused"] == {status: 1} or status == 408
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_the_wrong_version_is_told_the_right_one() -> None:
-    async with siege() as field:
-        assert (await field.ask(head(sec_websocket_version="8"))).headers["sec-websocket-version"] == "13"
+    async with under_attack() as attack:
+        assert (await attack.ask(head(sec_websocket_version="8"))).headers["sec-websocket-version"] == "13"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 async def test_health_is_answered_over_plain_http(method: str) -> None:
-    async with siege() as field:
-        answer = await field.ask(f"{method} /health HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
+    async with under_attack() as attack:
+        answer = await attack.ask(f"{method} /health HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
         assert answer.status == (405 if method == "POST" else 200)
         assert method != "GET" or answer.body == b'{"status":"ok"}'
         assert method != "HEAD" or (answer.body, answer.headers["content-length"]) == (b"", "15")
@@ -317,16 +308,16 @@ async def test_health_is_answered_over_plain_http(method: str) -> None:
 async def test_beyond_the_limit_of_connections_the_next_is_refused_and_a_place_that_is_free_is_given_again(
     limits: dict[str, int], status: int
 ) -> None:
-    async with siege(**limits) as field:
-        first = await field.connect()
-        await field.connect()
-        answer = await field.ask(head())
+    async with under_attack(**limits) as attack:
+        first = await attack.connect()
+        await attack.connect()
+        answer = await attack.ask(head())
         assert answer.status == status
         assert "retry-after" in answer.headers
-        assert (await field.ask(head("GET /health HTTP/1.1", upgrade=None))).status == 200
+        assert (await attack.ask(head("GET /health HTTP/1.1", upgrade=None))).status == 200
         await first.send(close())
         assert await first.end() == 1000
-        await field.connect()
+        await attack.connect()
 
 
 @pytest.mark.parametrize(
@@ -334,19 +325,19 @@ async def test_beyond_the_limit_of_connections_the_next_is_refused_and_a_place_t
 )
 @pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "closed"])
 async def test_a_head_and_then_the_end_at_once(request_head: bytes, is_reset: bool, caplog: Any) -> None:
-    async with siege() as field:
+    async with under_attack() as attack:
         for _ in range(20):
-            peer = await field.dial()
+            peer = await attack.dial()
             await peer.send(request_head)
             await (peer.reset() if is_reset else peer.close())
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_head_that_comes_byte_by_byte_is_cut_at_the_one_deadline() -> None:
-    async with siege() as field:
-        peer = await field.dial()
+    async with under_attack() as attack:
+        peer = await attack.dial()
         for at in range(10_000):
-            if field.server.statistics()["connections"] == 1:
+            if attack.server.statistics()["connections"] == 1:
                 break
             await peer.send(head(cookie="a" * 10_000)[at : at + 1])
             await trio.sleep(0.01)
@@ -354,10 +345,10 @@ async def test_a_head_that_comes_byte_by_byte_is_cut_at_the_one_deadline() -> No
 
 
 async def test_a_silent_peer_that_was_refused_is_not_held() -> None:
-    async with siege() as field:
-        base = field.server.statistics()["connections"]
-        peers = [await field.dial() for _ in range(20)]
+    async with under_attack() as attack:
+        base = attack.server.statistics()["connections"]
+        peers = [await attack.dial() for _ in range(20)]
         for peer in peers:
             await peer.send(head(origin="null"))  # and neither reads nor closes
-        await until(lambda: field.server.statistics()["upgrades_refused"].get(403) == len(peers))
-        await until(lambda: field.server.statistics()["connections"] == base)
+        await until(lambda: attack.server.statistics()["upgrades_refused"].get(403) == len(peers))
+        await until(lambda: attack.server.statistics()["connections"] == base)

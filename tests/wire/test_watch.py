@@ -8,7 +8,8 @@ import trio
 
 from simplysocket.watch import Watch
 
-from .attack import Peer, make_server
+from ..harness.attacker import Peer
+from ..harness.servers import make_attacked
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -128,7 +129,7 @@ async def test_an_owner_that_is_cancelled_by_what_was_read_ends_once(pairs: list
 
 
 async def test_a_server_serves_on_either_kind_of_platform(platform: str) -> None:
-    server = make_server()
+    server = make_attacked()
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             await nursery.start(server.serve, "127.0.0.1", 0)

@@ -1,0 +1,85 @@
+"""Servers for tests: how they are made, and how they are served where a test cancels them."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import attrs
+import trio
+
+from simplysocket import Client, Limits, Room, Server, action
+from simplysocket.testing import MemoryListener, Net
+
+from .bystander import Counting
+
+LIMITS: Final = frozenset(field.name for field in attrs.fields(Limits))
+UNLIMITED: Final = {"joins_per_second": None, "messages_per_second": None, "inbox_per_client": None}
+"""The limits that a fast test client reaches first; lifted, except where they are what is tested."""
+IMPATIENT: Final = {"close_seconds": 0.2, "handshake_seconds": 0.3, "write_seconds": 0.5}
+
+
+def make(*rooms: tuple[str, type[Room[Any]]], name: str = "test", **options: Any) -> Server:
+    """Return a server with these room classes, each given as (pattern, class).
+
+    `options` are those of `Server`, and fields of `Limits`. The limits in
+    `UNLIMITED` are lifted unless `options` sets them, or gives all as `limits`.
+    """
+    server = _make(name, options, UNLIMITED)
+    for pattern, room_class in rooms:
+        server.room(pattern)(room_class)
+    return server
+
+
+def make_attacked(**options: Any) -> Server:
+    """Return a server for attacks: default limits with short deadlines, the bystander's room, halls, action `echo`.
+
+    `options` are those of `make`.
+    """
+    server = _make("fort", options, IMPATIENT)
+    server.room("watch")(Counting)
+    server.room("hall*")(Hall)
+
+    @server.action("echo")
+    async def echo(body: Any) -> Any:
+        return body
+
+    return server
+
+
+def _make(name: str, options: dict[str, Any], usual: dict[str, Any]) -> Server:
+    limits = {each: options.pop(each) for each in LIMITS & options.keys()}
+    if "limits" not in options:
+        options["limits"] = Limits(**{**usual, **limits})
+    elif limits:
+        raise TypeError(f"limits= and {', '.join(sorted(limits))}: give one or the other")
+    return Server(name, **options)
+
+
+class Hall(Room):
+    """A room to attack in: `say` goes to everyone, `wait` holds the turn."""
+
+    @action("say")
+    async def say(self, client: Client, body: Any) -> None:
+        await self.broadcast("said", body, sender=client)
+
+    @action("wait")
+    async def wait(self, body: float) -> None:
+        await trio.sleep(body)
+
+
+@contextlib.asynccontextmanager
+async def in_cancel_scope(server: Server) -> AsyncIterator[tuple[Net, trio.CancelScope]]:
+    """Serve in memory in a scope that the test may cancel."""
+    listener = MemoryListener()
+    async with trio.open_nursery() as clients:
+        scope = trio.CancelScope()
+
+        async def serve(task_status: trio.TaskStatus[Server]) -> None:
+            with scope:
+                await server.serve(listeners=[listener], task_status=task_status)
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve)
+            yield Net(server, listener, clients), scope
+            scope.cancel()
+        clients.cancel_scope.cancel()
