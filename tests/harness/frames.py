@@ -43,3 +43,7 @@ def message(action: str, body: object = None, **keys: object) -> bytes:
 def close(code: int | None = 1000, reason: bytes = b"") -> bytes:
     """Return a client's Close."""
     return frame(b"" if code is None else code.to_bytes(2, "big") + reason, CLOSE)
+
+
+HELLO = message("echo", "hello", id=7)
+"""A request that `make_attacked` answers with its body."""

@@ -7,10 +7,11 @@ from typing import Any, Final
 import attrs
 import trio
 
-from simplysocket import Client, Limits, Room, Server, action
+from simplysocket import Limits, Room, Server
 from simplysocket.testing import MemoryListener, Net
 
 from .bystander import Counting
+from .rooms import Hall
 
 LIMITS: Final = frozenset(field.name for field in attrs.fields(Limits))
 UNLIMITED: Final = {"joins_per_second": None, "messages_per_second": None, "inbox_per_client": None}
@@ -53,18 +54,6 @@ def _make(name: str, options: dict[str, Any], usual: dict[str, Any]) -> Server:
     elif limits:
         raise TypeError(f"limits= and {', '.join(sorted(limits))}: give one or the other")
     return Server(name, **options)
-
-
-class Hall(Room):
-    """A room to attack in: `say` goes to everyone, `wait` holds the turn."""
-
-    @action("say")
-    async def say(self, client: Client, body: Any) -> None:
-        await self.broadcast("said", body, sender=client)
-
-    @action("wait")
-    async def wait(self, body: float) -> None:
-        await trio.sleep(body)
 
 
 @contextlib.asynccontextmanager
