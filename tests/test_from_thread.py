@@ -16,7 +16,7 @@ from .harness.servers import make
 
 
 async def in_thread(function: Callable[[], Any]) -> Any:
-    """Run a function in a thread that trio knows nothing of, and return what came of it."""
+    """Run a function in a thread that trio does not know, and return its result or its exception."""
     done, results = trio.Event(), list[Any]()
     token = trio.lowlevel.current_trio_token()
 

@@ -101,7 +101,7 @@ async def test_the_tree_shows_what_waits_in_the_global_room_and_no_age_of_anothe
         await ana.join("hall")
         await ana.send("slow", target="hall")
         await ana.request("look", target="hall")
-        assert seen == [0]  # it does not wait, whatever the one before did
+        assert seen == [0]  # it does not wait, although the handler before it did
 
 
 def test_a_server_describes_what_was_registered() -> None:

@@ -132,7 +132,7 @@ async def test_time_in_which_the_loop_was_blocked_is_nobodys_silence(mock_clock:
     async with open_server(make(ping_seconds=20, silence_seconds=60)) as net:
         ana = await net.connect("ana", reads=False)
         for _ in range(3):
-            mock_clock.jump(1_000)  # as if nothing had run for so long: it counts as one round of 5 seconds
+            mock_clock.jump(1_000)  # as if nothing had run for so long: this counts as one round of 5 seconds
             await trio.testing.wait_all_tasks_blocked()
         assert ana.id in net.server.clients
         for _ in range(12):
@@ -172,7 +172,7 @@ DEFAULTS = {
     "static_bytes": 67_108_864,
 }
 LIMITS = [field.name for field in attrs.fields(Limits)]
-# What must not be without a bound: the server itself would wait for ever, or have no number to pass on.
+# Limits that cannot be lifted: the server itself would wait for ever, or have no number to pass on.
 NEEDED = {
     "bytes_burst",
     "close_seconds",

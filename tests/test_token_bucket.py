@@ -1,4 +1,4 @@
-"""Token buckets: never more in any span of time than was promised."""
+"""Token buckets: in no span of time do they give more than their burst and rate allow."""
 
 import random
 

@@ -56,7 +56,7 @@ def test_every_public_name_is_in_the_reference() -> None:
     modules = {name.partition(".")[0] for name in shown}
     assert set(simplysocket.__all__) - {"Limits"} <= shown | modules  # Limits are a table of their own
     for name in shown:
-        pkgutil.resolve_name(f"simplysocket.{name}")  # raises where there is none
+        pkgutil.resolve_name(f"simplysocket.{name}")  # raises when there is no such name
 
 
 def test_the_reference_names_all_of_a_client() -> None:

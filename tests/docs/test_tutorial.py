@@ -15,12 +15,12 @@ from ..harness.documentation import TUTORIAL, blocks
 
 
 def write_steps(folder: Path) -> Iterator[int]:
-    """Write the tutorial's files as a reader does; yields whenever a step's `game.py` is there."""
+    """Write the tutorial's files as a reader does; yield after each step that can be run."""
     step = 0
     for block in blocks(TUTORIAL, "python", "html", "js", "ini"):
         place = folder / block.title
         place.parent.mkdir(exist_ok=True)
-        if block.language == "js":  # lines to be put behind one of the page
+        if block.language == "js":  # lines that go after one line of the page
             text = place.read_text("utf-8")
             assert text.count("const on = {\n") == 1
             place.write_text(text.replace("const on = {\n", "const on = {\n" + block.code), "utf-8")

@@ -20,7 +20,7 @@ SECRET = "for tests"
 HOUR = 3_600
 
 Enter = Callable[[str], Page]
-"""Opens the page by a link that ends in this token; "": without a token."""
+"""Opens the page by a link that ends in this token; with "", without a token."""
 
 
 def token_of(user: str, role: Role = "member", seconds: float = HOUR) -> str:
@@ -31,7 +31,7 @@ def token_of(user: str, role: Role = "member", seconds: float = HOUR) -> str:
 
 
 async def enter_as(net: Net, user: str, role: Role = "member", seconds: float = HOUR) -> TestClient:
-    """Connect with a token, and hear who one is."""
+    """Connect with a token, and check the user and the role that the server found."""
     client = await net.connect(headers={"Authorization": f"Bearer {token_of(user, role, seconds)}"})
     you = await client.receive()
     assert (you["action"], you["message_body"]["name"], you["message_body"]["role"]) == ("you", user, role)

@@ -16,10 +16,10 @@ HTML = "<img src=x onerror=\"document.title='broken'\">"
 
 
 class Enter(Protocol):
-    """Opens the page."""
+    """Opens the page and enters a name."""
 
     def __call__(self, name: str, closes: Sequence[int] = (), room: str = "") -> Page:
-        """Come in as `name`, by a link to `room`; the first connections are closed with the codes in `closes`."""
+        """Enter as `name`, by a link to `room`; the first connections are closed with the codes in `closes`."""
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def process() -> Iterator[Process]:
 
 
 def close_or_connect(socket: WebSocketRoute, codes: list[int]) -> None:
-    """Close the page's socket with the next of the codes; once they are used up, let the server have it."""
+    """Close the page's socket with the next of the codes; when all are used, connect it to the server."""
     if codes:
         socket.close(code=codes.pop(0), reason="enough")
     else:
@@ -41,7 +41,7 @@ def close_or_connect(socket: WebSocketRoute, codes: list[int]) -> None:
 
 @pytest.fixture
 def enter(browser: Browser, process: Process) -> Iterator[Enter]:
-    """Open the page in a context of its own and come in under a name; at the end no script may have failed."""
+    """Open the page in a context of its own and enter a name; at the end no script may have failed."""
     contexts: list[BrowserContext] = []
     faults: list[Error] = []
 
@@ -295,7 +295,7 @@ def test_a_page_shows_why_it_was_refused_and_keeps_the_text(enter: Enter) -> Non
     ana, ben = enter("Ana"), enter("Ben")
     join(ana, "garden")
     join(ben, "garden")
-    ana.evaluate("link.request('leave-room', {roomname: 'garden'})")  # behind the page's back
+    ana.evaluate("link.request('leave-room', {roomname: 'garden'})")  # without the page knowing
     write(ana, "nobody hears it")
     expect(ana.get_by_role("alert")).to_contain_text("You are not in room 'garden': join it first.")
     expect(ana.get_by_label("Message", exact=True)).to_have_value("nobody hears it")

@@ -11,7 +11,7 @@ from simplysocket.testing import TestClient, open_server
 
 
 async def heard_in(client: TestClient, room: str) -> list[dict[str, Any]]:  # Any: JSON
-    """Return what a client has heard in one room by now."""
+    """Return the messages of one room that a client has received by now."""
     return [message for message in await client.settle() if message["target"] == room]
 
 

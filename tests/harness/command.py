@@ -17,7 +17,9 @@ from pathlib import Path
 import simplysocket
 
 PACKAGES = str(Path(simplysocket.__file__).parents[1])
-PATIENCE = 60.0  # seconds until a process that says nothing is killed, so that a test fails instead of hanging
+PATIENCE = 60.0  # seconds until a silent process is killed, so that a test fails instead of hanging
+LISTENS = r"(\w+) listens on (http://localhost:(\d+)) \(Ctrl\+C stops\)"
+"""The line that a server writes when it listens: its name, its address and its port."""
 
 
 def write(path: Path, text: str) -> None:
@@ -29,7 +31,7 @@ def write(path: Path, text: str) -> None:
 
 
 class Command:
-    """A running command and what it says on stderr."""
+    """A running command and its stderr."""
 
     def __init__(self, project: Path, arguments: Sequence[str], variables: dict[str, str]) -> None:
         self.process = subprocess.Popen(
@@ -39,13 +41,13 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # so that its process group is signalled alone, as by a terminal
+            start_new_session=True,  # a process group of its own, which is signalled as by a terminal
         )
         assert self.process.stderr is not None
         self.stderr = self.process.stderr
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """Read on to the line with the pattern in it."""
+        """Read stderr up to the line with the pattern in it."""
         said = []
         for line in self.stderr:
             said.append(line)
@@ -54,7 +56,7 @@ class Command:
         raise AssertionError(f"{pattern!r} was never said, but: {''.join(said)}")
 
     def wait_ended(self) -> tuple[int, str]:
-        """Wait until no process holds its stderr any more; return the exit code and the rest it said."""
+        """Wait until no process holds its stderr any more; return the exit code and the rest of stderr."""
         rest = self.stderr.read()
         return self.process.wait(), rest
 
@@ -63,12 +65,14 @@ class Command:
 
 
 def environment(variables: dict[str, str]) -> dict[str, str]:
+    """Return this process's environment without variables of simplysocket, and with these."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SIMPLYSOCKET_")}
     return {**clean, "PYTHONPATH": PACKAGES, "NO_COLOR": "1", "COLUMNS": "120", **variables}
 
 
 @contextlib.contextmanager
 def running(project: Path, *arguments: str, **variables: str) -> Iterator[Command]:
+    """Run a command during the block, and kill it after that."""
     command = Command(project, arguments, variables)
     timer = threading.Timer(PATIENCE, command.signal_group, [signal.SIGKILL])
     timer.start()
@@ -82,6 +86,7 @@ def running(project: Path, *arguments: str, **variables: str) -> Iterator[Comman
 
 
 def run(project: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "simplysocket", *arguments],
         cwd=project,
@@ -94,17 +99,15 @@ def run(project: Path, *arguments: str, **variables: str) -> subprocess.Complete
 
 
 def health(url: str, context: ssl.SSLContext | None = None) -> bytes:
+    """Return the answer of the server's health check."""
     with urllib.request.urlopen(f"{url}/health", context=context) as response:
         found: bytes = response.read()
     return found
 
 
-LISTENS = r"(\w+) listens on (http://localhost:(\d+)) \(Ctrl\+C stops\)"
-
-
 @contextlib.contextmanager
 def silent_client(command: Command) -> Iterator[None]:
-    """Hold a WebSocket to the command's server that never answers a Close."""
+    """Hold a WebSocket that never answers a Close, connected to the command's server."""
     with socket.create_connection(("localhost", int(command.wait_for(LISTENS)[3]))) as connection:
         connection.sendall(
             b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"

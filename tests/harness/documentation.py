@@ -26,7 +26,7 @@ BLOCK = re.compile(
 
 @attrs.frozen
 class Block:
-    """One block of code of a page."""
+    """A block of code on a page."""
 
     page: str
     line: int
@@ -40,7 +40,7 @@ class Block:
 
 
 def blocks(page: Path, *languages: str) -> list[Block]:
-    """Return the blocks of these languages of a page."""
+    """Return the blocks of a page in these languages."""
     text = page.read_text("utf-8")
     name = page.relative_to(ROOT).as_posix()
     return [
@@ -59,7 +59,7 @@ def page_name(page: Path) -> str:
 
 
 def run_page(page: Path) -> dict[str, Any]:
-    """Run the Python of a page, block by block, as one module; its tests behind the block that they stand in."""
+    """Run the Python of a page, block by block, as one module; run each test after its block."""
     module = sys.modules["page"] = ModuleType("page")
     names = module.__dict__
     for block in blocks(page, "python"):
@@ -75,7 +75,7 @@ def run_page(page: Path) -> dict[str, Any]:
 
 
 def run_test(test: Callable[..., Awaitable[None]]) -> None:
-    """Run a test as pytest-trio does; what still waits after a day of virtual time waits for ever."""
+    """Run a test as pytest-trio does; it fails when it still waits after a day of virtual time."""
     if not test.__code__.co_argcount:
         trio.run(test)
         return

@@ -1,4 +1,4 @@
-"""Which settings are called unsafe, and which are not."""
+"""The settings that `simplysocket check` calls unsafe."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ SAFE = Description(
 
 
 def found(**changes: Any) -> list[str]:
-    """Return the names of the settings found unsafe once these were changed."""
+    """Return the names of the settings found unsafe after these changes."""
     return [finding.setting for finding in unsafe_settings(attrs.evolve(SAFE, **changes))]
 
 
@@ -69,7 +69,7 @@ def test_an_unsafe_setting_is_found(changes: dict[str, Any], settings: list[str]
         (Limits(silence_seconds=None), ["Limits.silence_seconds"]),
         (Limits(ping_seconds=59, silence_seconds=60), []),
         (Limits(message_bytes=None, connections=None), ["Limits.message_bytes", "Limits.connections"]),
-        (Limits(members_per_room=None, bytes_per_second=None), []),  # there is none by default
+        (Limits(members_per_room=None, bytes_per_second=None), []),  # these have no bound by default
     ],
 )
 def test_an_unsafe_limit_is_found(limits: Limits, settings: list[str]) -> None:

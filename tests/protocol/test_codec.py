@@ -1,4 +1,4 @@
-"""The codec: what a message looks like on the wire, and what is none."""
+"""The codec: what a message looks like on the wire, and which bytes are refused."""
 
 import collections
 import dataclasses

@@ -1,4 +1,4 @@
-"""The splitter and the frame builders, alone and beside wsproto."""
+"""The splitter and the frame builders, alone and compared with wsproto."""
 
 import random
 from collections import Counter
@@ -34,7 +34,7 @@ LAST_KINDS = (Kind.CLOSE, Kind.BROKEN, Kind.TOO_BIG, Kind.BAD_TEXT)
 
 
 def feed(splitter: Splitter, reads: list[bytes]) -> list[object]:
-    """Feed read after read, as the read pump does; odd frames as (kind, data), of broken ones the kind alone."""
+    """Feed read after read, as the read pump does; return odd frames as (kind, data), without data if broken."""
     out: list[object] = []
     for data in reads:
         if not splitter.is_done:
@@ -80,7 +80,7 @@ closes = st.builds(client_frame, st.binary(max_size=125), opcode=st.just(CLOSE),
 streams = st.builds(
     lambda frames, end: b"".join(frames) + end,
     st.lists(plain | controls | fragmented(), max_size=6),
-    st.just(b"") | closes | st.binary(max_size=20),  # whatever it is, it is the same thing in any pieces
+    st.just(b"") | closes | st.binary(max_size=20),  # any end gives the same items, in any pieces
 )
 
 
@@ -180,12 +180,12 @@ def test_a_frame_that_comes_byte_by_byte_is_kept_in_one_growing_place() -> None:
         assert len(splitter._kept) == at + 1
         if not any(splitter._kept is place for place in places):
             places.append(splitter._kept)
-    assert len(places) <= 3  # the first two bytes, the rest of the length, the frame: never one a byte
+    assert len(places) <= 3  # for the first two bytes, the rest of the length, the frame: never one for each byte
     assert splitter.feed(frame[-1:]) == [b"x" * 3_000]
     assert splitter._kept is None
 
 
-# --- what is against the RFC
+# --- frames against the RFC
 
 BROKEN = {
     "length 125 in two bytes": b"\x82\xfe\x00\x7d" + KEY,
@@ -244,11 +244,11 @@ def test_nothing_comes_out_behind_the_last_frame_in_a_later_read(last: bytes) ->
     assert splitter.feed(client_frame(b"behind")) == []
 
 
-# --- beside wsproto
+# --- compared with wsproto
 
 
 def random_frame(rng: random.Random) -> bytes:
-    """A frame with a random header, often nearly right, and at least one byte of its payload."""
+    """Return a frame with a random header, often nearly right, and at least one byte of payload."""
     first = rng.choice([0x81, 0x82, 0x01, 0x80, 0x00, 0x89, 0x8A, rng.randrange(256)])
     size = rng.choice([0, 1, 5, 125, 126, 300, 65_535, 65_536, 2**31, 2**63, rng.randrange(200)])
     form = 0 if size < 126 else 126 if size < 65_536 else 127
@@ -264,7 +264,7 @@ def random_frame(rng: random.Random) -> bytes:
 
 
 def judge_with_wsproto(data: bytes) -> tuple[bool, list[bytes]]:
-    """Return whether wsproto takes these bytes of a client, and the payloads of the messages in one frame."""
+    """Return whether wsproto accepts these bytes from a client, and the payloads of its messages."""
     connection = Connection(ConnectionType.SERVER)
     connection.receive_data(data)
     events = list(connection.events())
@@ -288,7 +288,7 @@ def test_the_splitter_and_wsproto_agree_on_random_frames(max_bytes: int | None) 
             assert not accepted, data[:40]
         elif isinstance(items[0] if items else None, bytes):
             assert (accepted, payloads) == (True, items), data[:40]
-        elif kind is Kind.CONTROL or data[0] in (0x02, 0x82):  # else a part may be no UTF-8, and a Close be malformed
+        elif kind is Kind.CONTROL or data[0] in (0x02, 0x82):  # others may be bad UTF-8 or a bad Close
             assert accepted, data[:40]
     assert min(seen[None], seen[Kind.BROKEN], seen[Kind.BAD_TEXT], seen[Kind.CONTROL], seen[Kind.FRAGMENT]) > 50
 

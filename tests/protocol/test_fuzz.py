@@ -1,6 +1,6 @@
-"""A hundred thousand random and mutated frames and heads against one live server, beside a bystander.
+"""A hundred thousand random and mutated frames and heads against one live server, with a bystander.
 
-Seeded: each attacker draws from a generator of its own, so that what is sent does
+Seeded: each attacker draws from a generator of its own, so that the bytes sent do
 not depend on how tasks are scheduled.
 """
 
@@ -55,7 +55,7 @@ def random_message(draw: random.Random) -> bytes:
 
 
 def random_frame(draw: random.Random, harm: float) -> bytes:
-    """Return a frame, or the fragments of one message; `harm`: how many of them may break the RFC."""
+    """Return a frame, or the fragments of one message; `harm`: the share of frames that may break the RFC."""
     text = random_message(draw)
     if draw.random() < harm:
         match draw.randrange(8):
@@ -80,7 +80,7 @@ def random_frame(draw: random.Random, harm: float) -> bytes:
 
 
 def random_head(draw: random.Random) -> bytes:
-    """Return a request head: a good one, a mutated one, or none at all."""
+    """Return a request head: a good one, a mutated one, or random bytes."""
     kind = draw.random()
     if kind < 0.1:
         return draw.randbytes(draw.randrange(200)) + b"\r\n\r\n"
@@ -124,7 +124,7 @@ async def attack_with_frames(attack: Attack, draw: random.Random, codes: Counter
 
 
 async def attack_with_head(attack: Attack, draw: random.Random, statuses: Counter[int]) -> None:
-    """Send one head, say that nothing more comes, and read the answer to its end."""
+    """Send one head, close the sending side, and read the answer to its end."""
     peer = await attack.dial()
     data = random_head(draw)
     cut = draw.randrange(len(data) + 1)
@@ -133,7 +133,7 @@ async def attack_with_head(attack: Attack, draw: random.Random, statuses: Counte
     await peer.send_eof()
     answer = await peer.read_answer()
     statuses[answer.status] += 1
-    await (peer.reset() if draw.random() < 0.9 else peer.close())  # a reset leaves no port behind
+    await (peer.reset() if draw.random() < 0.9 else peer.close())  # a reset frees the port at once
 
 
 async def test_a_hundred_thousand_frames_and_heads_hurt_nobody(caplog: pytest.LogCaptureFixture) -> None:
@@ -141,7 +141,7 @@ async def test_a_hundred_thousand_frames_and_heads_hurt_nobody(caplog: pytest.Lo
     statuses: Counter[int] = Counter()
     async with under_attack(seconds=300, **{**UNLIMITED, "handshake_seconds": 60}) as attack:
 
-        async def attack_often(number: int) -> None:
+        async def attacker(number: int) -> None:
             draw = random.Random(SEED * ATTACKERS + number)
             for _ in range(CONNECTIONS // ATTACKERS):
                 await attack_with_frames(attack, draw, codes)
@@ -150,10 +150,10 @@ async def test_a_hundred_thousand_frames_and_heads_hurt_nobody(caplog: pytest.Lo
 
         async with trio.open_nursery() as nursery:
             for number in range(ATTACKERS):
-                nursery.start_soon(attack_often, number)
+                nursery.start_soon(attacker, number)
         assert attack.server.metrics.messages_received > CONNECTIONS * FRAMES / 4
     assert statuses.keys() - {0} <= STATUSES
-    assert statuses[0] < HEADS / 4  # those that were no whole head
+    assert statuses[0] < HEADS / 4  # heads that were not whole
     assert all(1000 <= code < 5000 for code in codes)
     assert {1000, 1002, 1007, 1009} <= codes.keys()
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

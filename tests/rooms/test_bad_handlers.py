@@ -13,7 +13,7 @@ from ..harness.servers import make_attacked
 
 
 class Messy(Room):
-    """A room whose handlers do what they should not."""
+    """A room whose handlers have bugs."""
 
     word: contextvars.ContextVar[str] = contextvars.ContextVar("word", default="clean")
 

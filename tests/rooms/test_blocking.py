@@ -13,7 +13,7 @@ from ..harness.servers import make
 
 
 class FakeCounter:
-    """A clock for how long a step takes: it stands still but where a handler turns it on."""
+    """A clock for the length of a step: it stands still until a handler advances it."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -1,4 +1,4 @@
-"""The fan-out: every member sees one order, in as few pieces as can be."""
+"""The fan-out: every member sees the same order, in as few pieces as possible."""
 
 import random
 
@@ -19,7 +19,7 @@ class Member:
     def deliver(self, data: bytes, frames: list[bytes], start: int = 0, /) -> None:
         piece = frames[start:]
         assert data == b"".join(piece), "the joined bytes and the frames are the same"
-        assert piece, "nothing is delivered in vain"
+        assert piece, "no empty piece is delivered"
         self.pieces.append(piece)
         self.got += piece
 
@@ -28,7 +28,7 @@ class Member:
 
 
 class Schedule:
-    """A room's members and what each should have seen, beside the machine."""
+    """A fan-out under random steps, and the frames that each member should have received."""
 
     def __init__(self, rng: random.Random, size: int) -> None:
         self.rng = rng
@@ -56,7 +56,7 @@ class Schedule:
                 self.expected[member].append(frame)
 
     def direct(self) -> None:
-        """Say something to one member alone, behind what the room has said to it."""
+        """Send to one member alone, after the frames that the room has sent it."""
         member = self.some()
         if member is not None:
             frame = self.frame()
@@ -67,7 +67,7 @@ class Schedule:
                 frames = [*self.fanout.take(member), frame]
                 member.deliver(b"".join(frames), frames)
             self.expected[member].append(frame)
-            assert member.got == self.expected[member], "a direct message stands behind what came before it"
+            assert member.got == self.expected[member], "a direct message comes after the frames before it"
 
     def join(self) -> None:
         gone = [each for each in self.expected if each not in self.members.values()]
@@ -84,7 +84,7 @@ class Schedule:
         if self.members:
             member = self.members.pop(self.rng.choice(list(self.members)))
             self.fanout.left(member)
-            assert member.got == self.expected[member], "who leaves has had all that came before"
+            assert member.got == self.expected[member], "a member that leaves has received all frames before that"
 
     def flush(self) -> None:
         more = self.fanout.flush(self.members.values())

@@ -1,7 +1,7 @@
 """Seeded stories of twenty clients in four rooms: they join, talk, leave, vanish and are kicked, rooms crash and close.
 
 Everything is drawn from the seed, the scheduler's own choices too, so that a seed
-tells the same story each time. What is promised is checked all along and at the end.
+tells the same story each time. The promises are checked during the story and at its end.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ from simplysocket.testing import Net, TestClient, open_server
 STEPS = 500  # of one story
 CLIENTS = 20
 NAMES = ("one", "two", "three", "four")
-SHIELDED = 3.0  # seconds for which the worst handler does not let itself be cancelled
-CALM = 60.0  # seconds after which nothing is under way any more
+SHIELDED = 3.0  # seconds for which the worst handler shields itself from cancellation
+CALM = 60.0  # seconds after which nothing is running any more
 LIMITS = Limits(joins_per_second=None, messages_per_second=None, turn_seconds=2, close_seconds=1)
-# What clients do, and how often; `odd` is what a handler had better not do.
+# {action of a client: how often}; `odd` does things that a handler should not do.
 ACTS = {"join-room": 60, "leave-room": 12, "say": 60, "odd": 60, "lobby": 20, "goodbye": 2, "vanish": 2}
 
 Said = tuple[str, int]  # action, number
@@ -36,15 +36,15 @@ Said = tuple[str, int]  # action, number
 
 @attrs.define
 class Story:
-    """What happens in a run, and what must come of it."""
+    """What happens in a run, and which messages must be received."""
 
     draw: random.Random
     faults: list[str] = attrs.field(factory=list)
-    rooms: Iterator[int] = attrs.field(factory=itertools.count)  # numbers them: a name has many, one after the other
+    rooms: Iterator[int] = attrs.field(factory=itertools.count)  # numbers the rooms: a name has many, one after another
     live: Counter[str] = attrs.field(factory=Counter)  # {name: rooms between on_create and the end of on_close}
     said: dict[str, dict[int, list[Said]]] = attrs.field(factory=lambda: defaultdict(lambda: defaultdict(list)))
-    """{client id: {room's number: what it must hear from that room, in this order}}"""
-    heard: int = 0  # messages of rooms, by all who were there to the end
+    """{client id: {number of a room: the messages it must receive from that room, in this order}}"""
+    heard: int = 0  # messages of rooms, received by clients that stayed to the end
 
     def expect(self, is_so: bool, fault: str) -> None:
         """Note a broken promise: an assertion in a handler would only be one more failing handler."""
@@ -52,7 +52,7 @@ class Story:
             self.faults.append(fault)
 
     async def pause(self) -> None:
-        """Sleep now and then, and fail now and then."""
+        """Sleep sometimes, and fail sometimes."""
         if self.draw.random() < 0.3:
             await trio.sleep(self.draw.choice((0, 0, 0.1, 0.5, 3)))
         if self.draw.random() < 0.06:
@@ -60,17 +60,17 @@ class Story:
 
 
 class Wild(Room):
-    """A room in which everything happens that may. Everyone in it is told a number each time something does."""
+    """A room in which everything allowed happens. Its members are told a new number each time."""
 
     story: ClassVar[Story]
-    number, told = -1, 0  # its own, and the newest that was told
+    number, told = -1, 0  # the number of the room, and the newest number told to its members
     was_entered = False
-    holder: trio.lowlevel.Task | None = None  # who holds the turn
-    depth = 0  # of hooks that run within each other
+    holder: trio.lowlevel.Task | None = None  # the task that holds the turn
+    depth = 0  # how many hooks run inside one another
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
-        """See that no other task is in the room's turn; a hook may run inside a handler that caused it."""
+        """Check that no other task is in the room's turn; a hook may run inside the handler that caused it."""
         task = trio.lowlevel.current_task()
         self.story.expect(self.depth == 0 or self.holder is task, f"two in turn in {self.name}")
         self.holder, self.depth = task, self.depth + 1
@@ -80,7 +80,7 @@ class Wild(Room):
             self.depth -= 1
 
     async def tell(self, exclude: Client | None = None) -> None:
-        """Tell everyone the next number, and note who must hear it."""
+        """Broadcast the next number, and note which members must receive it."""
         self.told += 1
         await self.broadcast("all", [self.number, self.told], exclude=exclude or ())
         for member in self.members.values():
@@ -88,13 +88,13 @@ class Wild(Room):
                 self.story.said[member.id][self.number].append(("all", self.told))
 
     async def tell_one(self, client: Client) -> None:
-        """Tell one client the newest number, in its place among the others."""
+        """Send one client the newest number, in its place among the broadcasts."""
         body = [self.number, self.told]
         await (self.send(client, "one", body) if self.story.draw.random() < 0.5 else client.send("one", body))
         self.story.said[client.id][self.number].append(("one", self.told))
 
     async def stir(self) -> None:
-        """Do what may wait and fail, in the turn."""
+        """Broadcast, wait and fail, in the turn."""
         with self.turn():
             await self.tell()
             await self.story.pause()
@@ -102,7 +102,7 @@ class Wild(Room):
     on_auth = on_leave = stir
 
     async def on_create(self) -> None:
-        self.number, self.welcome = next(self.story.rooms), set[str]()  # ids of those whose on_join has not failed
+        self.number, self.welcome = next(self.story.rooms), set[str]()  # ids of clients whose on_join did not fail
         await self.stir()
         if self.story.draw.random() < 0.3:
             self.story.draw.choice((self.after, self.every))(0.7, self.stir)
@@ -140,7 +140,7 @@ class Wild(Room):
             await self.do_odd(client)
 
     async def do_odd(self, client: Client) -> None:
-        """Do what a handler had better not do; a task of the room may do it too, and crash it."""
+        """Do something that a handler should not do; a task of the room may do it too, and crash the room."""
         draw, rooms, name = self.story.draw, self.server.rooms, self.story.draw.choice(NAMES)
         odd: list[Callable[[], Awaitable[object]]] = [
             *[lambda: client.join(name)] * 3,
@@ -149,7 +149,7 @@ class Wild(Room):
             lambda: self.close("asked"),
             lambda: rooms[name].close("asked by another"),
             lambda: self.server.open_room(name),
-            lambda: client.request("what", timeout=1),  # which nobody answers
+            lambda: client.request("what", timeout=1),  # which no client answers
             lambda: client.close(4000, "bye"),
             lambda: self.leave_to_a_task(client),
             self.hold_out,
@@ -174,13 +174,13 @@ class Wild(Room):
 
 @attrs.define(eq=False)
 class Player:
-    """A client, and what it asked."""
+    """A client, and its requests."""
 
     client: TestClient
-    asked: dict[int, str] = attrs.field(factory=dict)  # {id: what}
+    asked: dict[int, str] = attrs.field(factory=dict)  # {id: action and room}
 
     async def act(self, draw: random.Random) -> None:
-        """Ask for something, or say goodbye, or vanish."""
+        """Send a request, close the connection, or vanish."""
         [what], name = draw.choices(list(ACTS), list(ACTS.values())), draw.choice(NAMES)
         with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # its connection has ended
             if what == "goodbye":
@@ -193,9 +193,9 @@ class Player:
                 await self.client.send(what, {"roomname": name}, target=None if what == "lobby" else name, id=id)
 
     def check(self, story: Story, messages: list[dict[str, Any]], *, is_whole: bool) -> None:
-        """`is_whole`: it was there to the end, so that it must have heard everything; else a beginning of it."""
+        """Check the messages received: all that are due if `is_whole`, otherwise the first of them."""
         answers = Counter(each["id"] for each in messages if each["action"] in ("reply", "error"))
-        story.expect(answers.keys() <= self.asked.keys(), f"an answer that nobody asked for: {answers}")
+        story.expect(answers.keys() <= self.asked.keys(), f"an answer to no request: {answers}")
         for id, what in self.asked.items():
             story.expect(answers[id] == 1 or (not is_whole and not answers[id]), f"{what}: {answers[id]} answers")
         heard: dict[int, list[Said]] = defaultdict(list)
@@ -210,8 +210,8 @@ class Player:
             story.expect(heard[number] == must, f"heard {heard[number]} of room {number} instead of {must}")
 
 
-def make(story: Story) -> Server:
-    """Return a server whose rooms all are wild."""
+def make_halls(story: Story) -> Server:
+    """Return a server in which every room is wild."""
     server = Server("test", limits=LIMITS)
     options = {"capacity": story.draw.choice((None, 4)), "empty_ttl": story.draw.choice((0, 0, 1))}
     wild = type("Hall", (Wild,), {"story": story, "announce": story.draw.random() < 0.5, **options})
@@ -227,7 +227,7 @@ def make(story: Story) -> Server:
 
 
 async def check_membership(story: Story, server: Server) -> None:
-    """Rooms and clients agree on who is where; who has gone is there only until the turn ends that runs."""
+    """Check that rooms and clients agree on the members; a client that has gone may stay until the turn ends."""
     await trio.testing.wait_all_tasks_blocked()
     for name, room in server.rooms.items():
         for id, member in room.members.items():
@@ -235,14 +235,14 @@ async def check_membership(story: Story, server: Server) -> None:
             is_busy = isinstance(room, Wild) and (room.depth > 0 or not room.is_open)
             story.expect(id in server.clients or is_busy, f"a client that has gone is in {name}")
             is_in = not isinstance(room, Wild) or is_busy or id in room.welcome
-            story.expect(is_in, f"one whose join failed is in {name}")
+            story.expect(is_in, f"a client whose join failed is in {name}")
     for id, client in server.clients.items():
         for name, room in client.rooms.items():
             story.expect(server.rooms.get(name) is room and id in room.members, f"a client is in a {name} that is gone")
 
 
 async def play(story: Story, server: Server, net: Net) -> list[Player]:
-    """Let clients come and act, and see now and then that all is as it should be."""
+    """Let clients connect and act, and check the members from time to time."""
     draw, players = story.draw, list[Player]()
     for step in range(STEPS):
         there = [each for each in players if each.client.id in server.clients]
@@ -260,8 +260,8 @@ async def play(story: Story, server: Server, net: Net) -> list[Player]:
 
 
 async def tell_story(seed: int) -> list[str]:
-    """Run one story to its end, and return the promises that it found broken."""
-    server = make(story := Story(random.Random(seed)))
+    """Run one story to its end, and return the broken promises."""
+    server = make_halls(story := Story(random.Random(seed)))
     is_stopped_midway = story.draw.random() < 0.4
     async with open_server(server) as net:
         players = await play(story, server, net)
@@ -279,12 +279,12 @@ async def tell_story(seed: int) -> list[str]:
             await net.close()
             await trio.sleep(CALM)
             for name, room in server.rooms.items():
-                # What the server's own code has opened lives on until its first member has left.
+                # A room that the server's own code has opened stays until its first member has left.
                 is_kept = isinstance(room, Wild) and room.creator is None and not room.was_entered
                 story.expect(name == GLOBAL_ROOM or (is_kept and not room.members), f"room {name} is left")
         story.expect(not server.clients and not server.statistics()["connections"], "clients are left")
     story.expect(not server.rooms and not story.live.total(), f"rooms are left: {server.rooms} {story.live}")
-    story.expect(is_stopped_midway or story.heard > 100, f"a dull story: {story.heard} messages were heard")
+    story.expect(is_stopped_midway or story.heard > 100, f"too little happened: {story.heard} messages were heard")
     return story.faults
 
 

@@ -58,7 +58,7 @@ async def test_messages_to_one_room_are_handled_one_at_a_time_in_order(autojump_
 
 
 class Patient(Talk):
-    """`ask` asks its own client back; `wait` sleeps; the ends are noted."""
+    """`ask` sends a request to its own client; `wait` sleeps; `ended` lists how they end."""
 
     ended: list[str]
 

@@ -18,11 +18,11 @@ class Body:
 
 
 class Unknown:
-    """A class that JSON cannot become."""
+    """A class that cannot be made from JSON."""
 
 
 def wrong_registrations() -> dict[str, Any]:
-    """Return what a newcomer may get wrong, by the words of the answer."""
+    """Return {words of the error: a mistake that a newcomer may make}."""
     server = Server()
 
     async def fine(client: Client) -> None: ...

@@ -32,7 +32,7 @@ from ..harness.servers import make
 
 
 class Speaking(Room):
-    """A room in which everything that can be said is."""
+    """A room with an action for each way of sending."""
 
     announce = True
     relay = True
@@ -214,19 +214,19 @@ async def test_a_hook_sees_the_value_of_a_body_that_was_encoded_before(autojump_
 
 async def test_a_stopped_message_reaches_nobody_and_is_counted(autojump_clock: MockClock) -> None:
     server = make(("*", Speaking), direct=True)
-    behind = Noting()
+    later = Noting()
 
     @server.outbound
     def stop(message: Message) -> Message | None:
         return None if message.body == "secret" else message
 
-    server.outbound(behind)
+    server.outbound(later)
     async with open_server(server) as net:
         ana, bob = await net.connect(), await net.connect()
         await ana.join("one")
         await bob.join("one")
         await ana.settle()
-        behind.take()
+        later.take()
         assert await ana.request("say", "secret", target="one") == "reply"
         assert await ana.request("tell", "secret", target="one") is True
         assert await ana.request("write", "secret", target="one") is True
@@ -234,7 +234,7 @@ async def test_a_stopped_message_reaches_nobody_and_is_counted(autojump_clock: M
         assert await ana.request("direct", "secret", target=bob.id, IsTargetClient=True) is None
         await server.broadcast("everyone", "secret")
         assert await ana.settle() == await bob.settle() == []
-        assert behind.take() == []  # what is stopped is stopped for the hooks behind, too
+        assert later.take() == []  # a stopped message does not reach the hooks after the one that stopped it
         assert server.statistics()["messages_stopped"] == 6
         assert await ana.request("say", "open", target="one") == "reply"
         assert actions_of(await bob.settle()) == ["said"]
@@ -247,7 +247,7 @@ async def test_a_hook_with_a_bug_stops_the_message_and_nothing_else(
     autojump_clock: MockClock, what: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = make(("*", Speaking))
-    behind = Noting()
+    later = Noting()
 
     @server.outbound
     def buggy(message: Message) -> Any:
@@ -257,14 +257,14 @@ async def test_a_hook_with_a_bug_stops_the_message_and_nothing_else(
             raise what
         return what
 
-    server.outbound(behind)
+    server.outbound(later)
     async with open_server(server) as net:
         ana = await net.connect()
         await ana.join("one")
-        behind.take()
+        later.take()
         caplog.clear()
         assert await ana.request("say", "bug", target="one") == "reply"
-        assert behind.take() == []
+        assert later.take() == []
         assert await ana.settle() == []
         (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
         assert record.name == "simplysocket.outbound"
@@ -292,13 +292,13 @@ async def test_a_body_that_is_no_json_still_fails_where_it_is_said(
                 await server.broadcast("a", body)
         await ana.join("one")
         await ben.join("one")
-        await server.broadcast("a", "spoil")  # what a hook makes of it costs this message, and nobody else
+        await server.broadcast("a", "spoil")  # the body that the hook returns costs this message and nothing else
         assert server.statistics()["messages_stopped"] == 1
         assert "the outbound hook" in caplog.text
         for client in (ana, ben):
             await client.settle()
         for keys in ({"target": ben.id, "IsTargetClient": True}, {"target": "one"}):
-            # A number that JSON can hold and Python cannot: only a hook makes anybody read it.
+            # A number that JSON can hold and Python cannot: the server reads it only for a hook.
             await ana.send_bytes(
                 client_frame(b'{"action":"w","message_body":1e999,"id":1,%b' % json.dumps(keys).encode()[1:])
             )

@@ -74,7 +74,7 @@ async def test_a_bad_frame_is_told_why_and_nothing_behind_it_is_handled(data: by
         await peer.send(data + frame(b"ping", PING) + HELLO)
         await peer.send(HELLO + frame(b"ping", PING))
         assert await peer.end() == code
-        assert peer.heard == [], "what stands behind it was handled, or a Ping there answered"
+        assert peer.heard == [], "something after it was handled, or a Ping answered"
         await attack.until_closed(code)
 
 

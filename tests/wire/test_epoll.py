@@ -1,4 +1,4 @@
-"""The watch: one task reads for everyone, and whatever goes wrong for one is his alone."""
+"""Reading with epoll: one task reads for all sockets, and an error of one owner reaches no other."""
 
 import socket
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 @pytest.fixture(params=["epoll", "without"], autouse=True)
 def platform(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run every test once more as on a platform that has no epoll."""
+    """Run every test with epoll and without, as on a platform that has no epoll."""
     if request.param == "without":
         monkeypatch.setattr("simplysocket.watch.HAS_EPOLL", False)
     return str(request.param)
@@ -24,7 +24,7 @@ def platform(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def pairs() -> Iterator[list[Pair]]:
-    """Return three connected pairs of sockets: what is sent into the second comes out of the first."""
+    """Return three connected pairs of sockets: bytes sent into the second arrive at the first."""
     found = [socket.socketpair() for _ in range(3)]
     for ours, theirs in found:
         ours.setblocking(False)
@@ -36,7 +36,7 @@ def pairs() -> Iterator[list[Pair]]:
 
 
 async def collect(watch: Watch, sock: socket.socket, into: list[bytes]) -> None:
-    """Take what comes, until the end."""
+    """Collect what arrives, until the end."""
 
     def readable(now: float) -> bool:
         assert now <= trio.current_time()

@@ -1,4 +1,4 @@
-"""The outbox: order, bounds and delivery classes of what waits for one client."""
+"""The outbox: order, bounds and delivery classes of the frames that wait for one client."""
 
 import random
 
@@ -8,11 +8,11 @@ from simplysocket.outbox import CoalescedFrame, Outbox, VolatileFrame
 
 
 def drain(outbox: Outbox, most: int = 65_536, step: int | None = None) -> bytes:
-    """Write everything, `step` bytes at a time, as a socket that takes no more does."""
+    """Write everything, as to a socket that takes at most `step` bytes at a time."""
     written = b""
     while outbox.size:
         taken = outbox.next_bytes(most)[:step]
-        assert taken, "what counts as waiting can be written"
+        assert taken, "bytes that count as waiting can be written"
         written += taken
         outbox.sent(len(taken))
     return written
@@ -196,7 +196,7 @@ def test_size_is_what_goes_out_whatever_was_put() -> None:
             elif chance < 0.9:
                 waiting.append((None, data))
                 outbox.put([data])
-            else:  # a write takes all that waits, unless a piece of the last one is still there
+            else:  # a write takes all waiting frames, unless a piece of the last write is left
                 begun, waiting = (begun, waiting) if begun else (b"".join(data for _, data in waiting), [])
                 assert outbox.next_bytes() == begun
                 taken = rng.randrange(len(begun) + 1)

@@ -36,7 +36,7 @@ async def test_a_ping_that_found_output_waiting_is_sent_later(autojump_clock: Mo
 
 
 async def say(speaker: Peer, numbers: range, size: int = 20_000) -> None:
-    """Say numbered things in the hall, each heard before the next is said."""
+    """Send numbered messages to the hall, each after the one before it was received."""
     for number in numbers:
         await speaker.say("say", {"n": number, "fill": chr(97 + number % 26) * size}, target="hall")
         assert (await speaker.receive())["message_body"]["n"] == number

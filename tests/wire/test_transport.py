@@ -41,7 +41,7 @@ async def reach_tls(server: Server, context: ssl.SSLContext) -> trio.SSLStream[t
 
 
 async def converse(peer: Peer, name: str) -> None:
-    """Use all that a connection has: both lanes, large messages, a room."""
+    """Use all parts of a connection: both lanes, large messages, a room."""
     await peer.shake_hands()
     await peer.request("join-room", {"roomname": "hall"}, id=0)
     assert (await peer.request("echo", name * 10_000))["message_body"] == name * 10_000
@@ -149,5 +149,5 @@ async def test_a_refused_peer_that_stays_is_let_go_with_one_answer(kind: str, co
     async with under_attack(server, serve=serve, reach=reach) as attack:
         answer = await attack.ask(head(origin="null"))
         assert answer.status == 403
-        assert answer.body.count(b"HTTP/1.1") == 0, "a second answer behind the first"
+        assert answer.body.count(b"HTTP/1.1") == 0, "a second answer after the first"
         assert server.statistics()["upgrades_refused"] == {403: 1}
