@@ -113,7 +113,7 @@ SOME_ID = uuid.UUID("12345678-1234-5678-1234-567812345678")
 
 @attrs.define
 class Player:
-    lives: int = 3
+    health: int = 3
 
 
 GOOD_BODIES: list[Any] = [

@@ -20,14 +20,14 @@ Dice = Annotated[int, msgspec.Meta(ge=1, le=6)]
 
 @attrs.define
 class Player:
-    lives: int = 3
+    health: int = 3
 
 
 class Arena(Room[Player]):
     @action("hit")
     async def hit(self, body: Dice, call: Call, client: Client[Player], *, message: Message, server: Server) -> Any:
-        client.state.lives -= body
-        return [client.state.lives, call.action, call.message.body, message.id, server.name, call.room is self]
+        client.state.health -= body
+        return [client.state.health, call.action, call.message.body, message.id, server.name, call.room is self]
 
 
 async def test_a_handler_takes_its_parameters_in_any_order(autojump_clock: MockClock) -> None:
@@ -39,7 +39,7 @@ async def test_a_handler_takes_its_parameters_in_any_order(autojump_clock: MockC
     ) -> Any:
         return [
             message.body == body,
-            client.state.lives,
+            client.state.health,
             room.name,
             of is server,
             call.client is client,
@@ -72,13 +72,13 @@ from simplysocket import Call, Client, Room, action
 
 @attrs.define  # before Pitch, whose base Room[Player] is not postponed
 class Player:
-    lives: int = 3
+    health: int = 3
 
 
 class Pitch(Room[Player]):
     @action("kick")
     async def shoot(self, client: Client[Player], body: Kick, *, call: Call) -> str:
-        return f"{call.action} {body.how.name} {client.state.lives}"
+        return f"{call.action} {body.how.name} {client.state.health}"
 
 
 @attrs.frozen
