@@ -3,6 +3,7 @@
 Law: of the package, only `client_frame` is used here.
 """
 
+import base64
 import json
 
 from simplysocket.frames import client_frame
@@ -43,6 +44,11 @@ def message(action: str, body: object = None, **keys: object) -> bytes:
 def close(code: int | None = 1000, reason: bytes = b"") -> bytes:
     """Return a client's Close."""
     return frame(b"" if code is None else code.to_bytes(2, "big") + reason, CLOSE)
+
+
+def token_subprotocol(token: str) -> str:
+    """Return the subprotocol that carries a token (docs/protocol.md)."""
+    return "simplysocket.token." + base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
 
 
 HELLO = message("echo", "hello", id=7)

@@ -1,0 +1,10 @@
+"""The errors that were logged during a test."""
+
+import logging
+
+import pytest
+
+
+def errors_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the text of each record of level ERROR or above."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
