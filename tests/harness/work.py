@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 import trio
 
-from simplysocket import ActionError, Client, Room, Server
+from simplysocket import GLOBAL_ROOM, ActionError, Client, Room, Server
 
 from .servers import make
 
-IN_EACH_ROOM = pytest.mark.parametrize("room", ["one", "mesh-global"])
-CANCELLABLE = pytest.mark.parametrize("options", [{"turn": False}, {"cancel": True}], ids=str)
+ROOMS = ("one", GLOBAL_ROOM)
+OPTIONS = ({"turn": False}, {"cancel": True})
 """The options of an action with which a handler is cancelled when its caller cancels, times out or disconnects."""
+IN_EACH_ROOM = pytest.mark.parametrize("room", ROOMS)
+CANCELLABLE = pytest.mark.parametrize("options", OPTIONS, ids=str)
 
 
 def is_at_rest(server: Server) -> bool:
