@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from simplysocket import Limits, Server
+from simplysocket import Limits, RegistrationError, Server
 
 from .harness.wrong_use import WrongUse, WrongUses
 
-wrong = WrongUses()
+wrong = WrongUses(RegistrationError)
 
 
 @wrong("give Limits(...)", place="limits={}")
@@ -24,37 +24,37 @@ def limits_in_the_place_of_the_name(server: Any) -> None:
     Server(Limits())
 
 
-@wrong("above 0", "None for no limit", place="Limits.message_bytes is 0")
+@wrong("above 0", "None for no limit", place="Limits.message_bytes is 0", error=ValueError)
 def a_limit_of_zero(server: Any) -> None:
     Limits(message_bytes=0)
 
 
-@wrong("above 0", place="Limits.ping_seconds is -1")
+@wrong("above 0", place="Limits.ping_seconds is -1", error=ValueError)
 def a_limit_below_zero(server: Any) -> None:
     Limits(ping_seconds=-1)
 
 
-@wrong("give a number", place="Limits.connections is '100'")
+@wrong("give a number", place="Limits.connections is '100'", error=ValueError)
 def a_limit_that_is_a_string(server: Any) -> None:
     Limits(connections="100")
 
 
-@wrong("cannot be lifted", place="Limits.close_seconds is None")
+@wrong("cannot be lifted", place="Limits.close_seconds is None", error=ValueError)
 def a_limit_that_cannot_be_lifted(server: Any) -> None:
     Limits(close_seconds=None)
 
 
-@wrong("unexpected keyword argument 'max_message_bytes'", place="Limits")
+@wrong("unexpected keyword argument 'max_message_bytes'", place="Limits", error=TypeError)
 def a_limit_by_another_name(server: Any) -> None:
     Limits(max_message_bytes=10_000)
 
 
-@wrong("silence_seconds", "below", place="Limits.ping_seconds is 90")
+@wrong("silence_seconds", "below", place="Limits.ping_seconds is 90", error=ValueError)
 def pings_rarer_than_the_silence_allows(server: Any) -> None:
     Limits(ping_seconds=90, silence_seconds=60)
 
 
-@wrong("1 or more", place="Limits.messages_burst is 0.5")
+@wrong("1 or more", place="Limits.messages_burst is 0.5", error=ValueError)
 def a_burst_that_lets_nothing_through(server: Any) -> None:
     Limits(messages_burst=0.5)
 
@@ -64,27 +64,32 @@ def a_path_without_its_slash(server: Any) -> None:
     Server(path="ws")
 
 
-@wrong("give a list", place="origins='https://example.com'")
+@wrong("a path, or several", place="path=[]")
+def no_path_at_all(server: Any) -> None:
+    Server(path=[])
+
+
+@wrong("is one string", "give a list", place="origins='https://example.com'", error=ValueError)
 def origins_as_one_string(server: Any) -> None:
     Server(origins="https://example.com")
 
 
-@wrong("is no origin", "'https://example.com'", place="'example.com' in origins=")
+@wrong("is no origin", "'https://example.com'", place="'example.com' in origins=", error=ValueError)
 def an_origin_without_its_scheme(server: Any) -> None:
     Server(origins=["example.com"])
 
 
-@wrong("is no origin", "'https://example.com'", place="'*' in origins=")
+@wrong("is no origin", "'https://example.com'", place="'*' in origins=", error=ValueError)
 def an_origin_that_is_a_star(server: Any) -> None:
     Server(origins=["*"])
 
 
-@wrong("give a list", place="trusted_proxies='127.0.0.1'")
+@wrong("give a list", place="trusted_proxies='127.0.0.1'", error=ValueError)
 def trusted_proxies_as_one_string(server: Any) -> None:
     Server(trusted_proxies="127.0.0.1")
 
 
-@wrong("no IP address or network", "'10.0.0.0/8'", place="'nginx' in trusted_proxies=")
+@wrong("no IP address or network", "'10.0.0.0/8'", place="'nginx' in trusted_proxies=", error=ValueError)
 def a_trusted_proxy_by_its_name(server: Any) -> None:
     Server(trusted_proxies=["nginx"])
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import pytest
 
-from simplysocket import Actions, Client, Identity, Message, Request, Room, action
+from simplysocket import Actions, Client, Identity, Message, RegistrationError, Request, Room, action
 
 from ..harness.wrong_use import WrongUse, WrongUses
 
 if TYPE_CHECKING:
     from simplysocket.request import Request as HiddenRequest
 
-wrong = WrongUses()
+wrong = WrongUses(RegistrationError)
 
 
 @attrs.frozen
@@ -55,20 +55,20 @@ def a_handler_that_is_a_lambda(server: Any) -> None:
     server.action("act")(lambda client: None)
 
 
-@wrong("needs the action's name", '`action("...")`')
+@wrong("needs the action's name: write", '`action("...")`')
 def server_action_without_a_name(server: Any) -> None:
     @server.action
     async def act(client: Client) -> None: ...
 
 
-@wrong("needs the action's name", '`action("...")`')
+@wrong("needs the action's name: write", '`action("...")`')
 def action_without_a_name(server: Any) -> None:
     class Game(Room):
         @action
         async def act(self) -> None: ...
 
 
-@wrong("needs the action's name", '`action("...")`')
+@wrong("needs the action's name: write", '`action("...")`')
 def an_action_of_a_group_without_a_name(server: Any) -> None:
     chat: Any = Actions()
 
@@ -174,6 +174,12 @@ def a_body_of_a_plain_class(server: Any) -> None:
     async def act(body: Plain) -> None: ...
 
 
+@wrong("list[", "Plain", "cannot be read", "make it an attrs class")
+def a_body_of_a_list_of_a_plain_class(server: Any) -> None:
+    @server.action("act")
+    async def act(body: list[Plain]) -> None: ...
+
+
 @wrong("Model", "make it an attrs class")
 def a_body_of_a_pydantic_class(server: Any) -> None:
     @server.action("act")
@@ -210,7 +216,7 @@ def an_action_twice_in_a_class(server: Any) -> None:
         async def second(self) -> None: ...
 
 
-@wrong("reserved", "take another name", place="'reply'")
+@wrong("reserved for the protocol", "take another name", place="'reply'")
 def an_action_with_a_reserved_name(server: Any) -> None:
     server.action("reply")
 

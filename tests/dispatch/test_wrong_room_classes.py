@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from simplysocket import Client, Message, Room, action
+from simplysocket import Client, Message, RegistrationError, Room, action
 
 from ..harness.wrong_use import WrongUse, WrongUses
 
-wrong = WrongUses()
+wrong = WrongUses(RegistrationError)
 
 
-@wrong("`@server.room(", place="Game")
+@wrong("is no pattern", "`@server.room(", place="Game")
 def server_room_without_a_pattern(server: Any) -> None:
     @server.room
     class Game(Room): ...
@@ -26,7 +26,7 @@ def a_room_class_that_is_no_subclass_of_room(server: Any) -> None:
     class Game: ...
 
 
-@wrong("server.open_room", place="Game")
+@wrong("server.open_room", place="Game", error=TypeError)
 def a_room_made_by_hand(server: Any) -> None:
     class Game(Room): ...
 
@@ -83,7 +83,7 @@ def a_hook_without_self(server: Any) -> None:
         async def on_join(client: Client) -> None: ...
 
 
-@wrong("Game.on_joined", "is no hook", "on_join,")
+@wrong("Game.on_joined", "is no hook: there are on_create", "on_join,")
 def a_hook_by_another_name(server: Any) -> None:
     @server.room("*")
     class Game(Room):
@@ -130,7 +130,7 @@ def an_option_that_is_misspelled(server: Any) -> None:
         capasity = 8
 
 
-@wrong("is 0", "give a number above 0, or None", place="Game.capacity")
+@wrong("give a number above 0, or None", place="Game.capacity is 0")
 def a_capacity_of_zero(server: Any) -> None:
     @server.room("*")
     class Game(Room):

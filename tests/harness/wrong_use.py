@@ -1,9 +1,9 @@
 """Wrong uses of the package, and a judge of what is said about each: where it is, and what to write instead.
 
-A wrong use is a function that takes a server. A plain one declares something: its
-error must say everything by itself, before anything is served. An `async def` one
-happens while a server runs: what is raised, logged and warned counts together, with
-the tracebacks.
+A wrong use is a function that takes a server. A plain one declares something: it
+must raise an error of the class that is named, which says everything by itself, before
+anything is served. An `async def` one happens while a server runs: what is raised,
+logged and warned counts together, with the tracebacks.
 """
 
 import contextlib
@@ -36,10 +36,12 @@ class WrongUse:
     use: Use
     place: str
     words: tuple[str, ...]
+    error: type[BaseException] | None
+    """The class of the error that a plain use raises; None where several are possible."""
 
     def judge(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Make the wrong use; AssertionError if a word or the place is missing in what is said about it."""
-        said, tracebacks = _hear(self.use, caplog)
+        """Make the wrong use; AssertionError if a word or the place is missing, or the error is of another class."""
+        raised, said, tracebacks = _hear(self.use, caplog)
         is_placed = _names_a_line_of(self.use, said + tracebacks)
         words = said.replace(_file_of(self.use), "")  # a file's name is no part of the answer,
         words = words.replace(self.use.__name__, "snippet")  # nor is the function's
@@ -48,19 +50,26 @@ class WrongUse:
         if self.place == HERE and not is_placed:
             missing.append(HERE)
         assert not missing, f"this was said:\n{words or 'nothing'}"
+        if self.error is not None and not inspect.iscoroutinefunction(self.use):
+            assert raised is not None
+            assert issubclass(raised, self.error), raised
 
 
 class WrongUses:
     """A table of wrong uses: `wrong(...)` decorates one, `wrong.parametrize` the test that judges them."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: type[BaseException] | None = None) -> None:
+        """`error`: the class of the error that each plain use raises, unless it names another one."""
         self._cases: list[Any] = []
+        self._error = error
 
-    def __call__(self, *words: str, place: str = HERE) -> Callable[[Use], Use]:
+    def __call__(
+        self, *words: str, place: str = HERE, error: type[BaseException] | None = None
+    ) -> Callable[[Use], Use]:
         """Put a wrong use into the table: `words` and `place` must stand in what is said about it."""
 
         def add(use: Use) -> Use:
-            self._cases.append(pytest.param(WrongUse(use, place, words), id=use.__name__))
+            self._cases.append(pytest.param(WrongUse(use, place, words, error or self._error), id=use.__name__))
             return use
 
         return add
@@ -81,10 +90,14 @@ async def play(server: Server, target: str = "hall") -> None:
         await trio.sleep(3)
 
 
-def _hear(use: Use, caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
-    """Make a wrong use; return what is raised, logged and warned, and the tracebacks if a server was running."""
+def _hear(use: Use, caplog: pytest.LogCaptureFixture) -> tuple[type[BaseException] | None, str, str]:
+    """Make a wrong use; return the class of the error, what is said, and the tracebacks if a server was running.
+
+    Whatever is raised, logged or warned is said.
+    """
     server = Server("test")
     is_running = inspect.iscoroutinefunction(use)
+    raised: type[BaseException] | None = None
     words: list[str] = []
     places: list[str] = []
 
@@ -100,6 +113,7 @@ def _hear(use: Use, caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
             else:
                 use(server)
         except (Exception, SystemExit) as error:
+            raised = type(error)
             note(error)
         for record in caplog.records:
             words.append(record.getMessage())
@@ -110,7 +124,7 @@ def _hear(use: Use, caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
     for warning in warned:
         words.append(str(warning.message))
         places.append(f"{warning.filename}:{warning.lineno}")
-    return "\n".join(words), "\n".join(places) if is_running else ""
+    return raised, "\n".join(words), "\n".join(places) if is_running else ""
 
 
 def _texts_of(error: BaseException) -> list[str]:

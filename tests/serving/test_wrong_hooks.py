@@ -7,11 +7,22 @@ from typing import Any
 
 import pytest
 
-from simplysocket import ActionError, Call, Client, Identity, Message, Next, Refuse, Request, middleware
+from simplysocket import (
+    ActionError,
+    Call,
+    Client,
+    Identity,
+    Message,
+    Next,
+    Refuse,
+    RegistrationError,
+    Request,
+    middleware,
+)
 
 from ..harness.wrong_use import WrongUse, WrongUses, play
 
-wrong = WrongUses()
+wrong = WrongUses(RegistrationError)
 
 
 @wrong("does not take", "`async def (call, next)`")
@@ -96,12 +107,12 @@ def an_on_connect_the_other_way_round(server: Any) -> None:
     async def hello(request: Request, client: Client) -> None: ...
 
 
-@wrong("str(row.id)", place="Identity.user is 5")
+@wrong("str(row.id)", place="Identity.user is 5", error=TypeError)
 def a_user_by_a_number(server: Any) -> None:
     Identity(5)
 
 
-@wrong("HTTP status of 400 to 599 first", place="Refuse('no token')")
+@wrong("HTTP status of 400 to 599 first", place="Refuse('no token')", error=ValueError)
 def a_refusal_without_its_status(server: Any) -> None:
     Refuse("no token")
 
