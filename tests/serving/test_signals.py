@@ -11,6 +11,8 @@ import trio.testing
 
 from simplysocket.testing import TestClient
 
+from ..harness.command import environment
+
 RUNNING = """
 import trio
 from simplysocket import Limits, Room, Server
@@ -31,7 +33,7 @@ async def run_and_signal(tmp_path: Path, seconds: float, *signals: signal.Signal
     script = tmp_path / "running.py"
     script.write_text(RUNNING.format(seconds=seconds))
     process = await trio.lowlevel.open_process(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment({})
     )
     assert process.stdout is not None
     assert process.stderr is not None
