@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import trio
-from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from examples.auth import server as example
 from examples.auth.server import Claims, Role, main, make_token, server
 from simplysocket import ActionError, CloseCode
 from simplysocket.testing import Net, TestClient, open_server
 
-from ..harness.browser import PATIENCE, Process
+from ..harness.browser import Process, open_pages, people_on, run_example
 
 SECRET = "for tests"
 HOUR = 3_600
@@ -167,38 +167,21 @@ def test_the_command_asks_for_a_secret(monkeypatch: pytest.MonkeyPatch, capsys: 
 def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
     monkeypatch.setenv("AUTH_SECRET", SECRET)
     monkeypatch.setattr(example, "SECRET", SECRET)
-    process = Process("examples.auth.server")
-    try:
+    with run_example("examples.auth.server") as process:
         yield process
-    finally:
-        process.kill()
 
 
 @pytest.fixture
 def enter(browser: Browser, process: Process) -> Iterator[Enter]:
-    """Open the page in a context of its own; at the end no script may have failed."""
-    contexts: list[BrowserContext] = []
-    faults: list[Error] = []
+    """Open the page by its link with a token."""
+    with open_pages(browser) as open_page:
 
-    def enter(token: str) -> Page:
-        context = browser.new_context()
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
-        page.on("pageerror", lambda fault: faults.append(fault))
-        page.goto(f"{process.url}/#{token}")
-        return page
+        def enter(token: str) -> Page:
+            page = open_page()
+            page.goto(f"{process.url}/#{token}")
+            return page
 
-    try:
         yield enter
-    finally:
-        for context in contexts:
-            context.close()
-    assert faults == []
-
-
-def people(page: Page) -> Locator:
-    return page.get_by_role("list", name="Who is here").get_by_role("listitem").locator(".name")
 
 
 def test_two_pages_come_in_by_their_links_and_talk(enter: Enter, process: Process) -> None:
@@ -207,17 +190,17 @@ def test_two_pages_come_in_by_their_links_and_talk(enter: Enter, process: Proces
     expect(ana).to_have_url(f"{process.url}/")  # without the token
     ben = enter(token_of("<b>Ben</b>"))
     for page in (ana, ben):
-        expect(people(page)).to_have_text(["Ana", "<b>Ben</b>"])
+        expect(people_on(page)).to_have_text(["Ana", "<b>Ben</b>"])
 
     ben.get_by_label("Message", exact=True).fill("Hello <i>Ana</i>")
     ben.keyboard.press("Enter")
     expect(ana.get_by_role("log")).to_have_text("<b>Ben</b>Hello <i>Ana</i>")
 
     ben.reload()  # the tab still has its token
-    expect(people(ben)).to_have_text(["Ana", "<b>Ben</b>"])
+    expect(people_on(ben)).to_have_text(["Ana", "<b>Ben</b>"])
     ben.get_by_role("button", name="Log out").click()
     expect(ben.get_by_label("Your link or token")).to_be_visible()
-    expect(people(ana)).to_have_text(["Ana"])
+    expect(people_on(ana)).to_have_text(["Ana"])
     ben.reload()
     expect(ben.get_by_label("Your link or token")).to_be_visible()
 
@@ -243,15 +226,15 @@ def test_a_page_without_a_token_asks_for_one(enter: Enter) -> None:
 
 def test_a_page_shows_what_its_role_does_not_allow(enter: Enter) -> None:
     ana, ben = enter(token_of("Ana", "admin")), enter(token_of("Ben"))
-    expect(people(ben)).to_have_text(["Ana", "Ben"])
+    expect(people_on(ben)).to_have_text(["Ana", "Ben"])
     ben.get_by_role("button", name="Send out").first.click()
     expect(ben.get_by_role("alert")).to_have_text("Only an admin may do this.")
 
-    expect(people(ana)).to_have_text(["Ana", "Ben"])
+    expect(people_on(ana)).to_have_text(["Ana", "Ben"])
     ana.get_by_role("button", name="Send out").last.click()
     expect(ben.get_by_role("alert")).to_have_text("You were disconnected: Ana has sent you out.")
     expect(ben.get_by_label("Your link or token")).to_be_visible()
-    expect(people(ana)).to_have_text(["Ana"])
+    expect(people_on(ana)).to_have_text(["Ana"])
 
 
 def test_a_page_says_that_its_access_has_expired_and_asks_to_log_in_again(enter: Enter, process: Process) -> None:
@@ -271,9 +254,9 @@ def test_a_page_says_that_its_access_has_expired_and_asks_to_log_in_again(enter:
 
 def test_after_a_restart_of_the_server_a_page_comes_back(enter: Enter, process: Process) -> None:
     page = enter(token_of("Ana"))
-    expect(people(page)).to_have_text(["Ana"])
+    expect(people_on(page)).to_have_text(["Ana"])
     assert process.stop() == 0
     expect(page.get_by_role("alert")).to_contain_text("The page connects again by itself.")
     process.start()
     expect(page.get_by_role("alert")).to_have_count(0)
-    expect(people(page)).to_have_text(["Ana"])
+    expect(people_on(page)).to_have_text(["Ana"])

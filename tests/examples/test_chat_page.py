@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from examples.chat.server import TEXT_LENGTH
 from simplysocket import GLOBAL_ROOM
 
-from ..harness.browser import PATIENCE, Process
+from ..harness.browser import Process, open_pages, people_on, run_example
 
 HTML = "<img src=x onerror=\"document.title='broken'\">"
 
@@ -24,11 +24,8 @@ class Enter(Protocol):
 
 @pytest.fixture
 def process() -> Iterator[Process]:
-    process = Process("examples.chat.server")
-    try:
+    with run_example("examples.chat.server") as process:
         yield process
-    finally:
-        process.kill()
 
 
 def close_or_connect(socket: WebSocketRoute, codes: list[int]) -> None:
@@ -41,32 +38,22 @@ def close_or_connect(socket: WebSocketRoute, codes: list[int]) -> None:
 
 @pytest.fixture
 def enter(browser: Browser, process: Process) -> Iterator[Enter]:
-    """Open the page in a context of its own and enter a name; at the end no script may have failed."""
-    contexts: list[BrowserContext] = []
-    faults: list[Error] = []
+    """Open the page and enter a name."""
+    with open_pages(browser) as open_page:
 
-    def enter(name: str, closes: Sequence[int] = (), room: str = "") -> Page:
-        context = browser.new_context()
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
-        page.on("pageerror", lambda fault: faults.append(fault))
-        rest = list(closes)
-        if closes:
-            page.route_web_socket("**/ws?*", lambda socket: close_or_connect(socket, rest))
-        page.goto(f"{process.url}/#{room}" if room else process.url)
-        page.get_by_label("Your name").fill(name)
-        page.keyboard.press("Enter")
-        if not closes:
-            expect(page.get_by_role("status")).to_have_text("Connected")
-        return page
+        def enter(name: str, closes: Sequence[int] = (), room: str = "") -> Page:
+            page = open_page()
+            rest = list(closes)
+            if closes:
+                page.route_web_socket("**/ws?*", lambda socket: close_or_connect(socket, rest))
+            page.goto(f"{process.url}/#{room}" if room else process.url)
+            page.get_by_label("Your name").fill(name)
+            page.keyboard.press("Enter")
+            if not closes:
+                expect(page.get_by_role("status")).to_have_text("Connected")
+            return page
 
-    try:
         yield enter
-    finally:
-        for context in contexts:
-            context.close()
-    assert faults == []
 
 
 def join(page: Page, room: str) -> None:
@@ -84,19 +71,15 @@ def log(page: Page) -> Locator:
     return page.get_by_role("log")
 
 
-def members(page: Page) -> Locator:
-    return page.get_by_role("list", name="Who is here").get_by_role("listitem").locator(".name")
-
-
 def test_two_pages_talk_in_a_room(enter: Enter) -> None:
     ana = enter("Ana")
     join(ana, "garden")
-    expect(members(ana)).to_have_text(["Ana"])
+    expect(people_on(ana)).to_have_text(["Ana"])
 
     ben = enter("Ben")
     ben.get_by_role("button", name="garden 1 of 50").click()  # from the list of rooms
-    expect(members(ben)).to_have_text(["Ben", "Ana"])
-    expect(members(ana)).to_have_text(["Ana", "Ben"])
+    expect(people_on(ben)).to_have_text(["Ben", "Ana"])
+    expect(people_on(ana)).to_have_text(["Ana", "Ben"])
     expect(log(ana).get_by_text("Ben joined")).to_be_visible()
 
     write(ana, "Hello Ben")
@@ -108,7 +91,7 @@ def test_two_pages_talk_in_a_room(enter: Enter) -> None:
 
     ben.get_by_role("button", name="Leave").click()
     expect(log(ana).get_by_text("Ben left")).to_be_visible()
-    expect(members(ana)).to_have_text(["Ana"])
+    expect(people_on(ana)).to_have_text(["Ana"])
     expect(ben.get_by_role("heading", name="Pick a room")).to_be_visible()
 
 
@@ -127,9 +110,9 @@ def test_a_page_that_is_closed_leaves_its_room(enter: Enter) -> None:
     ana, ben = enter("Ana"), enter("Ben")
     join(ana, "garden")
     join(ben, "garden")
-    expect(members(ana)).to_have_text(["Ana", "Ben"])
+    expect(people_on(ana)).to_have_text(["Ana", "Ben"])
     ben.close()
-    expect(members(ana)).to_have_text(["Ana"])
+    expect(people_on(ana)).to_have_text(["Ana"])
 
 
 def test_a_page_shows_what_comes_over_the_wire_as_text(enter: Enter) -> None:
@@ -141,7 +124,7 @@ def test_a_page_shows_what_comes_over_the_wire_as_text(enter: Enter) -> None:
     join(eve, HTML)  # a room's name is somebody's text, too
     expect(ana.get_by_role("button", name=f"{HTML} 1 of 50")).to_be_visible()
     expect(log(ana).get_by_text("left")).to_be_visible()
-    expect(members(ana)).to_have_text(["Ana"])
+    expect(people_on(ana)).to_have_text(["Ana"])
     for page in (ana, eve):
         assert page.locator("img").count() == 0
     assert ana.title() == "garden · Chat"
@@ -154,8 +137,8 @@ def test_switching_takes_a_page_from_one_room_to_another(enter: Enter) -> None:
     write(ana, "only for the garden")
     expect(log(ben).get_by_text("only for the garden")).to_be_visible()
     join(ben, "kitchen")
-    expect(members(ana)).to_have_text(["Ana"])
-    expect(members(ben)).to_have_text(["Ben"])
+    expect(people_on(ana)).to_have_text(["Ana"])
+    expect(people_on(ben)).to_have_text(["Ben"])
     expect(log(ben).get_by_text("only for the garden")).to_have_count(0)
 
 
@@ -208,7 +191,7 @@ def test_the_room_that_everyone_is_in_is_not_shown_as_a_room(enter: Enter) -> No
     expect(ben.get_by_role("heading", name="Pick a room")).to_be_visible()
     assert "#" not in ben.url
     join(ben, "garden")
-    expect(members(ana)).to_have_text(["Ana", "Ben"])
+    expect(people_on(ana)).to_have_text(["Ana", "Ben"])
 
 
 def test_the_newest_message_is_in_view_unless_one_reads_older_ones(enter: Enter) -> None:
@@ -256,7 +239,7 @@ def test_a_person_takes_another_name_and_stays_in_the_room(enter: Enter) -> None
     ana.get_by_label("Your new name").fill("  Ana María ")
     ana.keyboard.press("Enter")
     expect(log(ben).get_by_text("Ana is Ana María now")).to_be_visible()
-    expect(members(ben)).to_have_text(["Ben", "Ana María"])
+    expect(people_on(ben)).to_have_text(["Ben", "Ana María"])
     expect(log(ana).get_by_text("You are Ana María now")).to_be_visible()
     expect(log(ana).locator(".message .text")).to_have_text("hello")
     expect(ana.get_by_role("banner")).to_contain_text("Ana María")
@@ -320,8 +303,8 @@ def test_after_a_restart_of_the_server_the_pages_are_back_in_their_room(enter: E
         expect(page.get_by_role("status")).to_have_text("Connected")
         expect(log(page).get_by_text("You are back.")).to_be_visible()
         expect(page.get_by_role("alert")).to_have_count(0)
-    expect(members(ana)).to_have_text(["Ana", "Ben"])
-    expect(members(ben)).to_have_text(["Ben", "Ana"])
+    expect(people_on(ana)).to_have_text(["Ana", "Ben"])
+    expect(people_on(ben)).to_have_text(["Ben", "Ana"])
 
     ben.get_by_label("Message", exact=True).press("Enter")
     expect(log(ana).locator(".message .text")).to_have_text(["before", "kept"])

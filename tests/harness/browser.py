@@ -1,4 +1,4 @@
-"""A real browser, and an example as a process of its own."""
+"""A real browser and its pages, and an example as a process of its own."""
 
 import contextlib
 import re
@@ -6,10 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect, sync_playwright
 
 from . import ROOT
 
@@ -36,6 +36,43 @@ def open_browser() -> Iterator[Browser]:
         expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
+
+
+@contextlib.contextmanager
+def open_pages(browser: Browser) -> Iterator[Callable[[], Page]]:
+    """Give a function that opens a page in a context of its own; at the end no script may have failed."""
+    contexts: list[BrowserContext] = []
+    faults: list[Error] = []
+
+    def open_page() -> Page:
+        context = browser.new_context()
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.on("pageerror", lambda fault: faults.append(fault))
+        return page
+
+    try:
+        yield open_page
+    finally:
+        for context in contexts:
+            context.close()
+    assert faults == []
+
+
+def people_on(page: Page) -> Locator:
+    """Return the names in the list of an example's page that shows who is here."""
+    return page.get_by_role("list", name="Who is here").get_by_role("listitem").locator(".name")
+
+
+@contextlib.contextmanager
+def run_example(module: str) -> Iterator["Process"]:
+    """Run an example during the block."""
+    process = Process(module)
+    try:
+        yield process
+    finally:
+        process.kill()
 
 
 class Process:
