@@ -14,6 +14,7 @@ from simplysocket.frames import PING, client_frame
 from simplysocket.testing import open_server
 
 from .harness.crowd import connect_many
+from .harness.limits import LIMITS
 from .harness.servers import make
 
 
@@ -171,7 +172,6 @@ DEFAULTS = {
     "protocol_errors": 10,
     "static_bytes": 67_108_864,
 }
-LIMITS = [field.name for field in attrs.fields(Limits)]
 # Limits that cannot be lifted: the server itself would wait for ever, or have no number to pass on.
 NEEDED = {
     "bytes_burst",

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from simplysocket import Identity, Request, Server
 
 from .harness.admission import open_checked
-from .harness.attacker import knock
+from .harness.attacker import request_upgrade
 from .harness.frames import token_subprotocol
 
 
@@ -105,7 +105,7 @@ async def test_a_request_holds_the_parts_of_its_head(autojump_clock: MockClock) 
         return Identity("ana")
 
     async with open_checked(server) as net:
-        await knock(
+        await request_upgrade(
             net,
             "X-Twice: 1",
             "x-tWICE: 2",
@@ -134,7 +134,7 @@ async def test_cookies_of_two_headers_are_joined(autojump_clock: MockClock) -> N
         return Identity("ana")
 
     async with open_checked(server) as net:
-        await knock(net, "Cookie: a=1", "Cookie: b=2")
+        await request_upgrade(net, "Cookie: a=1", "Cookie: b=2")
     assert seen[0].cookies == {"a": "1", "b": "2"}
 
 

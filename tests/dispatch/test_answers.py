@@ -14,10 +14,10 @@ from trio.testing import MockClock
 from simplysocket import ActionError, Client, Room
 from simplysocket.testing import open_server
 
-from ..harness.leaks import IGNORE_LEFT_OPEN, leak_cancelled, leak_deadline, leak_nursery
+from ..harness.leaks import IGNORE_LEFT_OPEN, leak_cancelled, leak_deadline, leak_nursery, living_tasks
 from ..harness.messages import answers_of, bodies_of
 from ..harness.servers import make
-from ..harness.work import CANCELLABLE, IN_EACH_ROOM, OPTIONS, ROOMS, is_at_rest, living_tasks, make_worker
+from ..harness.work import CANCELLABLE, IN_EACH_ROOM, OPTIONS, ROOMS, is_at_rest, make_worker
 
 
 @IN_EACH_ROOM

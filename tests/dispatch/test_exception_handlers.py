@@ -1,6 +1,5 @@
 """Exception handlers: which of them answers for an exception, and what becomes of the others."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from trio.testing import MockClock
 from simplysocket import ActionError, Call, Next, RegistrationError, Server
 from simplysocket.testing import open_server
 
+from ..harness.error_log import error_records
 from ..harness.failures import raise_it, raise_together
 from ..harness.messages import answers_of, code_of
 from ..harness.servers import make
@@ -197,6 +197,6 @@ async def test_a_bug_is_logged_once_with_its_own_traceback(
         for name in ("one", "turn-one", "cancel-one"):
             caplog.clear()
             assert await code_of(ana, name) == "internal"
-            (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
+            (record,) = error_records(caplog)
             assert record.exc_info is not None
             assert record.exc_info[0] is Mine

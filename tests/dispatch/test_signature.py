@@ -63,6 +63,27 @@ async def test_a_handler_takes_its_parameters_in_any_order(autojump_clock: MockC
         assert await code_of(ana, "only-arena", 1) == "unknown-action"
 
 
+@attrs.frozen
+class Guess:
+    word: str
+    points: int = 1
+
+
+async def test_a_handler_takes_a_body_of_a_class_among_other_parameters(autojump_clock: MockClock) -> None:
+    server = make()
+
+    @server.action("guess")
+    async def guess(body: Guess, room: Room, message: Message, client: Client, it: Server) -> list[Any]:
+        return [body.word, body.points, room.name, message.action, message.sender == client.id, it is server]
+
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        assert await ana.request("guess", {"word": "tree"}) == ["tree", 1, "mesh-global", "guess", True, True]
+        with pytest.raises(ActionError) as refused:
+            await ana.request("guess", {"word": 3})
+        assert (refused.value.code, refused.value.path) == ("bad-body", "$.word")
+
+
 POSTPONED = """
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from simplysocket.errors import ERROR_CODES
 
 from ..harness import ROOT
 from ..harness.documentation import DOCS
+from ..harness.limits import can_be_lifted
 
 
 def test_the_table_of_limits_is_that_of_the_code() -> None:
@@ -27,14 +28,6 @@ def test_the_table_of_limits_is_that_of_the_code() -> None:
         expected[field.name] = default, "None" if can_be_lifted(field.name) else ""
     assert {name: (default, lifted) for name, default, lifted in rows} == expected
     assert len(rows) == len(expected)
-
-
-def can_be_lifted(name: str) -> bool:
-    try:
-        Limits(**{name: None})
-    except ValueError:
-        return False
-    return True
 
 
 def test_the_tables_of_codes_are_those_of_the_code() -> None:

@@ -11,6 +11,7 @@ import trio
 from simplysocket import Server
 from simplysocket.testing import Net, open_server
 
+from .leaks import living_tasks
 from .servers import in_cancel_scope
 
 HANDSHAKE_SECONDS = 5.0  # the default of Limits(handshake_seconds=)
@@ -29,11 +30,11 @@ def check_no_connections(server: Server) -> None:
 @contextlib.asynccontextmanager
 async def open_checked(server: Server) -> AsyncIterator[Net]:
     """Serve in memory; then check that no connection and no task is left."""
-    tasks = trio.lowlevel.current_statistics().tasks_living
+    tasks = living_tasks()
     async with open_server(server) as net:
         yield net
     check_no_connections(server)
-    assert trio.lowlevel.current_statistics().tasks_living == tasks
+    assert living_tasks() == tasks
 
 
 @contextlib.asynccontextmanager

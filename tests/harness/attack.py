@@ -20,6 +20,7 @@ from simplysocket import Server
 
 from .attacker import Answer, Peer
 from .bystander import Bystander
+from .leaks import living_tasks
 from .servers import make_attacked
 
 TEST_SECONDS = 20.0  # no test may take longer, whatever goes wrong
@@ -39,7 +40,7 @@ class Counts:
     def of(cls, server: Server) -> "Counts":
         counted = server.statistics()
         return cls(
-            trio.lowlevel.current_statistics().tasks_living,
+            living_tasks(),
             len(os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd")),
             counted["connections"],
             counted["clients"],

@@ -163,7 +163,12 @@ class Peer:
         return [json.loads(payload) for first, payload in self.heard if first == FINAL | TEXT]
 
 
-async def knock(net: Net, *lines: str, target: str = "/ws", **changes: str | None) -> tuple[Peer, Answer]:
-    """Send a request head by hand, in memory, and read the answer; the arguments are those of `head`."""
+async def send_head(net: Net, request_head: bytes) -> tuple[Peer, Answer]:
+    """Connect in memory, send a request head, and read the answer."""
     peer = Peer(await net.open_stream())
-    return peer, await peer.ask(head(f"GET {target} HTTP/1.1", *lines, **changes))
+    return peer, await peer.ask(request_head)
+
+
+async def request_upgrade(net: Net, *lines: str, target: str = "/ws", **changes: str | None) -> tuple[Peer, Answer]:
+    """Connect in memory, ask for an upgrade, and read the answer; the arguments are those of `head`."""
+    return await send_head(net, head(f"GET {target} HTTP/1.1", *lines, **changes))

@@ -41,7 +41,7 @@ class Game(Room):
         raise ActionError(**body)
 
 
-class Talk(Room):
+class Relaying(Room):
     """A room that relays."""
 
     relay = True
@@ -61,7 +61,7 @@ def make_game_server(**limits: Any) -> Server:
     """
     server = make(
         ("game*", Game),
-        ("talk*", Talk),
+        ("talk*", Relaying),
         ("closed*", Closed),
         limits=Limits(**{"protocol_errors": None, **limits}),
     )

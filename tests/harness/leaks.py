@@ -1,4 +1,4 @@
-"""Cancel scopes and nurseries that the application's code leaves open."""
+"""What is left open: how many tasks there are, and code that leaves cancel scopes and nurseries open."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,6 +10,11 @@ IGNORE_LEFT_OPEN = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 """For tests that leave a generator open: the interpreter warns of it when it is collected."""
+
+
+def living_tasks() -> int:
+    """Return how many tasks the event loop has."""
+    return trio.lowlevel.current_statistics().tasks_living
 
 
 async def _in_scope(scope: trio.CancelScope) -> AsyncIterator[int]:

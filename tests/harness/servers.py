@@ -2,21 +2,16 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any
 
-import attrs
 import trio
 
 from simplysocket import Limits, Room, Server
 from simplysocket.testing import MemoryListener, Net
 
 from .bystander import Counting
+from .limits import IMPATIENT, LIMITS, UNLIMITED
 from .rooms import Hall
-
-LIMITS: Final = frozenset(field.name for field in attrs.fields(Limits))
-UNLIMITED: Final = {"joins_per_second": None, "messages_per_second": None, "inbox_per_client": None}
-"""The limits that a fast test client reaches first; lifted, except where they are what is tested."""
-IMPATIENT: Final = {"close_seconds": 0.2, "handshake_seconds": 0.3, "write_seconds": 0.5}
 
 
 def make(*rooms: tuple[str, type[Room[Any]]], name: str = "test", **options: Any) -> Server:
@@ -36,7 +31,7 @@ def make_attacked(**options: Any) -> Server:
 
     `options` are those of `make`.
     """
-    server = _make("fort", options, IMPATIENT)
+    server = _make("attacked", options, IMPATIENT)
     server.room("watch")(Counting)
     server.room("hall*")(Hall)
 
@@ -48,7 +43,7 @@ def make_attacked(**options: Any) -> Server:
 
 
 def _make(name: str, options: dict[str, Any], usual: dict[str, Any]) -> Server:
-    limits = {each: options.pop(each) for each in LIMITS & options.keys()}
+    limits = {each: options.pop(each) for each in options.keys() & set(LIMITS)}
     if "limits" not in options:
         options["limits"] = Limits(**{**usual, **limits})
     elif limits:

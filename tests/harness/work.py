@@ -22,11 +22,6 @@ def is_at_rest(server: Server) -> bool:
     return all(not client.errands and client.apart == 0 for client in server.clients.values())
 
 
-def living_tasks() -> int:
-    """Return how many tasks the event loop has."""
-    return trio.lowlevel.current_statistics().tasks_living
-
-
 def make_worker(*, turn: bool = True, cancel: bool = False, **limits: Any) -> Server:
     """Return a server whose action `work` ends in the way that its body names; `limits` are fields of `Limits`."""
     server = make(**limits)

@@ -14,7 +14,7 @@ from simplysocket import Identity, Limits, Request, Server
 from simplysocket.testing import Net, open_server
 
 from ..harness.attack import under_attack, until
-from ..harness.attacker import Answer, Peer
+from ..harness.attacker import Answer, Peer, send_head
 from ..harness.frames import head
 from ..harness.servers import make_attacked
 
@@ -41,8 +41,7 @@ def make_trusting(proxies: Iterable[str] = ("unix",), **limits: Any) -> tuple[Se
 
 async def forward(net: Net, *forwarded: str, line: str = "GET /ws HTTP/1.1") -> tuple[Peer, Answer]:
     """Send a request head in memory, as a proxy does, and read the answer."""
-    peer = Peer(await net.open_stream())
-    return peer, await peer.ask(forwarded_head(*forwarded, line=line))
+    return await send_head(net, forwarded_head(*forwarded, line=line))
 
 
 async def test_the_address_behind_a_proxy_is_the_one_of_request_and_client(autojump_clock: MockClock) -> None:

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from simplysocket.testing import open_server
 
-from ..harness.plain_http import BROWSER, ask
+from ..harness.plain_http import BROWSER, request_plain
 from ..harness.servers import make
 from ..harness.site import make_site_server
 
@@ -36,11 +36,11 @@ async def test_an_error_is_json_for_a_program_and_a_page_for_a_browser(
 ) -> None:
     async with open_server(make_site_server(site)) as net:
         for accept in (None, "*/*", "application/json"):
-            answer = await ask(net, target, method=method, accept=accept)
+            answer = await request_plain(net, target, method=method, accept=accept)
             assert answer.status == status
             assert answer.headers["content-type"] == "application/json"
             assert method == "HEAD" or set(json.loads(answer.body)) == {"code", "message"}
-        page = await ask(net, target, method=method, accept=BROWSER)
+        page = await request_plain(net, target, method=method, accept=BROWSER)
         assert page.status == status
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert page.headers["cache-control"] == "no-store"
@@ -56,7 +56,7 @@ async def test_an_error_is_json_for_a_program_and_a_page_for_a_browser(
 async def test_an_error_page_shows_nothing_of_the_request(autojump_clock: MockClock) -> None:
     async with open_server(make()) as net:
         for target in ("/<script>alert(1)</script>", "/%3Cscript%3Ealert(1)%3C/script%3E", "/?<script>"):
-            answer = await ask(net, target, accept=BROWSER, referer="<script>", host="script")
+            answer = await request_plain(net, target, accept=BROWSER, referer="<script>", host="script")
             assert answer.status == 404
             assert b"script" not in answer.body
 
@@ -67,7 +67,7 @@ async def test_http_1_0_is_answered_with_and_without_a_host(
 ) -> None:
     async with open_server(make_site_server(site)) as net:
         for target, status in (("/health", 200), ("/ready", 200), ("/app.js", 200), ("/nowhere", 404), ("/ws", 426)):
-            answer = await ask(net, target, version="1.0", host=host)
+            answer = await request_plain(net, target, version="1.0", host=host)
             assert (answer.status, answer.headers["connection"]) == (status, "close")
-        assert (await ask(net, "/health", "Host: b", version="1.0", host="a")).status == 400
-        assert (await ask(net, "/health", host=None)).status == 400
+        assert (await request_plain(net, "/health", "Host: b", version="1.0", host="a")).status == 400
+        assert (await request_plain(net, "/health", host=None)).status == 400

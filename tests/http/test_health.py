@@ -12,10 +12,10 @@ from trio.testing import MockClock
 from simplysocket import Room
 from simplysocket.testing import Net, open_server
 
-from ..harness.attack import Attack, until
+from ..harness.attack import Attack, under_attack, until
 from ..harness.attacker import Peer
 from ..harness.frames import head
-from ..harness.plain_http import ask, plain_head
+from ..harness.plain_http import plain_head, request_plain
 from ..harness.servers import make, make_attacked
 from ..harness.site import JAVASCRIPT, make_site_server
 
@@ -25,22 +25,31 @@ class Slow(Room):
         await trio.sleep(10)
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+async def test_health_is_answered_over_plain_http(method: str) -> None:
+    async with under_attack() as attack:
+        answer = await attack.ask(f"{method} /health HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
+        assert answer.status == (405 if method == "POST" else 200)
+        assert method != "GET" or answer.body == b'{"status":"ok"}'
+        assert method != "HEAD" or (answer.body, answer.headers["content-length"]) == (b"", "15")
+
+
 async def test_a_draining_server_is_healthy_and_not_ready(autojump_clock: MockClock, site: Path) -> None:
     server = make_site_server(site, close_seconds=20)
     server.room("*")(Slow)
     async with open_server(server) as net, trio.open_nursery() as nursery:
         await (await net.connect("ana")).join("one")
-        ready = await ask(net, "/ready")
+        ready = await request_plain(net, "/ready")
         assert (ready.status, ready.body) == (200, b'{"status":"ready"}')
         assert ready.headers["cache-control"] == "no-store"
         nursery.start_soon(server.stop, 100)
         await trio.testing.wait_all_tasks_blocked()
-        draining = await ask(net, "/ready")
+        draining = await request_plain(net, "/ready")
         assert draining.status == 503
         assert json.loads(draining.body)["code"] == "stopping"
         assert "retry-after" in draining.headers
-        assert (await ask(net, "/health")).status == 200
-        assert (await ask(net, "/app.js")).body == JAVASCRIPT
+        assert (await request_plain(net, "/health")).status == 200
+        assert (await request_plain(net, "/app.js")).body == JAVASCRIPT
         assert (await Peer(await net.open_stream()).ask(head())).status == 503
         await trio.sleep(10)
         with pytest.raises(OSError, match="refused"):
@@ -51,7 +60,7 @@ async def test_a_server_that_serves_again_is_ready_again(autojump_clock: MockClo
     server = make()
     for _ in range(2):
         async with open_server(server) as net:
-            assert (await ask(net, "/ready")).status == 200
+            assert (await request_plain(net, "/ready")).status == 200
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
 """WebSocket request heads: those that are accepted, those that are refused, and those that never end."""
 
 import json
-from typing import Any
 
 import pytest
 import trio
 
 from ..harness.attack import under_attack, until
+from ..harness.error_log import errors_of
 from ..harness.frames import HELLO, close, head
 
 
@@ -82,7 +82,9 @@ async def test_a_head_that_may_come_in(request_head: bytes) -> None:
         pytest.param(b"", 408, id="a request never sent"),
     ],
 )
-async def test_a_head_that_is_refused_in_http(request_head: bytes, status: int, caplog: Any) -> None:
+async def test_a_head_that_is_refused_in_http(
+    request_head: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
     async with under_attack() as attack:
         answer = await attack.ask(request_head)
         assert answer.status == status, answer
@@ -90,21 +92,12 @@ async def test_a_head_that_is_refused_in_http(request_head: bytes, status: int, 
         assert int(answer.headers["content-length"]) == len(answer.body)
         assert set(json.loads(answer.body)) == {"code", "message"}
         assert attack.server.statistics()["upgrades_refused"] == {status: 1} or status == 408
-    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert errors_of(caplog) == []
 
 
 async def test_the_wrong_version_is_told_the_right_one() -> None:
     async with under_attack() as attack:
         assert (await attack.ask(head(sec_websocket_version="8"))).headers["sec-websocket-version"] == "13"
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-async def test_health_is_answered_over_plain_http(method: str) -> None:
-    async with under_attack() as attack:
-        answer = await attack.ask(f"{method} /health HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
-        assert answer.status == (405 if method == "POST" else 200)
-        assert method != "GET" or answer.body == b'{"status":"ok"}'
-        assert method != "HEAD" or (answer.body, answer.headers["content-length"]) == (b"", "15")
 
 
 @pytest.mark.parametrize(("limits", "status"), [({"connections": 3}, 503), ({"connections_per_address": 3}, 429)])
@@ -127,13 +120,15 @@ async def test_beyond_the_limit_of_connections_the_next_is_refused_and_a_place_t
     "request_head", [b"", head()[:20], b"nonsense\r\n\r\n", head(), head() + HELLO, head(host="\xff")]
 )
 @pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "closed"])
-async def test_a_head_and_then_the_end_at_once(request_head: bytes, is_reset: bool, caplog: Any) -> None:
+async def test_a_head_and_then_the_end_at_once(
+    request_head: bytes, is_reset: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     async with under_attack() as attack:
         for _ in range(20):
             peer = await attack.dial()
             await peer.send(request_head)
             await (peer.reset() if is_reset else peer.close())
-    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert errors_of(caplog) == []
 
 
 async def test_a_head_that_comes_byte_by_byte_is_cut_at_the_one_deadline() -> None:

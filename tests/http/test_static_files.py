@@ -7,21 +7,21 @@ from trio.testing import MockClock
 
 from simplysocket.testing import open_server
 
-from ..harness.plain_http import ask
+from ..harness.plain_http import request_plain
 from ..harness.site import JAVASCRIPT, make_site_server
 
 
 async def test_a_file_has_a_strong_etag_and_must_be_revalidated(autojump_clock: MockClock, site: Path) -> None:
     async with open_server(make_site_server(site)) as net:
-        answer = await ask(net, "/app.js")
+        answer = await request_plain(net, "/app.js")
         assert (answer.status, answer.body) == (200, JAVASCRIPT)
         assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
         assert answer.headers["content-length"] == str(len(JAVASCRIPT))
         assert answer.headers["cache-control"] == "no-cache"
         etag = answer.headers["etag"]
         assert etag[0] == etag[-1] == '"'
-        assert (await ask(net, "/inside.js")).headers["etag"] == etag
-        assert (await ask(net, "/docs/guide.txt")).headers["etag"] != etag
+        assert (await request_plain(net, "/inside.js")).headers["etag"] == etag
+        assert (await request_plain(net, "/docs/guide.txt")).headers["etag"] != etag
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ async def test_only_a_request_with_the_etag_of_the_file_gets_a_304(
     autojump_clock: MockClock, site: Path, known: str, status: int, method: str
 ) -> None:
     async with open_server(make_site_server(site)) as net:
-        etag = (await ask(net, "/app.js")).headers["etag"]
-        answer = await ask(net, "/app.js", method=method, if_none_match=known.format(etag))
+        etag = (await request_plain(net, "/app.js")).headers["etag"]
+        answer = await request_plain(net, "/app.js", method=method, if_none_match=known.format(etag))
         assert answer.status == status
         assert answer.body == (JAVASCRIPT if status == 200 and method == "GET" else b"")
         assert answer.headers["etag"] == etag
@@ -55,8 +55,8 @@ async def test_only_a_request_with_the_etag_of_the_file_gets_a_304(
 
 async def test_if_none_match_may_come_in_several_headers(autojump_clock: MockClock, site: Path) -> None:
     async with open_server(make_site_server(site)) as net:
-        etag = (await ask(net, "/app.js")).headers["etag"]
-        answer = await ask(net, "/app.js", 'If-None-Match: "other"', f"If-None-Match: {etag}")
+        etag = (await request_plain(net, "/app.js")).headers["etag"]
+        answer = await request_plain(net, "/app.js", 'If-None-Match: "other"', f"If-None-Match: {etag}")
         assert answer.status == 304
 
 
@@ -65,8 +65,8 @@ async def test_files_are_served_as_they_were_at_registration(autojump_clock: Moc
     (site / "app.js").write_text("changed")
     (site / "new.js").write_text("new")
     async with open_server(server) as net:
-        assert (await ask(net, "/app.js")).body == JAVASCRIPT
-        assert (await ask(net, "/new.js")).status == 404
+        assert (await request_plain(net, "/app.js")).body == JAVASCRIPT
+        assert (await request_plain(net, "/new.js")).status == 404
 
 
 @pytest.mark.parametrize("url", ["/", "/app", "/app/", "/deep/er", "/with space"])
@@ -75,11 +75,11 @@ async def test_index_html_is_served_for_its_folder(autojump_clock: MockClock, si
     async with open_server(make_site_server(site, url)) as net:
         for folder, content in (("/", b"<h1>home</h1>"), ("/docs/", b"<h1>docs</h1>")):
             for name in (folder, f"{folder}index.html"):
-                answer = await ask(net, f"{prefix}{name}")
+                answer = await request_plain(net, f"{prefix}{name}")
                 assert (answer.status, answer.body) == (200, content)
                 assert answer.headers["content-type"] == "text/html; charset=utf-8"
         for path in ("/plain", "/plain/", "/docs/guide.txt/", "/app.js/"):
-            assert (await ask(net, f"{prefix}{path}")).status == 404
+            assert (await request_plain(net, f"{prefix}{path}")).status == 404
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ async def test_a_folder_without_its_slash_redirects_to_itself_and_nowhere_else(
     autojump_clock: MockClock, site: Path, target: str, location: str, method: str
 ) -> None:
     async with open_server(make_site_server(site, "/app")) as net:
-        answer = await ask(net, target, method=method)
+        answer = await request_plain(net, target, method=method)
         assert (answer.status, answer.headers["location"], answer.body) == (308, location, b"")
         assert answer.headers["cache-control"] == "no-cache"
         assert "set-cookie" not in answer.headers
@@ -130,7 +130,7 @@ async def test_content_types_do_not_depend_on_the_system(
         (tmp_path / name).write_text("x")
     async with open_server(make_site_server(tmp_path)) as net:
         for name, content_type in types.items():
-            answer = await ask(net, f"/{name}")
+            answer = await request_plain(net, f"/{name}")
             assert answer.headers["content-type"] == content_type
             assert answer.headers["x-content-type-options"] == "nosniff"
 
@@ -138,8 +138,8 @@ async def test_content_types_do_not_depend_on_the_system(
 async def test_a_file_is_served_under_any_escaping_of_its_name(autojump_clock: MockClock, site: Path) -> None:
     async with open_server(make_site_server(site)) as net:
         for target in ("/%C3%BCber%20uns/stra%C3%9Fe.html", "/%c3%bcber%20uns/%73tra%c3%9fe%2Ehtml"):
-            assert (await ask(net, target)).body == "<h1>Straße</h1>".encode()
-        assert (await ask(net, "/100%25.txt")).body == b"all of it"
+            assert (await request_plain(net, target)).body == "<h1>Straße</h1>".encode()
+        assert (await request_plain(net, "/100%25.txt")).body == b"all of it"
 
 
 async def test_hidden_files_and_links_out_of_the_directory_are_not_served(
@@ -155,16 +155,16 @@ async def test_hidden_files_and_links_out_of_the_directory_are_not_served(
             "/outside/index.html",
             "/loop",
         ):
-            assert (await ask(net, path)).status == 404, path
-        assert (await ask(net, "/inside.js")).body == JAVASCRIPT
+            assert (await request_plain(net, path)).status == 404, path
+        assert (await request_plain(net, "/inside.js")).body == JAVASCRIPT
 
 
 async def test_the_directory_itself_may_be_a_link(autojump_clock: MockClock, site: Path) -> None:
     link = site.parent / "link"
     link.symlink_to(site)
     async with open_server(make_site_server(link)) as net:
-        assert (await ask(net, "/app.js")).body == JAVASCRIPT
-        assert (await ask(net, "/outside.txt")).status == 404
+        assert (await request_plain(net, "/app.js")).body == JAVASCRIPT
+        assert (await request_plain(net, "/outside.txt")).status == 404
 
 
 async def test_two_directories_may_share_a_url(autojump_clock: MockClock, site: Path, tmp_path: Path) -> None:
@@ -176,4 +176,4 @@ async def test_two_directories_may_share_a_url(autojump_clock: MockClock, site: 
     server.static("/docs", more)
     async with open_server(server) as net:
         for path in ("/app.js", "/more.js", "/docs/more.js", "/docs/"):
-            assert (await ask(net, path)).status == 200
+            assert (await request_plain(net, path)).status == 200

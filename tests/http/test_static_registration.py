@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from simplysocket import RegistrationError, Server
 from simplysocket.testing import open_server
 
-from ..harness.plain_http import ask
+from ..harness.plain_http import request_plain
 from ..harness.servers import make
 from ..harness.site import make_site_server
 
@@ -42,7 +42,7 @@ WRONG: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("words", WRONG)
-def test_a_wrong_registration_fails_at_once_and_says_what_to_do(words: str, site: Path) -> None:
+def test_files_that_cannot_be_served_are_refused_with_what_to_do(words: str, site: Path) -> None:
     with pytest.raises(RegistrationError, match=f"static: .*{words}"):
         WRONG[words](site)
 
@@ -61,8 +61,8 @@ async def test_a_file_is_not_registered_twice_and_the_first_stays(autojump_clock
     with pytest.raises(RegistrationError, match=r"'/docs/guide\.txt' is served already"):
         server.static("/", site)
     async with open_server(server) as net:
-        assert (await ask(net, "/docs/")).status == 200
-        assert (await ask(net, "/app.js")).status == 404, "half of it is served"
+        assert (await request_plain(net, "/docs/")).status == 200
+        assert (await request_plain(net, "/app.js")).status == 404, "half of it is served"
 
 
 def test_static_bytes_bounds_all_files_together(tmp_path: Path) -> None:

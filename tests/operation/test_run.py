@@ -58,7 +58,7 @@ def test_modules_are_found_in_the_app_dir(project: Path, tmp_path_factory: pytes
         command.wait_for(LISTENS)
 
 
-def test_a_second_signal_stops_at_once(project: Path) -> None:
+def test_a_second_signal_ends_the_command_at_once(project: Path) -> None:
     with running(project, "run", "chat:server", "--port", "0", "--grace", "600") as command, silent_client(command):
         command.signal_group(signal.SIGINT)
         command.wait_for("stopping, within 600 seconds")

@@ -9,6 +9,8 @@ from simplysocket import Limits
 from simplysocket.describe import ActionInfo, Description, RoomInfo
 from simplysocket.settings import unsafe_settings
 
+from ..harness.limits import LIMITS, can_be_lifted
+
 SAY = ActionInfo("say", "Chat", "Say", turn=True, cancel=False, place="chat.py:12")
 CHAT = RoomInfo("chat-*", "Chat", 10, relay=None, open=True, announce=False, empty_ttl=0.0)
 SAFE = Description(
@@ -77,15 +79,7 @@ def test_an_unsafe_limit_is_found(limits: Limits, settings: list[str]) -> None:
 
 
 def test_every_finding_says_what_to_do() -> None:
-    lifted = {field.name: None for field in attrs.fields(Limits) if _may_be_lifted(field.name)}
+    lifted = {name: None for name in LIMITS if can_be_lifted(name)}
     findings = unsafe_settings(attrs.evolve(SAFE, limits=Limits(**lifted), is_authenticated=False))
     assert len(findings) > 10
     assert all(finding.problem and finding.remedy for finding in findings)
-
-
-def _may_be_lifted(name: str) -> bool:
-    try:
-        Limits(**{name: None})
-    except ValueError:
-        return False
-    return True

@@ -247,7 +247,7 @@ def test_nothing_comes_out_behind_the_last_frame_in_a_later_read(last: bytes) ->
 # --- compared with wsproto
 
 
-def random_frame(rng: random.Random) -> bytes:
+def frame_with_random_header(rng: random.Random) -> bytes:
     """Return a frame with a random header, often nearly right, and at least one byte of payload."""
     first = rng.choice([0x81, 0x82, 0x01, 0x80, 0x00, 0x89, 0x8A, rng.randrange(256)])
     size = rng.choice([0, 1, 5, 125, 126, 300, 65_535, 65_536, 2**31, 2**63, rng.randrange(200)])
@@ -279,7 +279,7 @@ def test_the_splitter_and_wsproto_agree_on_random_frames(max_bytes: int | None) 
     seen: Counter[Kind | None] = Counter()
     for _ in range(4_000):
         start = fragments(b"a", b"b")[0] if rng.random() < 0.2 else b""
-        data = start + random_frame(rng)
+        data = start + frame_with_random_header(rng)
         items = split(data, max_bytes=max_bytes)[bool(start) :]
         accepted, payloads = judge_with_wsproto(data)
         kind = items[0][0] if items and isinstance(items[0], tuple) else None

@@ -1,4 +1,4 @@
-"""What a room says: order, slices of a large room, volatile messages, and arguments that are wrong."""
+"""Broadcasts of rooms and of the server: order, slices of a large room, volatile messages, and wrong arguments."""
 
 from typing import Any
 
@@ -123,6 +123,16 @@ async def test_a_volatile_message_reaches_who_can_take_it_and_waits_for_nobody(a
         assert bodies_of(heard, "moved") in ([], [{"n": 0}])
         assert bodies_of(heard, "scored") == [{"n": 3}]
         assert server.statistics()["frames_dropped"] >= 5
+
+
+async def test_a_broadcast_to_everyone_may_exclude_a_client(autojump_clock: MockClock) -> None:
+    server = make()
+    async with open_server(server) as net:
+        ana, ben = await net.connect("Ana"), await net.connect("Ben")
+        await server.broadcast("news", 1, exclude=server.clients[ana.id], volatile=True)
+        await server.broadcast("news", 2, coalesce="news")
+        assert [message["message_body"] for message in await ana.settle()] == [2]
+        assert [message["message_body"] for message in await ben.settle()] == [1, 2]
 
 
 async def test_what_cannot_be_said_is_the_callers_error(autojump_clock: MockClock) -> None:

@@ -10,6 +10,7 @@ from trio.testing import MockClock
 from simplysocket import ActionError, Room
 from simplysocket.testing import open_server
 
+from ..harness.leaks import living_tasks
 from ..harness.rooms import Talk
 from ..harness.servers import make
 
@@ -62,7 +63,7 @@ async def test_a_thousand_rooms_made_and_left_leave_nothing(autojump_clock: Mock
         await ana.request("leave-room", {"roomname": "warm-up"})
         await trio.testing.wait_all_tasks_blocked()
         gc.collect()
-        tasks, rooms = trio.lowlevel.current_statistics().tasks_living, set(server.rooms)
+        tasks, rooms = living_tasks(), set(server.rooms)
         objects = sum(isinstance(each, Room) for each in gc.get_objects())
         for n in range(1_000):
             await ana.send("join-room", {"roomname": f"r{n}"}, id=n)
@@ -72,7 +73,7 @@ async def test_a_thousand_rooms_made_and_left_leave_nothing(autojump_clock: Mock
                 assert len(await ana.settle()) == 150
         await trio.testing.wait_all_tasks_blocked()
         gc.collect()
-        assert trio.lowlevel.current_statistics().tasks_living == tasks
+        assert living_tasks() == tasks
         assert set(server.rooms) == rooms
         assert sum(isinstance(each, Room) for each in gc.get_objects()) == objects
         assert not server.clients[ana.id].rooms.keys() - {"mesh-global"}

@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from simplysocket import Client, Identity, Limits, RegistrationError, Request, Server
 
 from ..harness.admission import check_no_connections, open_checked
-from ..harness.attacker import Peer, knock
+from ..harness.attacker import Peer, request_upgrade
 from ..harness.frames import head, token_subprotocol
 
 
@@ -28,7 +28,7 @@ async def test_an_identity_reaches_the_client(autojump_clock: MockClock) -> None
     async with open_checked(server) as net:
         token = {"Authorization": "Bearer u1"}
         assert await (await net.connect("asked", headers=token)).request("me") == ["u1", "asked", True]
-        peer, answer = await knock(net, target="/ws?name=asked&as=given")
+        peer, answer = await request_upgrade(net, target="/ws?name=asked&as=given")
         assert answer.status == 101
         assert (await peer.request("me"))["message_body"] == ["nobody", "given", True]
 
@@ -54,7 +54,7 @@ async def test_the_subprotocol_with_the_token_is_never_echoed(autojump_clock: Mo
             (f"{token_subprotocol('t')}, simplysocket.json", "simplysocket.json"),
             (f"simplysocket.json, {token_subprotocol('t')}", "simplysocket.json"),
         ):
-            _, answer = await knock(net, f"Sec-WebSocket-Protocol: {offered}")
+            _, answer = await request_upgrade(net, f"Sec-WebSocket-Protocol: {offered}")
             assert answer.status == 101
             assert answer.headers.get("sec-websocket-protocol") == chosen
             assert not any(token_subprotocol("t") in value for value in answer.headers.values())
@@ -83,19 +83,19 @@ async def test_authenticate_is_called_last_and_never_for_plain_http(autojump_clo
 
     async with open_checked(server) as net:
         for answer in (
-            (await knock(net, origin="https://b.com"))[1],
-            (await knock(net, sec_websocket_version="12"))[1],
-            (await knock(net, sec_websocket_key="short"))[1],
-            (await knock(net, target="/other"))[1],
-            (await knock(net, target="/health", upgrade=None))[1],
-            (await knock(net, upgrade=None))[1],
-            (await knock(net, host=None))[1],
+            (await request_upgrade(net, origin="https://b.com"))[1],
+            (await request_upgrade(net, sec_websocket_version="12"))[1],
+            (await request_upgrade(net, sec_websocket_key="short"))[1],
+            (await request_upgrade(net, target="/other"))[1],
+            (await request_upgrade(net, target="/health", upgrade=None))[1],
+            (await request_upgrade(net, upgrade=None))[1],
+            (await request_upgrade(net, host=None))[1],
         ):
             assert answer.status != 101
         assert asked == []
-        assert (await knock(net, origin="https://a.com"))[1].status == 101
-        assert (await knock(net))[1].status == 101
-        assert (await knock(net))[1].status == 503
+        assert (await request_upgrade(net, origin="https://a.com"))[1].status == 101
+        assert (await request_upgrade(net))[1].status == 101
+        assert (await request_upgrade(net))[1].status == 503
         assert len(asked) == 2
 
 

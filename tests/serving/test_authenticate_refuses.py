@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from simplysocket import ActionError, Identity, Limits, Refuse, Request, Server
 
 from ..harness.admission import HANDSHAKE_SECONDS, open_checked
-from ..harness.attacker import Peer, knock
+from ..harness.attacker import Peer, request_upgrade
 from ..harness.error_log import errors_of
 from ..harness.frames import head
 from ..harness.hooks import cancel_itself_and_raise_a_group, sleep_and_fail, sleep_and_raise_a_group
@@ -48,7 +48,7 @@ async def test_a_refusal_is_answered_in_http(
 
     async with open_checked(server) as net:
         for expected in (text, *odd):
-            _, answer = await knock(net)
+            _, answer = await request_upgrade(net)
             assert answer.status == status
             assert json.loads(answer.body) == {"code": code, "message": expected}
             assert answer.headers["content-type"] == "application/json"
@@ -75,7 +75,7 @@ async def test_a_refusal_whose_text_cannot_be_encoded_is_still_a_refusal(text: A
         raise Refuse(403, text)
 
     async with open_checked(server) as net:
-        assert (await knock(net))[1].status in (403, 500)
+        assert (await request_upgrade(net))[1].status in (403, 500)
 
 
 async def test_an_action_error_in_authenticate_refuses_with_its_code(autojump_clock: MockClock) -> None:
@@ -86,7 +86,7 @@ async def test_an_action_error_in_authenticate_refuses_with_its_code(autojump_cl
         raise ActionError("banned", "not before Monday")
 
     async with open_checked(server) as net:
-        _, answer = await knock(net)
+        _, answer = await request_upgrade(net)
         assert answer.status == 403
         assert json.loads(answer.body) == {"code": "banned", "message": "not before Monday"}
 
@@ -166,7 +166,7 @@ async def test_an_authenticate_that_fails_lets_no_client_in(
 
     async with open_checked(server) as net:
         for _ in range(2):
-            _, answer = await knock(net, "Authorization: Bearer secret")
+            _, answer = await request_upgrade(net, "Authorization: Bearer secret")
             assert answer.status == status
             assert set(json.loads(answer.body)) == {"code", "message"}
             assert b"bug" not in answer.body
@@ -200,7 +200,7 @@ async def test_an_authenticate_that_never_returns_is_cancelled(
 
     async with open_checked(server) as net:
         started = trio.current_time()
-        _, answer = await knock(net)
+        _, answer = await request_upgrade(net)
         assert answer.status == status
         assert trio.current_time() - started == pytest.approx(HANDSHAKE_SECONDS, abs=1.5)  # 1 s of lingering
 
@@ -217,7 +217,7 @@ async def test_the_handshake_and_authenticate_share_one_deadline(autojump_clock:
         peer = Peer(await net.open_stream())
         await trio.sleep(3)
         assert (await peer.ask(head())).status == 408
-        assert (await knock(net))[1].status == 101
+        assert (await request_upgrade(net))[1].status == 101
 
 
 async def test_an_authenticate_that_takes_too_long_is_logged(
@@ -231,6 +231,6 @@ async def test_an_authenticate_that_takes_too_long_is_logged(
         raise AssertionError
 
     async with open_checked(server) as net:
-        _, answer = await knock(net)
+        _, answer = await request_upgrade(net)
         assert answer.status == 408
     assert "authenticate took over 3 seconds" in caplog.text

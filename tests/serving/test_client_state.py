@@ -12,7 +12,7 @@ from simplysocket import RegistrationError, Server
 
 from ..harness.admission import check_no_connections, open_checked
 from ..harness.attack import under_attack
-from ..harness.attacker import knock
+from ..harness.attacker import request_upgrade
 from ..harness.error_log import errors_of
 from ..harness.servers import make_attacked
 
@@ -97,6 +97,6 @@ async def test_a_state_that_cannot_be_made_closes_with_3004_in_memory_too(autoju
     server = Server("test", state=failing_state(KeyError("bug")))
     async with open_checked(server) as net:
         await net.connect("ana")
-        peer, answer = await knock(net)
+        peer, answer = await request_upgrade(net)
         assert answer.status == 101
         assert await peer.end() == 3004

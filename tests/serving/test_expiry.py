@@ -10,8 +10,9 @@ from simplysocket import Client, Identity, Request, Server
 from simplysocket.testing import ConnectionEnded
 
 from ..harness.admission import check_no_connections, open_checked
-from ..harness.attacker import knock
+from ..harness.attacker import request_upgrade
 from ..harness.frames import close
+from ..harness.leaks import living_tasks
 
 
 def make_expiring(seconds: float | None) -> tuple[Server, list[str]]:
@@ -44,7 +45,7 @@ async def test_a_connection_ends_when_its_credentials_expire(autojump_clock: Moc
 async def test_credentials_that_have_expired_already_are_refused(seconds: float, autojump_clock: MockClock) -> None:
     server, _ = make_expiring(seconds)
     async with open_checked(server) as net:
-        _, answer = await knock(net)
+        _, answer = await request_upgrade(net)
         assert answer.status == 401
 
 
@@ -84,9 +85,9 @@ async def test_the_expiry_timer_ends_with_the_connection(autojump_clock: MockClo
     server, _ = make_expiring(1e6)
     async with open_checked(server) as net:
         await wait_all_tasks_blocked()
-        tasks = trio.lowlevel.current_statistics().tasks_living
+        tasks = living_tasks()
         for how in ("close", "break", "kick"):
-            peer, _ = await knock(net)
+            peer, _ = await request_upgrade(net)
             await wait_all_tasks_blocked()
             if how == "close":
                 await peer.send(close())
@@ -97,7 +98,7 @@ async def test_the_expiry_timer_ends_with_the_connection(autojump_clock: MockClo
                 assert await peer.end() == 3503
             await peer.close()
             await wait_all_tasks_blocked()
-            assert trio.lowlevel.current_statistics().tasks_living == tasks, how
+            assert living_tasks() == tasks, how
 
 
 async def test_credentials_that_expire_during_on_connect_cancel_it(autojump_clock: MockClock) -> None:
@@ -112,7 +113,7 @@ async def test_credentials_that_expire_during_on_connect_cancel_it(autojump_cloc
             outcome.append("ended")
 
     async with open_checked(server) as net:
-        peer, _ = await knock(net)
+        peer, _ = await request_upgrade(net)
         assert await peer.end() == 3005
         await trio.sleep(10)
         check_no_connections(server)

@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from simplysocket import ActionError, Client, RegistrationError, Request, Server
 
 from ..harness.admission import check_no_connections, open_checked
-from ..harness.attacker import knock
+from ..harness.attacker import request_upgrade
 from ..harness.hooks import make_waiting
 
 
@@ -122,7 +122,7 @@ async def test_after_a_refusal_no_further_on_connect_and_every_on_disconnect_is_
         log.append("last")
 
     async with open_checked(server) as net:
-        assert await (await knock(net))[0].end() == 1008
+        assert await (await request_upgrade(net))[0].end() == 1008
     assert log == ["refuse", "fails", "fails again", "last"]
     assert server.statistics()["handlers_failed"] == 2
 
@@ -143,7 +143,7 @@ async def test_a_nursery_that_a_hook_leaves_open_costs_one_connection(where: str
 
     server, _ = make_waiting(where, act)
     async with open_checked(server) as net:
-        peer, _ = await knock(net)
+        peer, _ = await request_upgrade(net)
         await peer.close()
         await trio.sleep(10)
         assert await (await net.connect("ana")).request("ping") == {}
@@ -157,8 +157,8 @@ async def leave_a_scope_open() -> None:
 async def test_a_scope_that_a_hook_leaves_open_costs_one_connection(where: str, autojump_clock: MockClock) -> None:
     server, _ = make_waiting(where, leave_a_scope_open)
     async with open_checked(server) as net:
-        peer, _ = await knock(net)
+        peer, _ = await request_upgrade(net)
         await peer.close()
         await trio.sleep(10)
         check_no_connections(server)
-        assert (await knock(net, target="/health", upgrade=None))[1].status == 200
+        assert (await request_upgrade(net, target="/health", upgrade=None))[1].status == 200

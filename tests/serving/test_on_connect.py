@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from simplysocket import GLOBAL_ROOM, ActionError, Client
 
 from ..harness.admission import open_checked
-from ..harness.attacker import knock
+from ..harness.attacker import request_upgrade
 from ..harness.frames import close, message
 from ..harness.hooks import make_guarded
 
@@ -29,7 +29,7 @@ async def test_on_connect_has_returned_before_the_first_message_is_handled(autoj
         handled.append((client.state["ready"], body))
 
     async with open_checked(server) as net:
-        peer, _ = await knock(net, target="/ws?name=odd")
+        peer, _ = await request_upgrade(net, target="/ws?name=odd")
         await peer.send(b"".join(message("say", number, id=number) for number in range(15)))
         await trio.sleep(1)
         assert handled == []
@@ -50,7 +50,7 @@ async def test_during_on_connect_a_client_receives_no_broadcast_and_is_in_no_lis
     server = guarded.server
     async with open_checked(server) as net:
         ana = await net.connect("ana")
-        peer, _ = await knock(net, target="/ws?name=odd")
+        peer, _ = await request_upgrade(net, target="/ws?name=odd")
         await server.broadcast("tick", 1)
         await wait_all_tasks_blocked()
         assert [client.name for client in server.clients.values()] == ["ana"]
@@ -80,7 +80,7 @@ async def test_on_connect_can_send_to_the_client_and_join_it_to_rooms(autojump_c
     async with open_checked(guarded.server) as net:
         ana = await net.connect("ana")
         await ana.join("hall")
-        peer, _ = await knock(net, "Sec-WebSocket-Protocol: simplysocket.json", target="/ws?name=odd")
+        peer, _ = await request_upgrade(net, "Sec-WebSocket-Protocol: simplysocket.json", target="/ws?name=odd")
         received = [await peer.receive() for _ in range(4)]
         assert [each["action"] for each in received] == ["welcome", "first", "second", "third"]
         assert (await peer.request("who", {"roomname": "hall"}))["action"] == "reply"
@@ -101,7 +101,7 @@ async def test_rooms_per_client_holds_in_on_connect(autojump_clock: MockClock) -
             codes.append(exc.code)
 
     async with open_checked(make_guarded(join_two, rooms_per_client=1).server) as net:
-        await knock(net, target="/ws?name=odd")
+        await request_upgrade(net, target="/ws?name=odd")
         await wait_all_tasks_blocked()
     assert codes == ["too-many"]
 
@@ -114,7 +114,7 @@ async def test_a_request_to_the_client_in_on_connect_fails_at_once(
 
     async with open_checked(make_guarded(ask).server) as net:
         began = trio.current_time()
-        peer, _ = await knock(net, target="/ws?name=odd")
+        peer, _ = await request_upgrade(net, target="/ws?name=odd")
         assert await peer.end() == 3004
         assert trio.current_time() == began
     assert "on_connect cannot ask the client" in caplog.text
@@ -131,7 +131,7 @@ async def test_on_disconnect_is_called_for_a_peer_that_leaves_during_on_connect(
 
     guarded = make_guarded(slow)
     async with open_checked(guarded.server) as net:
-        peer, _ = await knock(net, target="/ws?name=odd")
+        peer, _ = await request_upgrade(net, target="/ws?name=odd")
         if how == "close":
             await peer.send(close())
             assert await peer.end() == 1000

@@ -7,7 +7,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from simplysocket import ActionError, Client, Refuse, Room
 
 from ..harness.admission import HANDSHAKE_SECONDS, open_checked
-from ..harness.attacker import knock
+from ..harness.attacker import request_upgrade
 from ..harness.error_log import errors_of
 from ..harness.hooks import (
     Act,
@@ -83,7 +83,7 @@ async def test_a_client_not_admitted_by_on_connect_is_told_and_on_disconnect_is_
     guarded = make_guarded(act, outbox_frames=20)
     async with open_checked(guarded.server) as net:
         ana = await net.connect("ana")
-        peer, answer = await knock(net, target="/ws?name=odd")
+        peer, answer = await request_upgrade(net, target="/ws?name=odd")
         assert answer.status == 101
         assert await peer.end() == code
         await trio.sleep(10)
@@ -97,7 +97,7 @@ async def test_a_client_not_admitted_by_on_connect_is_told_and_on_disconnect_is_
 async def test_a_client_not_admitted_by_on_connect_is_never_in_a_list(act: Act, autojump_clock: MockClock) -> None:
     guarded = make_guarded(act)
     async with open_checked(guarded.server) as net:
-        peer, _ = await knock(net, target="/ws?name=odd")  # it does not answer the Close yet
+        peer, _ = await request_upgrade(net, target="/ws?name=odd")  # it does not answer the Close yet
         await trio.sleep(HANDSHAKE_SECONDS + 0.5 if act in (never, fail_when_cancelled) else 0.5)
         assert not guarded.server.clients
         await peer.end()
@@ -108,7 +108,7 @@ async def test_a_client_not_admitted_by_on_connect_is_never_in_a_list(act: Act, 
 async def test_an_on_connect_that_swallows_its_cancellation_lets_the_client_in_late(autojump_clock: MockClock) -> None:
     guarded = make_guarded(swallow_cancelled)
     async with open_checked(guarded.server) as net:
-        peer, _ = await knock(net, target="/ws?name=odd")
+        peer, _ = await request_upgrade(net, target="/ws?name=odd")
         assert (await peer.request("ping"))["action"] == "reply"
         await peer.close()
         await wait_all_tasks_blocked()
@@ -152,7 +152,7 @@ async def test_bugs_and_delays_in_on_connect_are_logged(
         for expected in ("on_connect failed for", "took over 5 seconds", None):
             caplog.clear()
             started = trio.current_time()
-            await (await knock(net, target="/ws?name=odd"))[0].end()
+            await (await request_upgrade(net, target="/ws?name=odd"))[0].end()
             assert [expected in text for text in errors_of(caplog) if expected] == [True] * (expected is not None)
             assert trio.current_time() - started < HANDSHAKE_SECONDS + 2
     assert guarded.server.statistics()["handlers_failed"] == 1
@@ -173,7 +173,7 @@ async def test_a_client_refused_by_on_connect_leaves_the_rooms_it_was_joined_to(
             left.append(f"{client.name} {reason}")
 
     async with open_checked(guarded.server) as net:
-        assert await (await knock(net, target="/ws?name=odd"))[0].end() == 1008
+        assert await (await request_upgrade(net, target="/ws?name=odd"))[0].end() == 1008
         await wait_all_tasks_blocked()
         assert left == ["odd policy"]
         assert "hall" not in guarded.server.rooms
@@ -191,6 +191,6 @@ async def test_a_join_in_on_connect_that_takes_too_long_leaves_no_member(autojum
             await trio.sleep(20)
 
     async with open_checked(guarded.server) as net:
-        assert await (await knock(net, target="/ws?name=odd"))[0].end() == 3004
+        assert await (await request_upgrade(net, target="/ws?name=odd"))[0].end() == 3004
         await trio.sleep(60)
         assert "hall" not in guarded.server.rooms

@@ -14,7 +14,7 @@ from simplysocket import GLOBAL_ROOM, ActionError, Client, Identity, Limits, Req
 from simplysocket.testing import Net
 
 from ..harness.admission import CLOSE_SECONDS, open_checked, open_checked_in_scope
-from ..harness.attacker import Peer, knock
+from ..harness.attacker import Peer, request_upgrade
 from ..harness.frames import close, head
 from ..harness.hooks import (
     fail,
@@ -108,7 +108,7 @@ async def test_on_disconnect_is_called_once_with_the_reason(
 ) -> None:
     guarded = make_guarded(nothing)
     async with open_checked(guarded.server) as net:
-        peer, _ = await knock(net, target="/ws?name=odd")
+        peer, _ = await request_upgrade(net, target="/ws?name=odd")
         await wait_all_tasks_blocked()
         (client,) = guarded.server.clients.values()
         await act(guarded.server, peer, client)

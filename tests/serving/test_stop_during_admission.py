@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from simplysocket import GLOBAL_ROOM, Client, Server
 
 from ..harness.admission import CLOSE_SECONDS, check_no_connections, open_checked, open_checked_in_scope
-from ..harness.attacker import Peer, knock
+from ..harness.attacker import Peer, request_upgrade
 from ..harness.frames import head
 from ..harness.hooks import make_waiting
 
@@ -33,7 +33,7 @@ async def test_a_graceful_stop_waits_for_authenticate_and_then_ends_the_connecti
 async def test_a_graceful_stop_during_on_connect_ends_with_3001(autojump_clock: MockClock) -> None:
     server, log = make_waiting("on_connect", partial(trio.sleep, 1))
     async with open_checked(server) as net:
-        peer, _ = await knock(net)
+        peer, _ = await request_upgrade(net)
         await wait_all_tasks_blocked()
         started = trio.current_time()
         async with trio.open_nursery() as nursery:
@@ -52,7 +52,7 @@ async def test_a_join_in_on_connect_during_a_stop_ends_with_3001(autojump_clock:
         await client.join("hall")
 
     async with open_checked(server) as net:
-        peer, _ = await knock(net)
+        peer, _ = await request_upgrade(net)
         await wait_all_tasks_blocked()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.stop, 10)
@@ -90,7 +90,7 @@ async def test_a_cancelled_server_calls_on_disconnect_and_ends(where: str, autoj
 async def test_a_cancelled_server_gives_shutdown_as_the_reason(autojump_clock: MockClock) -> None:
     server, log = make_waiting("nowhere", trio.sleep_forever)
     async with open_checked_in_scope(server) as (net, scope):
-        peer, _ = await knock(net)
+        peer, _ = await request_upgrade(net)
         await wait_all_tasks_blocked()
         scope.cancel()
         assert await peer.end() == 3001
@@ -154,7 +154,7 @@ async def test_stop_in_a_hook_begins_the_stop_and_returns(where: str, autojump_c
     server, log = make_waiting(where, stop)
     ours.append(server)
     async with open_checked(server) as net:
-        peer, _ = await knock(net)
+        peer, _ = await request_upgrade(net)
         await peer.close()
         await trio.sleep(10)
     assert f"{where} done" in log

@@ -14,6 +14,7 @@ from simplysocket.testing import open_server
 
 from ..harness.attack import Attack
 from ..harness.crowd import connect_many
+from ..harness.leaks import living_tasks
 from ..harness.servers import in_cancel_scope, make, make_attacked
 
 
@@ -184,7 +185,7 @@ async def test_a_thousand_clients_and_a_hundred_rooms_stop_under_load(autojump_c
         for client in clients:
             assert (await client.wait_ended()).code == 3001
         assert not server.clients
-        assert trio.lowlevel.current_statistics().tasks_living < 30 + 300
+        assert living_tasks() < 30 + 300
 
 
 async def test_a_server_may_serve_again_after_it_has_stopped(autojump_clock: MockClock) -> None:

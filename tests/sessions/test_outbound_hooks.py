@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 from typing import Any
 
 import attrs
@@ -26,6 +25,7 @@ from simplysocket.codec import encode_body
 from simplysocket.frames import client_frame
 from simplysocket.testing import open_server
 
+from ..harness.error_log import error_records
 from ..harness.messages import actions_of
 from ..harness.outbound import Noting
 from ..harness.servers import make
@@ -266,7 +266,7 @@ async def test_a_hook_with_a_bug_stops_the_message_and_nothing_else(
         assert await ana.request("say", "bug", target="one") == "reply"
         assert later.take() == []
         assert await ana.settle() == []
-        (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
+        (record,) = error_records(caplog)
         assert record.name == "simplysocket.outbound"
         assert "buggy" in record.getMessage()
         assert record.exc_info is not None

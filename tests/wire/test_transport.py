@@ -3,7 +3,6 @@
 import ssl
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
@@ -14,6 +13,7 @@ from simplysocket.testing import MemoryListener
 
 from ..harness.attack import under_attack, until
 from ..harness.attacker import Peer
+from ..harness.error_log import errors_of
 from ..harness.frames import CONTINUATION, FINAL, NO_CLOSE, PING, PONG, close, frame, head
 from ..harness.servers import make_attacked
 
@@ -108,7 +108,9 @@ async def test_all_transports_at_once_meet_in_one_room(contexts: Contexts, tmp_p
 
 @pytest.mark.parametrize("data", [b"", head(), b"\x16\x03\x01\x02\x00\x01", b"\xff" * 100_000])
 @pytest.mark.parametrize("how", ["stays", "closes", "resets"])
-async def test_a_tls_port_is_not_held_by_what_is_no_tls(data: bytes, how: str, contexts: Contexts, caplog: Any) -> None:
+async def test_a_tls_port_is_not_held_by_what_is_no_tls(
+    data: bytes, how: str, contexts: Contexts, caplog: pytest.LogCaptureFixture
+) -> None:
     server = make_attacked()
     serve = partial(server.serve, "127.0.0.1", 0, ssl_context=contexts[0])
     async with under_attack(server, serve=serve, reach=partial(reach_tls, server, contexts[1])) as attack:
@@ -118,7 +120,7 @@ async def test_a_tls_port_is_not_held_by_what_is_no_tls(data: bytes, how: str, c
             if how != "stays":
                 await (peer.close() if how == "closes" else peer.reset())
         await until(lambda: server.statistics()["connections"] == 1)
-    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert errors_of(caplog) == []
 
 
 async def test_over_tls_a_peer_that_never_reads_is_cut(contexts: Contexts) -> None:

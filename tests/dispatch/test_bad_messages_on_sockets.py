@@ -1,4 +1,4 @@
-"""Messages that are not valid or not allowed, on a live server with a bystander."""
+"""Messages that are invalid or not allowed, on a live server with a bystander."""
 
 import pytest
 
@@ -24,7 +24,7 @@ async def test_invalid_json_is_answered(payload: bytes) -> None:
         assert [each["message_body"]["code"] for each in answers if each["action"] == "error"] == ["bad-message"]
 
 
-async def test_the_eleventh_message_that_is_none_ends_the_connection_with_3501() -> None:
+async def test_the_eleventh_bad_message_ends_the_connection_with_3501() -> None:
     async with under_attack() as attack:
         peer = await attack.connect()
         await peer.send(frame("nonsense") * 11 + HELLO)
@@ -39,7 +39,7 @@ async def test_an_unknown_target_is_answered() -> None:
         assert (answer["action"], answer["message_body"]["code"]) == ("error", "unknown-target")
 
 
-async def test_who_is_no_member_cannot_speak_in_a_room() -> None:
+async def test_a_client_that_is_not_a_member_cannot_speak_in_a_room() -> None:
     async with under_attack() as attack:
         member, stranger = await attack.join("hall"), await attack.connect()
         for number, name in enumerate(("say", "who", "leave-room")):
@@ -50,7 +50,7 @@ async def test_who_is_no_member_cannot_speak_in_a_room() -> None:
 
 
 @pytest.mark.parametrize("direct", [False, True])
-async def test_a_client_that_addresses_another_needs_leave_and_a_common_room(direct: bool) -> None:
+async def test_a_direct_message_on_a_live_server_needs_direct_and_a_common_room(direct: bool) -> None:
     async with under_attack(make_attacked(direct=direct)) as attack:
         ana, bob = await attack.connect(), await attack.connect()
         to_bob = list(attack.server.clients)[-1]
