@@ -1,4 +1,4 @@
-"""Admission: servers on which clients come and go, and whose books are checked at the end.
+"""Admission: servers on which clients come and go, and whose counts are checked at the end.
 
 Law: after the block no connection, client or task is left, and every connection that was opened has been closed.
 """
