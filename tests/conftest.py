@@ -1,11 +1,11 @@
-"""What several files of tests share."""
+"""Fixtures for every folder of tests."""
 
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
 
-from .pages import open_browser
+from .harness.browser import open_browser
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,7 @@ BOUNDARIES = {
     "_sessions.outbound_hooks",
     "_rooms.boundary",
     "_rooms.closing",
+    "_rooms.fanout",
     "_rooms.hooks",
     "_rooms.jobs",
     "_rooms.outside_turn",
@@ -259,6 +260,25 @@ def test_what_users_may_import_is_in_the_reference_and_nothing_else() -> None:
     public = {place_of(name) for name in MODULES if not name.startswith("_")}
     listed = re.findall(r"^\| `simplysocket\.(\w+)` \|", (REFERENCE / "modules.md").read_text("utf-8"), re.M)
     assert sorted(listed) == sorted(public)
+
+
+# --- the tests
+
+
+def test_the_tests_mirror_the_folders_of_the_package() -> None:
+    folders = {path.name.lstrip("_") for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("__")}
+    beside = {"benchmarks", "docs", "examples", "harness", "typed"}  # what they run, and what they share
+    found = {path.name for path in TESTS.iterdir() if path.is_dir() and not path.name.startswith("__")}
+    assert found == folders | beside
+
+
+@pytest.mark.parametrize("path", TEST_PATHS, ids=lambda path: path.relative_to(TESTS).as_posix())
+def test_a_file_of_tests_is_short_and_imports_no_other(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= LONGEST_TEST
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            assert not (node.module or "").split(".")[-1].startswith("test_"), f"line {node.lineno}"
 
 
 # --- what is caught, and what is said

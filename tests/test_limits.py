@@ -1,19 +1,21 @@
-"""Each limit holds; those that stand in the tests of traps and bad messages are not repeated here."""
+"""Limits: their values, and that each one holds; those tested elsewhere are not repeated here."""
 
+import math
 from typing import Any
 
+import attrs
 import pytest
 import trio
 import trio.testing
 from trio.testing import MockClock
 
-from simplysocket import ActionError, Client, Limits, Room, Server
+from simplysocket import ActionError, Client, Limits, Room
 from simplysocket._protocol.frames import PING, client_frame
 from simplysocket.testing import open_server
 
-
-def make(**limits: Any) -> Server:
-    return Server("test", limits=Limits(**{"joins_per_second": None, **limits}))
+from .harness.crowd import connect_many
+from .harness.limits import LIMITS
+from .harness.servers import make
 
 
 async def test_name_length_bounds_the_names_of_rooms_and_clients(autojump_clock: MockClock) -> None:
@@ -34,7 +36,7 @@ async def test_members_per_room_holds_where_the_class_sets_no_capacity(autojump_
     server = make(members_per_room=2)
     server.room("small")(Small)
     async with open_server(server) as net:
-        clients = [await net.connect(f"c{n}") for n in range(3)]
+        clients = await connect_many(net, 3)
         for room, most in (("small", 1), ("any", 2)):
             for client in clients[:most]:
                 await client.join(room)
@@ -114,7 +116,7 @@ async def test_bytes_per_second_bounds_what_one_client_sends(autojump_clock: Moc
 
 async def test_no_limit_is_no_limit(autojump_clock: MockClock) -> None:
     names = [name for name in Limits.__annotations__ if "None" in str(Limits.__annotations__[name])]
-    server = Server("test", limits=Limits(**dict.fromkeys(names)))
+    server = make(**dict.fromkeys(names))
     async with open_server(server) as net:
         ana = await net.connect("ana" * 100)
         for n in range(150):
@@ -131,10 +133,97 @@ async def test_time_in_which_the_loop_was_blocked_is_nobodys_silence(mock_clock:
     async with open_server(make(ping_seconds=20, silence_seconds=60)) as net:
         ana = await net.connect("ana", reads=False)
         for _ in range(3):
-            mock_clock.jump(1_000)  # as if nothing had run for so long: it counts as one round of 5 seconds
+            mock_clock.jump(1_000)  # as if nothing had run for so long: this counts as one round of 5 seconds
             await trio.testing.wait_all_tasks_blocked()
         assert ana.id in net.server.clients
         for _ in range(12):
             mock_clock.jump(5)
             await trio.testing.wait_all_tasks_blocked()
         assert (await ana.wait_ended()).code == 3012
+
+
+DEFAULTS = {
+    "message_bytes": 65_536,
+    "fragments": 1_024,
+    "head_bytes": 16_384,
+    "head_lines": 64,
+    "handshake_seconds": 5,
+    "outbox_frames": 1_024,
+    "outbox_bytes": 1_048_576,
+    "unsent_bytes": 131_072,
+    "write_seconds": 10,
+    "ping_seconds": 25,
+    "silence_seconds": 60,
+    "close_seconds": 2,
+    "drain_seconds": 30,
+    "inbox_messages": 128,
+    "inbox_per_client": 16,
+    "rooms_per_client": 100,
+    "members_per_room": None,
+    "name_length": 200,
+    "messages_per_second": 100,
+    "messages_burst": 200,
+    "joins_per_second": 5,
+    "joins_burst": 20,
+    "controls_per_second": 10,
+    "controls_burst": 50,
+    "connections": 10_000,
+    "connections_per_address": 100,
+    "protocol_errors": 10,
+    "static_bytes": 67_108_864,
+}
+# Limits that cannot be lifted: the server itself would wait for ever, or have no number to pass on.
+NEEDED = {
+    "bytes_burst",
+    "close_seconds",
+    "controls_burst",
+    "drain_seconds",
+    "handshake_seconds",
+    "head_bytes",
+    "head_lines",
+    "joins_burst",
+    "messages_burst",
+    "turn_seconds",
+    "unsent_bytes",
+    "write_seconds",
+}
+
+
+def limit(name: str, value: Any) -> Limits:
+    return Limits(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), DEFAULTS.items())
+def test_a_limit_has_the_documented_default(name: str, value: float | None) -> None:
+    assert getattr(Limits(), name) == value
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("value", [0, -1, math.nan])
+def test_a_bad_limit_is_refused_by_its_name(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"Limits\.{name} is {value!r}"):
+        limit(name, value)
+
+
+@pytest.mark.parametrize("name", ["message_bytes", "write_seconds"])
+def test_a_limit_that_is_no_number_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=rf"Limits\.{name} is '5'"):
+        limit(name, "5")
+
+
+@pytest.mark.parametrize("name", [name for name in LIMITS if name not in NEEDED])
+def test_none_lifts_a_limit(name: str) -> None:
+    assert getattr(limit(name, None), name) is None
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+def test_a_limit_that_the_server_needs_cannot_be_lifted(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"Limits\.{name} is None.*cannot be lifted"):
+        limit(name, None)
+
+
+def test_limits_are_given_by_name_and_never_change() -> None:
+    with pytest.raises(TypeError):
+        Limits(1)  # type: ignore[misc]
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        Limits().fragments = 2  # type: ignore[misc]

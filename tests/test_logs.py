@@ -1,4 +1,4 @@
-"""What a record looks like as a line, whatever is in it."""
+"""The lines that log records become, with any content."""
 
 import io
 import json
@@ -23,14 +23,14 @@ class Rude:
 
 
 class RudeList(list[int]):
-    """It raises when it is read."""
+    """It raises when it is iterated."""
 
     def __iter__(self) -> Iterator[int]:
         raise RuntimeError("no")
 
 
 class RudeError(Exception):
-    """It raises when it is shown."""
+    """Its str raises."""
 
     def __str__(self) -> str:
         raise RuntimeError("no")

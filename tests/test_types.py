@@ -1,4 +1,4 @@
-"""The types: mypy has nothing to say about correct use, and says what is wrong with common mistakes."""
+"""The types: mypy accepts correct use, and reports common mistakes."""
 
 import ast
 import re
@@ -14,7 +14,8 @@ import pytest
 
 import simplysocket
 
-ROOT: Final = Path(__file__).parents[1]
+from .harness import ROOT
+
 RIGHT: Final = ROOT / "tests" / "typed" / "right.py"
 MISTAKES: Final = ROOT / "tests" / "typed" / "mistakes.py"
 EXAMPLES: Final = sorted((ROOT / "examples").rglob("*.py"))
@@ -24,12 +25,12 @@ _ERROR: Final = re.compile(r"^(.+?):(\d+): error: (.*)$", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, dict[int, list[str]]]:
-    """Run mypy once over all files; returns {file: {line: what it says}}."""
+    """Run mypy once over all files; return {file: {line: its errors}}."""
     command = [sys.executable, "-m", "mypy", "--strict", "--enable-error-code", "unused-awaitable", "--no-pretty"]
     command += ["--explicit-package-bases", "--hide-error-context", "--cache-dir", str(tmp_path_factory.mktemp("mypy"))]
     files = [str(path.relative_to(ROOT)) for path in (RIGHT, MISTAKES, *EXAMPLES)]
     done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode in (0, 1), done.stdout + done.stderr  # 2: it could not even begin
+    assert done.returncode in (0, 1), done.stdout + done.stderr  # 2: mypy could not start
     found: dict[Path, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     for path, line, text in _ERROR.findall(done.stdout):
         found[ROOT / path][int(line)].append(text)
@@ -37,13 +38,13 @@ def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, dict[int, lis
 
 
 def expected(mark: str) -> list[tuple[int, list[str]]]:
-    """Return the lines of the mistakes that bear a mark, and the words behind it, one for each error."""
+    """Return the lines of mistakes.py with this mark, and the words after it, one for each error."""
     lines = enumerate(MISTAKES.read_text("utf-8").splitlines(), 1)
     return [(number, line.split(f"  # {mark}: ")[1:]) for number, line in lines if f"  # {mark}: " in line]
 
 
 def match(words: list[str], said: list[str]) -> bool:
-    """Tell whether mypy says of a line what it should, once for each error, and no more."""
+    """Tell whether the errors of a line are those expected, and no others."""
     return len(words) == len(said) and all(any(word in text for text in said) for word in words)
 
 
@@ -61,7 +62,7 @@ def test_mistakes_are_seen_and_nothing_else(errors: dict[Path, dict[int, list[st
 
 
 def test_what_mypy_does_not_see_is_known(errors: dict[Path, dict[int, list[str]]]) -> None:
-    """A hook may take fewer arguments than it is offered, which no signature of the class could say."""
+    """A hook may take fewer arguments than it is offered, which no signature in the class can express."""
     missed = dict(expected("M"))
     assert {line: errors[MISTAKES][line] for line in missed} == {line: [] for line in missed}
 

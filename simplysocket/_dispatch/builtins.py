@@ -90,7 +90,7 @@ class Builtins:
         runtime = self.room_of(_named(envelope))
         if self._registry.overrides(envelope.action, runtime):
             work = self._registry.find
-        if not runtime.turns.post(work, session, envelope):
+        if not runtime.post(work, session, envelope):
             raise busy(runtime)
 
     def _list_rooms(self, session: Session, envelope: Envelope) -> None:

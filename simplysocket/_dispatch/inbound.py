@@ -64,7 +64,7 @@ class Inbound:
                 runtime = self._builtins.room_of(name)
             if envelope.timeout is not None:
                 envelope.timeout += now
-            if not runtime.turns.post(self._registry.find, session, envelope):
+            if not runtime.post(self._registry.find, session, envelope):
                 raise busy(runtime)
         except ActionError as exc:
             session.refuse(envelope.id, envelope.action, exc)

@@ -45,8 +45,8 @@ class Fanout:
         "_arrived",
         "_common",
         "_cursors",
+        "_failed",
         "_first",
-        "_frames",
         "_leaving",
         "_leaving_segment",
         "_mark",
@@ -57,22 +57,36 @@ class Fanout:
         "_returned",
         "_segment",
         "_unserved",
+        "frames",
+        "is_behind",
         "is_held",
         "is_marked",
         "publish",
     )
 
-    def __init__(self, members: Mapping[str, Member], mark: Callable[["Fanout"], None], metrics: Metrics) -> None:
-        """`members` is the room's own map; `mark` has `flush` called in the next pass of the scheduler."""
+    def __init__(
+        self,
+        members: Mapping[str, Member],
+        metrics: Metrics,
+        *,
+        mark: Callable[["Fanout"], None],
+        failed: Callable[[BaseExceptionGroup[Exception], Batch], None],
+    ) -> None:
+        """`members` is the room's own map.
+
+        `mark` has `flush` called in the next pass of the scheduler; `failed` is told of a batch that was not published.
+        """
         self.publish: Callable[[Batch], None] = self.deliver  # the channel's, once the room has one
+        self.frames: list[bytes] = []  # what was said and is not published yet
+        self.is_behind = False  # True: a member may still lack frames that were published
         self.is_held = False  # True: the room's own turn runs, and flushes at its end
         self.is_marked = False  # True: `flush` will be called
         self._members = members
         self._mark = mark
+        self._failed = failed
         self._metrics = metrics
-        self._first = 0  # the place of the first frame that is not published yet
-        self._frames: list[bytes] = []  # these
-        self._segment: Segment | None = None  # the same, where some are not for everyone
+        self._first = 0  # the place of the first of `frames`
+        self._segment: Segment | None = None  # the same frames, where some are not for everyone
         self._leaving: Batch | None = None  # what is being published at this moment, and the same as said
         self._leaving_segment: Segment | None = None
         self._published: list[Segment] = []  # what is on its way through the broker
@@ -87,7 +101,7 @@ class Fanout:
     @property
     def is_pending(self) -> bool:
         """Whether a member may still lack a frame."""
-        return bool(self._frames or self._unserved or self._published or self._arrived)
+        return bool(self.frames or self.is_behind)
 
     # --- what is said
 
@@ -95,10 +109,10 @@ class Fanout:
         """Give a frame its place in the room's sequence: for all members but those of `exclude`, or for one alone."""
         if exclude or only is not None or self._segment is not None:
             if self._segment is None:
-                self._segment = Segment(self._first, self._frames)
+                self._segment = Segment(self._first, self.frames)
             self._segment.add(frame, exclude, only)
         else:
-            self._frames.append(frame)
+            self.frames.append(frame)
         if not self.is_held and not self.is_marked:
             self.is_marked = True
             self._mark(self)
@@ -110,14 +124,14 @@ class Fanout:
     def pause(self) -> None:
         """The handler that has the turn waits: what it said goes out in the next pass."""
         self.is_held = False
-        if self._frames and not self.is_marked:
+        if self.frames and not self.is_marked:
             self.is_marked = True
             self._mark(self)
 
     def release(self) -> None:
         """The turn ends: what was said goes out now, so that no other task is woken for it."""
         self.is_held = False
-        if self._frames and not self.is_marked and (len(self._members) > SLICE or self.flush()):
+        if self.frames and not self.is_marked and (len(self._members) > SLICE or self.flush()):
             self.is_marked = True
             self._mark(self)
 
@@ -126,7 +140,7 @@ class Fanout:
     def joined(self, member: Member) -> None:
         """Let a new member see only what is said from now on."""
         if self.is_pending:
-            self._cursors[member] = self._first + len(self._frames)
+            self._cursors[member] = self._first + len(self.frames)
 
     def left(self, member: Member) -> None:
         """Give a member that leaves what it still lacks, and forget it."""
@@ -137,19 +151,25 @@ class Fanout:
 
     def take(self, member: Member) -> list[bytes]:
         """Return what one member still lacks, as if it had been delivered."""
+        first, frames, cursors = self._first, self.frames, self._cursors
+        cursor = cursors.get(member, 0)
+        if not self.is_behind and self._segment is None:  # the hot path of every reply
+            rest = frames[cursor - first :] if cursor > first else frames[:]
+        else:
+            rest = self._take_published(member, cursor)
+            rest += (self._segment or Segment(first, frames)).part(member.id, cursor)
+        cursors[member] = first + len(frames)
+        self._metrics.deliveries += len(rest)
+        return rest
+
+    def _take_published(self, member: Member, cursor: int) -> list[bytes]:
         rest: list[bytes] = []
-        if self._unserved and member in self._unserved:
+        if member in self._unserved:
             del self._unserved[member]
             rest += self._own.get(member, self._common)
-        cursor = self._cursors.get(member, 0)
         for segment in (*self._arrived, *self._published):
             rest += segment.part(member.id, cursor)
-        if self._segment is not None:
-            rest += self._segment.part(member.id, cursor)
-        elif self._frames:
-            rest += self._frames[max(0, cursor - self._first) :]
-        self._cursors[member] = self._first + len(self._frames)
-        self._metrics.deliveries += len(rest)
+        self._note_behind()
         return rest
 
     # --- what goes out
@@ -159,54 +179,87 @@ class Fanout:
 
         The next frames of such a room wait until the last slice of these is out.
         """
-        frames = self._frames
-        if frames and not self._unserved and not self._arrived:
-            first, segment = self._first, self._segment
-            self._first, self._frames, self._segment = first + len(frames), [], None
-            batch = (
-                Batch(first, frames, {}, {}) if segment is None else Batch(first, frames, segment.exclude, segment.only)
-            )
-            self._leaving, self._leaving_segment = batch, segment
+        frames = self.frames
+        if self.is_behind and (self._unserved or self._arrived):
+            return self._serve_slice()
+        if not frames:
+            return False
+        first, segment = self._first, self._segment
+        self._first, self.frames, self._segment = first + len(frames), [], None
+        batch = Batch(first, frames) if segment is None else Batch(first, frames, segment.exclude, segment.only)
+        self._leaving, self._leaving_segment = batch, segment
+        try:
             self.publish(batch)
-            if self._leaving is not None:  # it has not come straight back
-                self._leaving = None
-                self._published.append(segment or Segment(first, frames))
-        if self._unserved or self._arrived:
-            self._serve_slice()
-        return bool(self._unserved or self._arrived or self._frames)
+        except* Exception as group:
+            self._failed(group, batch)
+        if self._leaving is not None:  # it has not come straight back
+            self._leaving = None
+            self._published.append(segment or Segment(first, frames))
+            self.is_behind = True
+        return self.is_behind and self._serve_slice()
 
     def deliver(self, batch: Batch) -> None:
         """Hand a batch that has come back to the members; one that was here before is dropped."""
-        if batch.first < self._returned:
+        first, frames, members = batch.first, batch.frames, self._members
+        if first < self._returned:
             return
-        frames, members = batch.frames, self._members
-        self._returned = batch.first + len(frames)
+        self._returned = first + len(frames)
         if batch is self._leaving:
             segment, self._leaving = self._leaving_segment, None
         else:
             segment = self._find_published(batch)
-        if self._unserved or self._arrived or len(members) > SLICE:
-            self._arrived.append(segment or Segment(batch.first, frames))
+        if len(members) > SLICE or (self.is_behind and (self._unserved or self._arrived)):
+            self._arrived.append(segment or Segment(first, frames))
+            self.is_behind = True
             if not self.is_marked:
                 self.is_marked = True
                 self._mark(self)
-        elif segment is None and not self._cursors:
+        elif segment is not None:
+            self._serve(members.values(), segment.common, self._own_parts(segment))
+        elif self._cursors:
+            self._deliver_from_cursors(first, frames)
+        else:
             # The hot path of every broadcast: the same bytes for everyone, since a server's frames carry no mask.
             data = b"".join(frames)
             for member in members.values():
                 member.deliver(data, frames)
             self._metrics.deliveries += len(members) * len(frames)
+
+    def _deliver_from_cursors(self, first: int, frames: list[bytes]) -> None:
+        """Deliver frames that are for everyone, some of which a member or two were given before."""
+        cursors, metrics = self._cursors, self._metrics
+        data = b"".join(frames)
+        for member in self._members.values():
+            start = cursors.get(member, 0) - first
+            if start <= 0:
+                member.deliver(data, frames)
+                metrics.deliveries += len(frames)
+            elif start < len(frames):
+                member.deliver(b"".join(frames[start:]), frames, start)
+                metrics.deliveries += len(frames) - start
+        self._forget_cursors(first + len(frames))
+
+    def _forget_cursors(self, end: int) -> None:
+        """Forget the cursors that the frames up to the place `end` have passed."""
+        if end == self._first + len(self.frames):
+            self._cursors = {}
         else:
-            segment = segment or Segment(batch.first, frames)
-            self._serve(members.values(), segment.common, self._own_parts(segment))
+            self._cursors = {member: cursor for member, cursor in self._cursors.items() if cursor > end}
 
     def _find_published(self, batch: Batch) -> Segment:
         """Return what was published as this batch; those before it that never came back are given up."""
-        while self._published:
+        found: Segment | None = None
+        while self._published and found is None:
             segment = self._published.pop(0)
             if segment.first == batch.first:
-                return segment
-        return Segment.of(batch)
+                found = segment
+            else:
+                self._metrics.frames_dropped += len(segment.frames)
+        self._note_behind()
+        return found or Segment.of(batch)
+
+    def _note_behind(self) -> None:
+        self.is_behind = bool(self._unserved or self._arrived or self._published)
 
     def _own_parts(self, segment: Segment) -> dict[Member, list[bytes]]:
         """Return the frames of each member that does not get just the common ones, and forget cursors passed."""
@@ -220,8 +273,7 @@ class Fanout:
             if member not in own:
                 own[member] = segment.part(member.id, cursor)
         if cursors:
-            end = segment.first + len(segment.frames)
-            self._cursors = {member: cursor for member, cursor in cursors.items() if cursor > end}
+            self._forget_cursors(segment.first + len(segment.frames))
         return own
 
     def _serve(self, members: Iterable[Member], common: list[bytes], own: dict[Member, list[bytes]]) -> None:
@@ -237,15 +289,18 @@ class Fanout:
                 count += len(part)
         self._metrics.deliveries += count
 
-    def _serve_slice(self) -> None:
-        if not self._unserved:
+    def _serve_slice(self) -> bool:
+        """Serve the next members of a very large room; True when another call is needed."""
+        if not self._unserved and self._arrived:
             segment = self._arrived.pop(0)
             self._common, self._own = segment.common, self._own_parts(segment)
             self._unserved = dict.fromkeys(self._members.values() if segment.common else self._own)
         unserved = self._unserved
-        served = list(islice(unserved, SLICE))
-        for member in served:
-            del unserved[member]
-        self._serve(served, self._common, self._own if self._common else {each: self._own[each] for each in served})
-        if not unserved:
-            self._common, self._own = [], {}
+        if unserved:
+            served = list(islice(unserved, SLICE))
+            for member in served:
+                del unserved[member]
+            own = self._own if self._common else {each: self._own[each] for each in served}
+            self._serve(served, self._common, own)
+        self._note_behind()
+        return bool(unserved or self._arrived or self.frames)

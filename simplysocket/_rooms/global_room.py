@@ -44,9 +44,12 @@ class ClientTurns(Turns):
             runtime.home.start(runtime.tasks.run_inside, turns.serve)
         return turns
 
-    def post(self, work: Work, client: Hashable, ask: object) -> bool:
-        """Put a client's message into its own inbox."""
-        assert isinstance(client, Session)
+    @property
+    def post(self) -> Callable[[Work, Any, object], bool]:
+        """The function that puts a client's message into its own inbox."""
+        return self._post
+
+    def _post(self, work: Work, client: Session, ask: object) -> bool:
         return self.of(client).post(work, client, ask)
 
     def post_always(self, work: Work, client: Hashable, ask: object) -> None:

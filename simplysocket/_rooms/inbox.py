@@ -1,7 +1,7 @@
 """The inbox: what waits for a turn, in the order of arrival.
 
 Law: an entry that was taken is run, taken out or handed back by `take_all`; no entry is dropped.
-A plain machine: it never waits.
+A plain machine: it never waits, and wakes the worker that does.
 """
 
 import math
@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Hashable
 from typing import Any
 
+from .._wakeup import Wakeup
 from ..limits import Limits
 from .jobs import Job, Work
 
@@ -22,13 +23,14 @@ class Inbox:
     The worker takes entries out itself: it is the hot path of every message.
     """
 
-    __slots__ = ("_max_entries", "_max_per_client", "clients", "entries", "jobs")
+    __slots__ = ("_max_entries", "_max_per_client", "clients", "entries", "jobs", "wakeup")
 
     def __init__(self, limits: Limits) -> None:
         self._max_entries = math.inf if limits.inbox_messages is None else limits.inbox_messages
         self._max_per_client = math.inf if limits.inbox_per_client is None else limits.inbox_per_client
         self.entries: deque[Entry] = deque()
         self.clients: dict[Hashable, int] = {}  # {client: its messages in the inbox}
+        self.wakeup = Wakeup()  # the worker waits on it
         self.jobs = 0  # entries of the server's own code, which no bound counts
 
     def __len__(self) -> int:
@@ -42,6 +44,7 @@ class Inbox:
             return False
         clients[client] = waiting + 1
         self.entries.append((work, client, ask))
+        self.wakeup.wake()
         return True
 
     def put_always(self, work: Work, client: Hashable, ask: object) -> None:
@@ -51,6 +54,7 @@ class Inbox:
         else:
             self.clients[client] = self.clients.get(client, 0) + 1
         self.entries.append((work, client, ask))
+        self.wakeup.wake()
 
     def take_out(self, client: Hashable, id: str | int) -> Any:
         """Remove the waiting message of `client` with this `id` and return it, or None."""

@@ -51,7 +51,7 @@ class Joins:
         runtime = self._hub.runtime_to_join(name, session, options)
         if runtime.is_global:
             return _answer(runtime, created=False)
-        if not runtime.turns.post(Join(options), session, envelope):
+        if not runtime.post(Join(options), session, envelope):
             raise busy(runtime)
         return None
 

@@ -92,6 +92,7 @@ class RoomRuntime:
         "messages",
         "name",
         "options",
+        "post",
         "room",
         "state",
         "successor",
@@ -133,8 +134,9 @@ class RoomRuntime:
         self.timers = Timers(self)
         self.closing = Closing(self)
         self.boundary = Boundary(self)
-        self.fanout = Fanout(self.members.by_id, home.flusher.mark, home.metrics)
+        self.fanout = Fanout(self.members.by_id, home.metrics, mark=home.flusher.mark, failed=self._publish_failed)
         self.turns = make_turns(self) if make_turns else Turns(name, home.limits, self.boundary.run, self.fanout)
+        self.post = self.turns.post  # bound once: the way in of every message
         # {action: the call of its handler here}
         self.calls: dict[str, Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]]] = {}
         self.room: Room[Any] = room_class(self)
@@ -157,7 +159,7 @@ class RoomRuntime:
             return  # it was closed while it waited
         try:
             self._channel = self.home.broker.open(self.name, self.fanout.deliver)
-            self.fanout.publish = self._publish
+            self.fanout.publish = self._channel.publish
         except* Exception:
             if self.is_global:
                 raise  # the server does not start without it
@@ -251,17 +253,15 @@ class RoomRuntime:
 
     # --- the broker
 
-    def _publish(self, batch: Batch) -> None:
-        """Publish through the channel: the boundary of a room to its broker."""
-        try:
-            assert self._channel is not None
-            self._channel.publish(batch)
-        except* Exception:
-            self.home.metrics.rooms_crashed += 1
-            logger.exception("the broker did not take %d frames of room %.200r", len(batch.frames), self.name)
-            self.fanout.deliver(batch)  # the members on this machine get it all the same
-            if not self.is_global:
-                self.closing.begin("crashed")
+    def _publish_failed(self, group: BaseExceptionGroup[Exception], batch: Batch) -> None:
+        """Go on after the broker has raised: the members on this machine get the batch, then the room closes."""
+        self.home.metrics.rooms_crashed += 1
+        logger.error(
+            "the broker did not take %d frames of room %.200r", len(batch.frames), self.name, exc_info=first_of(group)
+        )
+        self.fanout.deliver(batch)
+        if not self.is_global:
+            self.closing.begin("crashed")
 
     def close_channel(self) -> None:
         """Let go of the broker: the room has ended."""

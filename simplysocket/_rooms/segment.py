@@ -11,7 +11,7 @@ from ..brokers.broker import Batch
 class Segment:
     """Frames of a room in the order of their places, some of which are not for everyone."""
 
-    __slots__ = ("common", "exclude", "first", "frames", "marks", "only", "private")
+    __slots__ = ("common", "exclude", "first", "frames", "marks", "only")
 
     def __init__(self, first: int, frames: list[bytes]) -> None:
         """Begin with `frames`, which are for everyone; the first of them has the place `first`."""
@@ -19,8 +19,7 @@ class Segment:
         self.frames = frames  # all of them, in the order of their places
         self.common = frames  # those for everyone; a list of its own from the first frame for one member on
         self.exclude: dict[int, tuple[str, ...]] = {}  # as in Batch
-        self.only: dict[int, str] = {}
-        self.private: list[int] = []  # the places of `only`, in order
+        self.only: dict[int, str] = {}  # in the order of the places
         # {id of a member: (place, index in `common`, a frame to put in there, or None to leave one out)}
         self.marks: dict[str, list[tuple[int, int, bytes | None]]] = {}
 
@@ -41,7 +40,6 @@ class Segment:
             if self.common is self.frames:
                 self.common = list(self.frames)
             self.only[place] = only
-            self.private.append(place)
             self.marks.setdefault(only, []).append((place, index, frame))
         else:
             if exclude:
@@ -54,14 +52,17 @@ class Segment:
 
     def part(self, id: str, cursor: int) -> list[bytes]:
         """Return the frames for one member, from the place `cursor` on."""
-        start = max(0, cursor - self.first - bisect_left(self.private, cursor))
+        start = 0
+        if cursor > self.first:
+            start = cursor - self.first - bisect_left(list(self.only), cursor)
         part: list[bytes] = []
         for place, index, frame in self.marks.get(id, ()):
             if place >= cursor:
-                part += self.common[start:index]
-                start = index
+                if index > start:
+                    part += self.common[start:index]
+                    start = index
                 if frame is None:
-                    start += 1
+                    start = index + 1
                 else:
                     part.append(frame)
         part += self.common[start:]

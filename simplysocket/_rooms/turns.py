@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import trio
 
-from .._wakeup import Wakeup
 from ..limits import Limits
 from .inbox import Entry, Inbox
 from .jobs import Job, Work
@@ -52,7 +51,6 @@ class Turns:
         "_stop",
         "_waits",
         "_waits_since",
-        "_wakeup",
         "is_ending",
         "name",
     )
@@ -70,7 +68,6 @@ class Turns:
         self._run = run
         self._held = held
         self._inbox = Inbox(limits)
-        self._wakeup = Wakeup()
         self._current: object = None  # what is asked in the entry that runs
         self._waits: object = None  # the entry that last began to wait for something
         self._waits_since = 0.0  # when it did
@@ -80,17 +77,14 @@ class Turns:
 
     # --- the inbox
 
-    def post(self, work: Work, client: Hashable, ask: object) -> bool:
-        """Put a client's message into the inbox; False when the inbox, or this client's share of it, is full."""
-        if self._inbox.put(work, client, ask):
-            self._wakeup.wake()
-            return True
-        return False
+    @property
+    def post(self) -> Callable[[Work, Any, object], bool]:
+        """The function that puts a client's message into the inbox; it returns False when that is full."""
+        return self._inbox.put
 
     def post_always(self, work: Work, client: Hashable, ask: object) -> None:
         """Put into the inbox an entry that no bound may refuse."""
         self._inbox.put_always(work, client, ask)
-        self._wakeup.wake()
 
     def take_out(self, client: Hashable, id: str | int) -> Any:
         """Remove the waiting message of `client` with this `id` from the inbox and return it, or None."""
@@ -142,7 +136,7 @@ class Turns:
     def end(self) -> None:
         """Let the worker run what waits, and end."""
         self.is_ending = True
-        self._wakeup.wake()
+        self._inbox.wakeup.wake()
 
     # --- the worker
 
@@ -212,7 +206,7 @@ class Turns:
                 self._is_over = True
                 return
             else:
-                await self._wakeup.wait()
+                await inbox.wakeup.wait()
 
     async def run_outside(self, ask: object, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine outside the turn, in a context of its own; it too is named if it blocks the loop."""

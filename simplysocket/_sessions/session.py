@@ -158,8 +158,9 @@ class Session:
         """Send a frame after the frames of its rooms that this client has not been given yet, in one piece."""
         frames: list[bytes] = []
         for runtime in self.rooms.values():
-            if runtime.fanout.is_pending:
-                frames += runtime.fanout.take(self)
+            fanout = runtime.fanout
+            if fanout.frames or fanout.is_behind:
+                frames += fanout.take(self)
         frames.append(frame)
         self.home.metrics.deliveries += 1
         self.deliver(b"".join(frames) if len(frames) > 1 else frame, frames)

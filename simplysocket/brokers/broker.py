@@ -24,8 +24,8 @@ class Batch(msgspec.Struct):
 
     first: int  # the place of the first frame
     frames: list[bytes]  # whole WebSocket frames, in the order of their places
-    exclude: dict[int, tuple[str, ...]]  # {place of a frame: ids of the members that it is not for}
-    only: dict[int, str]  # {place of a frame: id of the one member that it is for}
+    exclude: dict[int, tuple[str, ...]] = {}  # {place of a frame: ids of the members that it is not for}
+    only: dict[int, str] = {}  # {place of a frame: id of the one member that it is for}
 
 
 Deliver = Callable[[Batch], None]

@@ -203,6 +203,9 @@ class Odd(Room[Player]):
         self.broadcast("hello")  # E: must be used
         self.close()  # E: must be used
         print(self.members["a"].state.points)  # E: "Player" has no attribute "points"
+        print(self.members["a"].rooms["hall"].score)  # E: "Room[Any]" has no attribute "score"
+        print(self.server.prot)  # E: "Server" has no attribute "prot"
+        self.server.broadcast("news")  # E: must be used
 
     async def tick(self) -> None: ...
 

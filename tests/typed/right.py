@@ -257,6 +257,13 @@ class Game(Room[Player]):
     async def move(self, call: Call, body: Move | Pass) -> int | None:
         return body.to if isinstance(body, Move) else None
 
+    @action("where")
+    async def where(self, client: Client[Player], call: Call) -> dict[str, object]:
+        rooms: dict[str, Room[Any]] = client.rooms
+        ports: list[int] = [self.server.port, call.server.port]
+        await call.room.broadcast("seen", call.room.name)
+        return {"rooms": [room.is_open for room in rooms.values()], "ports": ports}
+
     @action("leave")
     async def leave(self, client: Client[Player], server: Server) -> None:
         joined: dict[str, Any] = await client.join("lobby", {"from": self.name})

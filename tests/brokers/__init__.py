@@ -1,0 +1,1 @@
+"""Brokers: what every broker promises, and what becomes of a room when one fails."""

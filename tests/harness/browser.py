@@ -1,0 +1,112 @@
+"""A real browser and its pages, and an example as a process of its own."""
+
+import contextlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect, sync_playwright
+
+from . import ROOT
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE = 20_000  # milliseconds that the browser may take; passed only when something is broken
+
+
+@contextlib.contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Open Debian's chromium."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("this test drives Debian's chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        expect.set_options(timeout=PATIENCE)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def open_pages(browser: Browser) -> Iterator[Callable[[], Page]]:
+    """Give a function that opens a page in a context of its own; at the end no script may have failed."""
+    contexts: list[BrowserContext] = []
+    faults: list[Error] = []
+
+    def open_page() -> Page:
+        context = browser.new_context()
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.on("pageerror", lambda fault: faults.append(fault))
+        return page
+
+    try:
+        yield open_page
+    finally:
+        for context in contexts:
+            context.close()
+    assert faults == []
+
+
+def people_on(page: Page) -> Locator:
+    """Return the names in the list of an example's page that shows who is here."""
+    return page.get_by_role("list", name="Who is here").get_by_role("listitem").locator(".name")
+
+
+@contextlib.contextmanager
+def run_example(module: str) -> Iterator["Process"]:
+    """Run an example during the block."""
+    process = Process(module)
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+class Process:
+    """The example as a process of its own, as a reader of the docs starts it."""
+
+    def __init__(self, module: str) -> None:
+        self.url = ""
+        self._module = module
+        self.start()
+
+    def start(self) -> None:
+        """Start it, on the same port as before if it ran already, and wait until it has printed its address."""
+        port = self.url.rpartition(":")[2] or "0"
+        command = [sys.executable, "-m", self._module, "--port", port]
+        self._process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        assert self._process.stderr is not None
+        line = self._process.stderr.readline()
+        found = re.search(r"http://\S+:\d+", line)
+        if found is None:
+            self.kill()
+            raise AssertionError(f"the example printed no address, but {line!r}")
+        self.url = found[0]
+
+    def stop(self) -> int:
+        """Stop it as Ctrl+C does, and return its exit status."""
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.communicate(timeout=PATIENCE / 1000)
+        finally:
+            self.kill()
+        return self._process.returncode
+
+    def kill(self) -> None:
+        """End it if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()

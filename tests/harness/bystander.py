@@ -1,0 +1,61 @@
+"""A bystander: a well-behaved client that must not notice an attack on the server it is connected to."""
+
+import trio
+
+from simplysocket import Room, action
+
+from .attacker import Peer
+
+TICK_SECONDS = 0.015
+
+
+class Counting(Room):
+    """The bystander's room: it broadcasts a count, and echoes numbers."""
+
+    async def on_create(self) -> None:
+        self.count = 0
+        self.every(TICK_SECONDS, self.tick)
+
+    async def tick(self) -> None:
+        self.count += 1
+        await self.broadcast("tick", self.count)
+
+    @action("echo")
+    async def echo(self, body: int) -> int:
+        return body
+
+
+class Bystander:
+    """A client in a counting room: it sends each number back as a request, and misses none."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.heard = 0
+        self.echoed = 0
+        self.is_leaving = False
+        self._progress = trio.lowlevel.ParkingLot()
+
+    async def watch(self) -> None:
+        """Read until the server closes; AssertionError for anything missed, doubled or out of order."""
+        peer = self.peer
+        while True:
+            received = await peer.receive()
+            body = received["message_body"]
+            if self.is_leaving:
+                assert await peer.end() == 3001
+                return
+            if received["action"] == "tick":
+                assert not self.heard or body == self.heard + 1, f"heard {body} after {self.heard}"
+                self.heard = body
+                await peer.say("echo", body, id=body, target="watch")
+            else:
+                assert received["action"] == "reply", received
+                assert not self.echoed or body == received["id"] == self.echoed + 1, f"{body} after {self.echoed}"
+                self.echoed = body
+            self._progress.unpark_all()
+
+    async def hear(self, more: int = 2) -> None:
+        """Wait until `more` further numbers have been heard and echoed."""
+        last = self.heard + more
+        while self.echoed < last:
+            await self._progress.park()

@@ -1,0 +1,121 @@
+"""Identity.expires_at: the connection ends when its credentials expire."""
+
+import time
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from simplysocket import Client, Identity, Request, Server
+from simplysocket.testing import ConnectionEnded
+
+from ..harness.admission import check_no_connections, open_checked
+from ..harness.attacker import request_upgrade
+from ..harness.frames import close
+from ..harness.leaks import living_tasks
+
+
+def make_expiring(seconds: float | None) -> tuple[Server, list[str]]:
+    """Return a server whose credentials expire after this time, and the reasons given to on_disconnect."""
+    server, reasons = Server("test"), list[str]()
+
+    @server.authenticate
+    async def authenticate(_: Request) -> Identity:
+        return Identity("ana", expires_at=None if seconds is None else time.time() + seconds)
+
+    @server.on_disconnect
+    async def gone(_: Client, reason: str) -> None:
+        reasons.append(reason)
+
+    return server, reasons
+
+
+async def test_a_connection_ends_when_its_credentials_expire(autojump_clock: MockClock) -> None:
+    server, reasons = make_expiring(100)
+    async with open_checked(server) as net:
+        ana, started = await net.connect("ana"), trio.current_time()
+        ended = await ana.wait_ended()
+        assert ended.code == 3005
+        assert trio.current_time() - started == pytest.approx(100, abs=1)
+        await wait_all_tasks_blocked()
+        assert reasons == ["expired"]
+
+
+@pytest.mark.parametrize("seconds", [0, -5])
+async def test_credentials_that_have_expired_already_are_refused(seconds: float, autojump_clock: MockClock) -> None:
+    server, _ = make_expiring(seconds)
+    async with open_checked(server) as net:
+        _, answer = await request_upgrade(net)
+        assert answer.status == 401
+
+
+@pytest.mark.parametrize("seconds", [None, 1e15, float("inf")])
+async def test_credentials_that_do_not_expire_keep_the_connection_open(
+    seconds: float | None, autojump_clock: MockClock
+) -> None:
+    server, reasons = make_expiring(seconds)
+    async with open_checked(server) as net:
+        ana = await net.connect("ana")
+        await trio.sleep(1000)
+        assert await ana.request("ping") == {}
+        await ana.close()
+        await wait_all_tasks_blocked()
+        assert reasons == ["disconnected"]
+
+
+async def test_messages_sent_before_the_expiry_arrive_before_the_close(autojump_clock: MockClock) -> None:
+    server, reasons = make_expiring(10)
+    async with open_checked(server) as net:
+        slow = await net.connect("slow", reads=False, greet=False, pipe_bytes=500)
+        (client,) = server.clients.values()
+        await trio.sleep(9.5)
+        for number in range(50):
+            await client.send("tick", number)
+        await trio.sleep(1)
+        for number in range(50):
+            assert (await slow.receive())["message_body"] == number
+        with pytest.raises(ConnectionEnded) as caught:
+            await slow.receive()
+        assert caught.value.code == 3005
+        await wait_all_tasks_blocked()
+        assert reasons == ["expired"]
+
+
+async def test_the_expiry_timer_ends_with_the_connection(autojump_clock: MockClock) -> None:
+    server, _ = make_expiring(1e6)
+    async with open_checked(server) as net:
+        await wait_all_tasks_blocked()
+        tasks = living_tasks()
+        for how in ("close", "break", "kick"):
+            peer, _ = await request_upgrade(net)
+            await wait_all_tasks_blocked()
+            if how == "close":
+                await peer.send(close())
+                await peer.end()
+            elif how == "kick":
+                for client in server.clients.values():
+                    await client.close(3503)
+                assert await peer.end() == 3503
+            await peer.close()
+            await wait_all_tasks_blocked()
+            assert living_tasks() == tasks, how
+
+
+async def test_credentials_that_expire_during_on_connect_cancel_it(autojump_clock: MockClock) -> None:
+    server, reasons = make_expiring(1)
+    outcome: list[str] = []
+
+    @server.on_connect
+    async def connected(_: Client) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            outcome.append("ended")
+
+    async with open_checked(server) as net:
+        peer, _ = await request_upgrade(net)
+        assert await peer.end() == 3005
+        await trio.sleep(10)
+        check_no_connections(server)
+    assert outcome == ["ended"]
+    assert reasons == ["expired"]
