@@ -123,9 +123,10 @@ class Client(Generic[State]):
         """Close the client's connection, after the messages that are queued. Never waits.
 
         Nothing that the client sends afterwards is handled. The connection ends at the client's own
-        Close, or after `Limits.close_seconds`; then the client leaves its rooms. `code` is 3000 to
-        4999, or one of the standard codes for an application: `may_come_back(code)` tells whether a
-        client connects again after it. `reason` is cut to 123 bytes. ValueError for another code.
+        Close, or after `Limits.close_seconds`; then the client leaves its rooms. `code` is one of
+        3000 to 4999, 1000, 1001, 1008, 1011, 1012 and 1013; ValueError for another one.
+        `may_come_back(code)` tells whether a client connects again after it. `reason` is cut to
+        123 bytes of UTF-8.
         """
         if not isinstance(code, int):
             raise TypeError(f"close({code!r}): give the code first, then the reason, or reason=")

@@ -66,7 +66,7 @@ class Room(Generic[State]):
     """The server that the room belongs to."""
 
     def __init__(self, runtime: "RoomRuntime | None" = None) -> None:
-        """Rooms are made by the server; set up the state of yours in `on_create`."""
+        """Rooms are made by the server. Set up the state of a room in `on_create`."""
         if runtime is None:
             raise TypeError(
                 f"{type(self).__name__}(): rooms are made by the server; `await server.open_room(name)` opens one"
@@ -80,7 +80,7 @@ class Room(Generic[State]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} with {len(self._runtime.members)}>"
 
-    # --- hooks: yours to override
+    # --- hooks, which a subclass may override
 
     @does_nothing
     async def on_create(self) -> None:
@@ -119,7 +119,7 @@ class Room(Generic[State]):
 
     @does_nothing
     async def on_message(self, client: Client[State], message: Message) -> object:
-        """Handle a message that no action takes; what it returns is the reply.
+        """Handle a message that no action takes; the value it returns is the reply.
 
         It is called instead of a relay and of `Server.on_message`. Its parameters are those of an
         action's handler, by annotation and in any order; one called client, room, message or call
@@ -141,7 +141,7 @@ class Room(Generic[State]):
         `reason` is the one given to `close`, or "empty", "crashed" or "shutdown".
         """
 
-    # --- yours to call
+    # --- methods to call
 
     @property
     def members(self) -> Mapping[str, Client[State]]:

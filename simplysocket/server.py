@@ -114,7 +114,7 @@ class Server:
         return register
 
     def on_message(self, handler: Handler) -> Handler:
-        """Register a handler for messages that no action takes; what it returns is the reply.
+        """Register a handler for messages that no action takes; the value it returns is the reply.
 
         It is called before a message is relayed, but not if the room's class has an `on_message`. Its
         parameters are those of an action's handler; one called client, room, message or call needs no annotation.
@@ -142,9 +142,9 @@ class Server:
     def exception_handler(
         self, error_class: type[Error]
     ) -> Callable[[Callable[[Call, Error], Reply]], Callable[[Call, Error], Reply]]:
-        """Register `async def (call, error)` for what handlers raise: what it returns is the reply.
+        """Register `async def (call, error)` for exceptions of handlers; the value it returns is the reply.
 
-        It may raise `ActionError` instead. Of several handlers that fit, the one for the most specific class is called.
+        It may raise `ActionError` instead. If several match, the one for the most specific class is called.
         """
         check_error_class(error_class)
 
@@ -273,9 +273,9 @@ class Server:
     async def open_room(self, name: str, options: dict[str, Any] | None = None) -> Room[Any]:
         """Return the room of this name, and create it if there is none, even if its class has `open = False`.
 
-        `options` becomes `room.options` of a new room. It has no `creator`, and stays open without members until
-        one has joined; from then on `empty_ttl` counts. `ActionError` if the room cannot be created, with the code
-        that its `on_create` gave; from a handler, `busy` if its turn does not come within `Limits.turn_seconds`.
+        `options` becomes `room.options` of a new room. A new room has no `creator`, and stays open without members
+        until one has joined; from then on `empty_ttl` counts. `ActionError` with the code that `on_create` gave if the
+        room cannot be created; from a handler, `busy` if its turn does not come within `Limits.turn_seconds`.
         """
         return await self._assembly.hub.open_room(name, options or {})
 
@@ -340,7 +340,7 @@ class Server:
         """Stop gracefully: refuse new clients, close the rooms with their `on_close`, then close the connections.
 
         The clients get the close code 3001 (`SHUTDOWN`). After `grace` seconds the rest is cancelled. Returns when
-        `serve` has ended; at once if the server does not run, or if the caller is a handler, hook or task of one of
-        its rooms: the server then stops after that handler.
+        `serve` has ended, or at once if the server does not run. A call by a handler, hook or task of one of its
+        rooms also returns at once; the server then stops after that handler.
         """
         await self._lifecycle.stop(grace)

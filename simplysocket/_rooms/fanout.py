@@ -232,7 +232,7 @@ class Fanout:
             self._metrics.deliveries += len(members) * len(frames)
 
     def _deliver_from_cursors(self, first: int, frames: list[bytes]) -> None:
-        """Deliver frames that are for everyone, a few members having been given some of them before."""
+        """Deliver frames that are for everyone, except those that a member has been given before."""
         cursors, metrics = self._cursors, self._metrics
         data = b"".join(frames)
         for member in self._members.values():

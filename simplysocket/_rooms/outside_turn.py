@@ -66,4 +66,4 @@ async def _run(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runtime.turns.run_outside, ask, runtime.boundary.run(work, session, ask))
     except* Exception:
-        logger.exception("the handler of %.64r left a cancel scope or a nursery open and broke its task", ask.action)
+        logger.exception("the handler of %.64r left a cancel scope or a nursery open", ask.action)

@@ -149,7 +149,7 @@ class Turns:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._work)
             except* Exception:
-                logger.exception("a handler left a cancel scope or a nursery open and broke its task, which was replaced")
+                logger.exception("a handler left a cancel scope or a nursery open; the task it ran in was replaced")
             if self._stop is not None:
                 self._is_over = True
                 self._stop()

@@ -2,7 +2,7 @@
 
 Laws:
 - Hooks are plain functions, called once for each message. A broadcast is one message.
-- Requests, replies and errors do not go through the hooks, so that no caller waits in vain.
+- Requests, replies and errors do not go through the hooks, so that every caller gets its answer.
 - A hook that raises stops the message, since the hook may be there to hide something. The
   failure is logged and counted.
 """
