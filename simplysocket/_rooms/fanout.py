@@ -12,38 +12,20 @@ Laws:
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 from ..brokers.broker import Batch
 from ..metrics import Metrics
 from .segment import Segment
+from .slices import Member, Slices
 
 SLICE: Final = 512  # members served between two yields: about 5 ms of sends
-
-
-class Member(Protocol):
-    """Whoever frames are delivered to."""
-
-    @property
-    def id(self) -> str:
-        """Its id, by which a frame leaves it out or is for it alone."""
-
-    @property
-    def deliver(self) -> "Deliver":
-        """Send frames[start:], which `data` holds joined."""
-
-
-class Deliver(Protocol):
-    def __call__(self, data: bytes, frames: list[bytes], start: int = 0, /) -> None: ...
 
 
 class Fanout:
     """What one room says, and who has been given how much of it."""
 
     __slots__ = (
-        "_arrived",
-        "_common",
         "_cursors",
         "_failed",
         "_first",
@@ -52,11 +34,10 @@ class Fanout:
         "_mark",
         "_members",
         "_metrics",
-        "_own",
         "_published",
         "_returned",
         "_segment",
-        "_unserved",
+        "_slices",
         "frames",
         "is_behind",
         "is_held",
@@ -89,14 +70,10 @@ class Fanout:
         self._segment: Segment | None = None  # the same frames, where some are not for everyone
         self._leaving: Batch | None = None  # what is being published at this moment, and the same as said
         self._leaving_segment: Segment | None = None
-        self._published: list[Segment] = []  # what is on its way through the broker
+        self._published: tuple[Segment, ...] = ()  # what is on its way through the broker
         self._returned = 0  # the place after the last frame that came back
         self._cursors: dict[Member, int] = {}  # {member: it has been given all before this place}
-        # Of a very large room: batches that wait, the one being served, and who still lacks it.
-        self._arrived: list[Segment] = []
-        self._common: list[bytes] = []
-        self._own: dict[Member, list[bytes]] = {}
-        self._unserved: dict[Member, None] = {}  # a dict as an ordered set
+        self._slices: Slices | None = None  # while a very large room is served
 
     @property
     def is_pending(self) -> bool:
@@ -164,12 +141,12 @@ class Fanout:
 
     def _take_published(self, member: Member, cursor: int) -> list[bytes]:
         rest: list[bytes] = []
-        if member in self._unserved:
-            del self._unserved[member]
-            rest += self._own.get(member, self._common)
-        for segment in (*self._arrived, *self._published):
+        waiting: Iterable[Segment] = self._published
+        if self._slices is not None:
+            rest += self._slices.take(member)
+            waiting = (*self._slices.waiting, *waiting)
+        for segment in waiting:
             rest += segment.part(member.id, cursor)
-        self._note_behind()
         return rest
 
     # --- what goes out
@@ -180,7 +157,7 @@ class Fanout:
         The next frames of such a room wait until the last slice of these is out.
         """
         frames = self.frames
-        if self.is_behind and (self._unserved or self._arrived):
+        if self._slices is not None:
             return self._serve_slice()
         if not frames:
             return False
@@ -194,9 +171,9 @@ class Fanout:
             self._failed(group, batch)
         if self._leaving is not None:  # it has not come straight back
             self._leaving = None
-            self._published.append(segment or Segment(first, frames))
+            self._published = (*self._published, segment or Segment(first, frames))
             self.is_behind = True
-        return self.is_behind and self._serve_slice()
+        return self._slices is not None and self._serve_slice()
 
     def deliver(self, batch: Batch) -> None:
         """Hand a batch that has come back to the members; one that was here before is dropped."""
@@ -208,8 +185,9 @@ class Fanout:
             segment, self._leaving = self._leaving_segment, None
         else:
             segment = self._find_published(batch)
-        if len(members) > SLICE or (self.is_behind and (self._unserved or self._arrived)):
-            self._arrived.append(segment or Segment(first, frames))
+        if self._slices is not None or len(members) > SLICE:
+            self._slices = self._slices or Slices()
+            self._slices.waiting.append(segment or Segment(first, frames))
             self.is_behind = True
             if not self.is_marked:
                 self.is_marked = True
@@ -250,7 +228,8 @@ class Fanout:
         """Return what was published as this batch; those before it that never came back are given up."""
         found: Segment | None = None
         while self._published and found is None:
-            segment = self._published.pop(0)
+            segment, *rest = self._published
+            self._published = tuple(rest)
             if segment.first == batch.first:
                 found = segment
             else:
@@ -259,7 +238,7 @@ class Fanout:
         return found or Segment.of(batch)
 
     def _note_behind(self) -> None:
-        self.is_behind = bool(self._unserved or self._arrived or self._published)
+        self.is_behind = bool(self._slices is not None or self._published)
 
     def _own_parts(self, segment: Segment) -> dict[Member, list[bytes]]:
         """Return the frames of each member that does not get just the common ones, and forget cursors passed."""
@@ -291,16 +270,14 @@ class Fanout:
 
     def _serve_slice(self) -> bool:
         """Serve the next members of a very large room; True when another call is needed."""
-        if not self._unserved and self._arrived:
-            segment = self._arrived.pop(0)
-            self._common, self._own = segment.common, self._own_parts(segment)
-            self._unserved = dict.fromkeys(self._members.values() if segment.common else self._own)
-        unserved = self._unserved
-        if unserved:
-            served = list(islice(unserved, SLICE))
-            for member in served:
-                del unserved[member]
-            own = self._own if self._common else {each: self._own[each] for each in served}
-            self._serve(served, self._common, own)
-        self._note_behind()
-        return bool(unserved or self._arrived or self.frames)
+        slices = self._slices
+        assert slices is not None
+        if not slices.unserved and slices.waiting:
+            segment = slices.waiting.pop(0)
+            slices.begin(segment, self._own_parts(segment), self._members.values())
+        served = slices.next(SLICE)
+        self._serve(served, slices.common, {each: slices.own[each] for each in served if each in slices.own})
+        if slices.is_done:
+            self._slices = None
+            self._note_behind()
+        return self._slices is not None or bool(self.frames)

@@ -19,12 +19,11 @@ _LIST_MOST: Final = 100  # members of the global room in an answer
 class Members:
     """The members of one room."""
 
-    __slots__ = ("_runtime", "by_id", "view", "was_joined")
+    __slots__ = ("_runtime", "by_id", "was_joined")
 
     def __init__(self, runtime: "RoomRuntime") -> None:
         self._runtime = runtime
         self.by_id: dict[str, Session] = {}  # {client id: session}
-        self.view = ClientsView(self.by_id)  # as users see it
         self.was_joined = False  # a join has succeeded
 
     def __len__(self) -> int:
@@ -32,6 +31,11 @@ class Members:
 
     def __contains__(self, session: Session) -> bool:
         return session.id in self.by_id
+
+    @property
+    def view(self) -> ClientsView:
+        """The members as users see them."""
+        return ClientsView(self.by_id)
 
     @property
     def capacity(self) -> int | None:
