@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test check bench bench-against docs format clean
+.PHONY: demo test check bench bench-against docs pictures format clean
 
 ## demo: install the dependencies and run the chat at http://localhost:8080 (or PORT=...)
 demo: .venv/installed
@@ -32,6 +32,10 @@ bench-against: .venv/developing
 docs: .venv/documenting
 	$(BIN)/zensical build --strict --config-file .mkdocs.yml
 
+## pictures: draw the pictures of the documentation anew from their Graphviz texts (docs/explanation/*.dot)
+pictures: .venv/bin/python graphviz
+	$(BIN)/python docs/pictures.py
+
 ## format: fix automatically what can be fixed
 format: .venv/developing
 	$(BIN)/ruff check --fix .
@@ -58,3 +62,7 @@ clean:
 .PHONY: chromium
 chromium:
 	@command -v chromium >/dev/null || ($(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends chromium)
+
+.PHONY: graphviz
+graphviz:
+	@command -v dot >/dev/null || ($(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends graphviz)

@@ -52,6 +52,7 @@ MACHINES = (
         "_rooms.crashes",
         "_rooms.fanout",
         "_rooms.segment",
+        "_rooms.slices",
         "_rooms.messages",
         "_rooms.inbox",
         "_operation.settings_check",

@@ -11,40 +11,20 @@ Laws:
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 from ..brokers.broker import Batch
 from ..metrics import Metrics
 from .segment import Segment
+from .slices import Member, Slices
 
 SLICE: Final = 512  # members served between two passes of the scheduler: about 5 ms of sends
-
-
-class Member(Protocol):
-    """A member, as the fan-out sees it: a session."""
-
-    @property
-    def id(self) -> str:
-        """The id by which a frame excludes this member, or is for it alone."""
-
-    @property
-    def deliver(self) -> "Deliver":
-        """Send frames[start:], which `data` holds joined."""
-
-
-class Deliver(Protocol):
-    """The function that sends frames to one member."""
-
-    def __call__(self, data: bytes, frames: list[bytes], start: int = 0, /) -> None: ...
 
 
 class Fanout:
     """The frames of one room that its members have not all been given yet."""
 
     __slots__ = (
-        "_arrived",
-        "_common",
         "_cursors",
         "_failed",
         "_first",
@@ -53,11 +33,10 @@ class Fanout:
         "_mark",
         "_members",
         "_metrics",
-        "_own",
         "_published",
         "_returned",
         "_segment",
-        "_unserved",
+        "_slices",
         "frames",
         "is_behind",
         "is_held",
@@ -91,14 +70,10 @@ class Fanout:
         self._segment: Segment | None = None  # the same frames; None while all of them are for everyone
         self._leaving: Batch | None = None  # the batch that is being published at this moment, and its segment
         self._leaving_segment: Segment | None = None
-        self._published: list[Segment] = []  # on their way through the broker
+        self._published: tuple[Segment, ...] = ()  # on their way through the broker
         self._returned = 0  # the place after the last frame that came back
         self._cursors: dict[Member, int] = {}  # {member: the place before which it has been given all frames}
-        # Of a very large room: the batches that wait, the one being served, and the members that still lack it.
-        self._arrived: list[Segment] = []
-        self._common: list[bytes] = []
-        self._own: dict[Member, list[bytes]] = {}
-        self._unserved: dict[Member, None] = {}  # a dict as an ordered set
+        self._slices: Slices | None = None  # while a very large room is served
 
     @property
     def is_pending(self) -> bool:
@@ -170,12 +145,12 @@ class Fanout:
     def _take_published(self, member: Member, cursor: int) -> list[bytes]:
         """Return the published frames that one member still lacks."""
         rest: list[bytes] = []
-        if member in self._unserved:
-            del self._unserved[member]
-            rest += self._own.get(member, self._common)
-        for segment in (*self._arrived, *self._published):
+        waiting: Iterable[Segment] = self._published
+        if self._slices is not None:
+            rest += self._slices.take(member)
+            waiting = (*self._slices.waiting, *waiting)
+        for segment in waiting:
             rest += segment.part(member.id, cursor)
-        self._note_behind()
         return rest
 
     # --- frames leave
@@ -186,7 +161,7 @@ class Fanout:
         Such a room publishes its next frames after the last slice of these.
         """
         frames = self.frames
-        if self.is_behind and (self._unserved or self._arrived):
+        if self._slices is not None:
             return self._serve_slice()
         if not frames:
             return False
@@ -200,9 +175,9 @@ class Fanout:
             self._failed(group, batch)
         if self._leaving is not None:  # the broker will hand it back later
             self._leaving = None
-            self._published.append(segment or Segment(first, frames))
+            self._published = (*self._published, segment or Segment(first, frames))
             self.is_behind = True
-        return self.is_behind and self._serve_slice()
+        return self._slices is not None and self._serve_slice()
 
     def deliver(self, batch: Batch) -> None:
         """Deliver a batch that the broker hands back. A batch that was delivered before is dropped."""
@@ -214,8 +189,9 @@ class Fanout:
             segment, self._leaving = self._leaving_segment, None
         else:
             segment = self._find_published(batch)
-        if len(members) > SLICE or (self.is_behind and (self._unserved or self._arrived)):
-            self._arrived.append(segment or Segment(first, frames))
+        if self._slices is not None or len(members) > SLICE:
+            self._slices = self._slices or Slices()
+            self._slices.waiting.append(segment or Segment(first, frames))
             self.is_behind = True
             if not self.is_marked:
                 self.is_marked = True
@@ -256,7 +232,8 @@ class Fanout:
         """Return the published segment of this batch. Earlier ones that never came back count as dropped."""
         found: Segment | None = None
         while self._published and found is None:
-            segment = self._published.pop(0)
+            segment, *rest = self._published
+            self._published = tuple(rest)
             if segment.first == batch.first:
                 found = segment
             else:
@@ -265,7 +242,7 @@ class Fanout:
         return found or Segment.of(batch)
 
     def _note_behind(self) -> None:
-        self.is_behind = bool(self._unserved or self._arrived or self._published)
+        self.is_behind = bool(self._slices is not None or self._published)
 
     def _own_parts(self, segment: Segment) -> dict[Member, list[bytes]]:
         """Return {member: its frames} for the members that do not get the common ones; forget old cursors."""
@@ -297,16 +274,14 @@ class Fanout:
 
     def _serve_slice(self) -> bool:
         """Serve the next members of a very large room. Return True if another call is needed."""
-        if not self._unserved and self._arrived:
-            segment = self._arrived.pop(0)
-            self._common, self._own = segment.common, self._own_parts(segment)
-            self._unserved = dict.fromkeys(self._members.values() if segment.common else self._own)
-        unserved = self._unserved
-        if unserved:
-            served = list(islice(unserved, SLICE))
-            for member in served:
-                del unserved[member]
-            own = self._own if self._common else {each: self._own[each] for each in served}
-            self._serve(served, self._common, own)
-        self._note_behind()
-        return bool(unserved or self._arrived or self.frames)
+        slices = self._slices
+        assert slices is not None
+        if not slices.unserved and slices.waiting:
+            segment = slices.waiting.pop(0)
+            slices.begin(segment, self._own_parts(segment), self._members.values())
+        served = slices.next(SLICE)
+        self._serve(served, slices.common, {each: slices.own[each] for each in served if each in slices.own})
+        if slices.is_done:
+            self._slices = None
+            self._note_behind()
+        return self._slices is not None or bool(self.frames)

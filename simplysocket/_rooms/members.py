@@ -21,12 +21,11 @@ _LIST_MOST: Final = 100  # members of the global room in one answer
 class Members:
     """The members of one room."""
 
-    __slots__ = ("_runtime", "by_id", "view", "was_joined")
+    __slots__ = ("_runtime", "by_id", "was_joined")
 
     def __init__(self, runtime: "RoomRuntime") -> None:
         self._runtime = runtime
         self.by_id: dict[str, Session] = {}  # {client id: session}
-        self.view = ClientsView(self.by_id)  # as the application sees them: {client id: client}
         self.was_joined = False  # True: a join has succeeded
 
     def __len__(self) -> int:
@@ -34,6 +33,11 @@ class Members:
 
     def __contains__(self, session: Session) -> bool:
         return session.id in self.by_id
+
+    @property
+    def view(self) -> ClientsView:
+        """The members as the application sees them, {client id: client}."""
+        return ClientsView(self.by_id)
 
     @property
     def capacity(self) -> int | None:

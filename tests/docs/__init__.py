@@ -1,0 +1,1 @@
+"""The docs: what they show runs, and what they say is so."""
