@@ -1,4 +1,4 @@
-"""simplysocket: real-time rooms over WebSockets, on structured concurrency.
+"""simplysocket: real-time rooms over WebSockets, with structured concurrency.
 
     from simplysocket import Client, Room, Server, action
 
@@ -12,10 +12,11 @@
 
     server.run(port=8080)
 
-Begin with `Server`, `Room` and `Client`; tests are in `simplysocket.testing`.
+Start with `Server`, `Room` and `Client`. The test kit is `simplysocket.testing`.
 """
 
-from . import describe as describe  # kept: introspection under its earlier names
+# `describe` and `tree` are earlier names of introspection, which programs may still import.
+from . import describe as describe
 from . import from_thread
 from . import tree as tree
 from .actions import Actions, action

@@ -1,10 +1,17 @@
-"""`python -m simplysocket`, and the command `simplysocket`."""
+"""The command line: `python -m simplysocket`, and the command `simplysocket`.
+
+Law: the packages of the extra `cli` are imported only here and in _operation/.
+"""
 
 import sys
 
 
 def main() -> None:
-    """Run the command line, or say which package it needs: a server alone needs fewer."""
+    """Run the command line.
+
+    If a package of the extra `cli` is not installed, print its name and end with status 2:
+    a server alone does not need it.
+    """
     try:
         import cyclopts  # noqa: F401
         import watchfiles  # noqa: F401

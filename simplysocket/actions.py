@@ -1,6 +1,6 @@
-"""Actions: what a user writes to have a function handle a message.
+"""Actions: how the application registers functions that handle messages.
 
-Laws: nothing here runs. A name or an option that cannot be an action's is refused where it is written.
+Laws: no handler is called here. An invalid name or option is refused where it is written.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from ._protocol.names import ACTION_LENGTH, RESERVED_ACTIONS
 from .errors import RegistrationError
 from .middleware import Middleware, Ware, check_middleware
 
-ACTION_MARK: Final = "_simplysocket_action"  # on a method that `@action` has marked
+ACTION_MARK: Final = "_simplysocket_action"  # the attribute in which `@action` leaves its Mark on a method
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
 
@@ -23,7 +23,7 @@ Function = Callable[..., Awaitable[object]]
 
 @attrs.frozen
 class Mark:
-    """What `action(...)` says of a handler; refuses what cannot be said."""
+    """The name and the options given to `action(...)`; `RegistrationError` if one of them is invalid."""
 
     name: str
     turn: bool
@@ -39,14 +39,28 @@ class Mark:
 def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
     """Make a method of a Room class the handler of an action in rooms of that class.
 
-    `turn=False`: it runs beside the turns, as a task of the room, for what takes long. `cancel=True`: it ends when
-    its caller takes the request back, waits no longer or is gone, as one beside the turns always does.
+    A parameter annotated with `Client`, `Message`, `Call` or `Server` is given just that;
+    one other parameter is the body, checked against its annotation. The value that the
+    handler returns is the reply; `ActionError` refuses the message with its code.
+
+    By default the handler runs in the room's turn: until it returns, the room runs no
+    other handler, hook or timer. With `turn=False` it runs outside the turn, as a task of
+    the room, which goes on with other messages. Use this for a handler that waits long;
+    the room's state may change whenever it waits. At most `Limits.tasks_per_client` of one
+    client run at a time; a further message is refused with `too-many`.
+
+    By default a handler that has begun runs to its end. With `cancel=True` it is cancelled
+    when its caller cancels the request, when the request times out, or when the caller
+    disconnects. With `turn=False` this is always so.
+
+    Raises `RegistrationError` for a name or an option that is invalid, and for a handler
+    that is not a method.
 
     >>> class Game(Room):
     ...     @action("guess")
     ...     async def guess(self, client: Client, body: Guess) -> dict[str, bool]: ...
     """
-    said = Mark(name, turn, cancel)
+    given = Mark(name, turn, cancel)
 
     def mark(handler: Handler) -> Handler:
         if isinstance(handler, (staticmethod, classmethod)):
@@ -64,16 +78,16 @@ def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[H
                 f"{name_place(handler)} is the handler of {getattr(handler, ACTION_MARK).name!r} already:"
                 f" write a method for {name!r} that calls it"
             )
-        setattr(handler, ACTION_MARK, said)
+        setattr(handler, ACTION_MARK, given)
         return handler
 
     return mark
 
 
 class Actions:
-    """Actions that belong together, to be included in a server: `server.include(chat)`.
+    """A group of actions that `server.include(chat)` registers together.
 
-    `prefix` stands before each name.
+    `prefix` is put before the name of each action: here the action is "chat.say".
 
     >>> chat = Actions(prefix="chat.")
     >>> @chat.action("say")
@@ -89,7 +103,7 @@ class Actions:
         self._is_included = False
 
     def action(self, name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
-        """Register a handler, as `Server.action` does, under the prefix and this name."""
+        """Register a handler for the action `prefix + name`; the options are those of `Server.action`."""
         mark = Mark(self.prefix + name if isinstance(name, str) and name else name, turn, cancel)
 
         def register(handler: Handler) -> Handler:
@@ -100,7 +114,7 @@ class Actions:
         return register
 
     def middleware(self, ware: Ware) -> Ware:
-        """Register middleware for the actions of this group."""
+        """Put middleware around the handlers of this group, inside the middleware of the server."""
         check_middleware(ware)
         self._check_open(ware)
         self._wares.append(ware)
@@ -113,13 +127,13 @@ class Actions:
             )
 
     def take(self) -> tuple[list[tuple[Mark, Function]], tuple[Middleware, ...]]:
-        """Return what was registered, for the server that includes it; from now on nothing can be."""
+        """Return the handlers and the middleware to the server that includes the group, and close the group."""
         self._is_included = True
         return self._handlers, tuple(self._wares)
 
 
 def _check_name(name: object) -> None:
-    """Refuse what cannot name an action; a decorator without its parentheses, too."""
+    """Refuse an invalid name, and a decorator that is written without its parentheses."""
     if callable(name):
         raise RegistrationError(f'the decorator of {name_place(name)} needs the action\'s name: write `action("...")`')
     if not isinstance(name, str) or not 0 < len(name) <= ACTION_LENGTH:

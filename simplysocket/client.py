@@ -1,6 +1,7 @@
-"""The client: who takes part, as users see it.
+"""The client, as users see it: its name and state, and methods to reach it.
 
-Law: a facade. It checks what users give and hands on to the session; it keeps only what is theirs.
+Law: a facade. It checks its arguments and hands them on to the session. It stores only
+attributes that users read or change.
 """
 
 from typing import TYPE_CHECKING, Any, Generic
@@ -24,10 +25,11 @@ else:
 
 
 class Client(Generic[State]):
-    """A client that is connected, or was; made by the server.
+    """A client that is connected, or was. The server makes one for each connection.
 
-    `state` is yours and exists as long as the client: what `Server(state=...)` returned, a dict by default. To have it
-    typed, annotate the client where you take it, as in `client: Client[Player]`.
+    A client that connects again is a new `Client`, with a new `id` and a new `state`. After it
+    has disconnected, messages to it are dropped. For a type checker, annotate the client with the
+    class of its state: `client: Client[Player]`.
 
     Attributes: `id`, `name` (yours to change), `user` and `identity` (where there is
     `authenticate`), `state`, `rooms`, `address`, `is_gone`. A body that is left out is `{}`.
@@ -36,18 +38,21 @@ class Client(Generic[State]):
     __slots__ = ("__weakref__", "_session", "address", "id", "identity", "name", "state")
 
     id: str
-    """Its id, the `sender` of its messages; chosen by the server, and new for each connection."""
+    """The client's id: the `sender` of its messages. The server chooses a new one for each connection."""
     name: str
-    """Its name, from `?name=` or its identity; yours to change."""
+    """The name to show: `Identity.name`, else `?name=`, else `guest-...`; yours to change."""
     address: str
-    """Its IP address; "" on a Unix socket."""
+    """The client's IP address; "" on a Unix socket."""
     identity: Identity | None
     """The identity that `authenticate` returned; None without `authenticate`."""
     state: State
-    """Yours: whatever you keep about this client."""
+    """Your own data about this client: what `Server(state=...)` returned for it, by default an empty dict.
+
+    It exists as long as this object, and is lost when the client disconnects.
+    """
 
     def __init__(self, session: "Session | None" = None) -> None:
-        """Made by the server, which fills in the attributes."""
+        """Clients are made by the server, which sets the attributes."""
         if session is None:
             raise TypeError("Client(): clients are made by the server, one for each connection")
         self._session = session
@@ -57,53 +62,72 @@ class Client(Generic[State]):
 
     @property
     def is_gone(self) -> bool:
-        """True after it has disconnected: messages to it go nowhere."""
+        """Whether the client has disconnected; messages to it are then dropped."""
         return self._session.is_gone
 
     @property
     def user(self) -> str | None:
-        """The user's id, from its identity; None without `authenticate`."""
+        """The user's id, `Identity.user`; None without `authenticate`."""
         return None if self.identity is None else self.identity.user
 
     @property
     def rooms(self) -> "dict[str, Room[Any]]":
-        """The rooms that it is in at this moment, {name: room}; the global room is one of them."""
+        """The rooms that the client is in at this moment, {name: room}; the global room is one of them."""
         return {name: runtime.room for name, runtime in self._session.rooms.items()}
 
     async def send(self, action: str, body: object = codec.EMPTY, *, sender: str | None = None) -> bool:
-        """Send a message to this client only; False after it has disconnected. Never waits.
+        """Send a message to this client only. Never waits.
 
-        It arrives after everything that the client's rooms have said to it before. `EncodeError` for a body that is
-        not JSON.
+        It arrives after the messages that the client's rooms have sent to it before. `sender` is a
+        name; None is the server's name. Returns False if the client has disconnected or is being
+        closed. True means that the message was queued or sent, not that it has arrived. Raises
+        `EncodeError` for a body that JSON cannot hold, and ValueError for an action that is
+        reserved for the protocol.
         """
         check_said(action)
         self._session.home.check_thread()
         return self._session.tell(action, body, sender=sender)
 
     async def request(self, action: str, body: object = codec.EMPTY, *, timeout: float = 10.0) -> Any:
-        """Send a request to the client, and return the body of its reply.
+        """Send a request to the client, wait for its answer, and return the body of its reply.
 
-        `ActionError` with the code that the client answered, `timeout` after `timeout` seconds, `Gone` when it
-        disconnects.
+        Raises `ActionError` with the client's own code if it answers with an error, with the code
+        `timeout` after `timeout` seconds, and `Gone` if it disconnects. A handler that waits here
+        keeps its room's turn, so register it with `turn=False`.
         """
         check_said(action)
         return await self._session.request(action, body, timeout)
 
     async def join(self, name: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Join a room and return the answer to the join: `{roomname, created, members}`.
+        """Make the client a member of a room, and return the answer to a join.
 
-        `ActionError` when it is refused; called from a handler, `busy` when that room's turn does not come.
+        The answer is `{"roomname": ..., "created": ..., "members": [{"client": id, "name": name}, ...]}`.
+        The room is created if there is none. `options` goes to its hooks. Raises `ActionError` if
+        the join is refused; from a handler, with the code `busy` if the turn of the room does not
+        come within `Limits.turn_seconds`.
         """
         if not isinstance(name, str):
             raise TypeError(f"join({name!r:.200}): give the room's name")
         return await self._session.home.joins.join(self._session, name, options or {})
 
     async def leave(self, name: str, reason: str = "left") -> bool:
-        """Leave a room; False when the client was not a member."""
+        """Remove the client from a room, in the room's turn; return False if it was not a member.
+
+        `reason` goes to `on_leave` and to the members, if the room announces it. Raises
+        `ActionError`: `forbidden` for the global room, which a client leaves by disconnecting;
+        from a handler, `busy` if the turn of the room does not come within `Limits.turn_seconds`.
+        """
         return await self._session.home.joins.leave(self._session, name, reason)
 
     async def close(self, code: int = CloseCode.APPLICATION, reason: str = "") -> None:
-        """Close its connection after what is queued; `reason` has at most 123 bytes. Never waits."""
+        """Close the client's connection, after the messages that are queued. Never waits.
+
+        Nothing that the client sends afterwards is handled. The connection ends at the client's own
+        Close, or after `Limits.close_seconds`; then the client leaves its rooms. `code` is one of
+        3000 to 4999, 1000, 1001, 1008, 1011, 1012 and 1013; ValueError for another one.
+        `may_come_back(code)` tells whether a client connects again after it. `reason` is cut to
+        123 bytes of UTF-8.
+        """
         if not isinstance(code, int):
             raise TypeError(f"close({code!r}): give the code first, then the reason, or reason=")
         if not (code in (1000, 1001, 1008, 1011, 1012, 1013) or 3000 <= code <= 4999):

@@ -1,4 +1,4 @@
-"""The values that `Server.describe()` returns, under the name they are imported by; see introspection.py."""
+"""The classes of what `Server.describe()` returns, under their earlier module name: see introspection.py."""
 
 from .introspection import ActionInfo, Description, RoomInfo
 

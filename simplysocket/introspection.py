@@ -1,6 +1,6 @@
-"""Introspection: what a server is made of, and what runs in it, as values to print or to walk through.
+"""Introspection: a server's registrations, and what runs in it, as values to print or to walk through.
 
-Law: words only. `Server.describe()` and `Server.tree()` fill them in; nothing here judges.
+Law: values only, which report and do not judge. `Server.describe()` and `Server.tree()` make them.
 """
 
 import attrs
@@ -10,68 +10,71 @@ from .limits import Limits
 
 @attrs.frozen
 class ActionInfo:
-    """One registered action. `room_class` None: for every room that has none of its own under this name."""
+    """One registered action."""
 
     name: str
-    room_class: str | None
-    body: str  # the annotation as it was written; "" when the handler takes no body
-    turn: bool
-    cancel: bool
-    place: str  # "file.py:12"
+    room_class: str | None  # the class whose method handles it; None: for each room without a handler of its own
+    body: str  # the annotation of the handler's body, as text; empty if the handler takes no body
+    turn: bool  # whether the handler runs in the room's turn
+    cancel: bool  # whether it was registered with `cancel=True`
+    place: str  # where the handler is defined, such as `file.py:12`
 
 
 @attrs.frozen
 class RoomInfo:
-    """One registered room class with its options; None means what it means there."""
+    """One registered room class, with its options as they are in the class."""
 
-    pattern: str
+    pattern: str  # of the rooms' names, as given to `server.room`
     class_name: str
-    capacity: int | None
-    relay: bool | None
-    open: bool
-    announce: bool
-    empty_ttl: float | None  # seconds
+    capacity: int | None  # members at most; None: `Limits.members_per_room`
+    relay: bool | None  # whether it relays messages that no handler takes; None: as the server does
+    open: bool  # whether a join may create such a room
+    announce: bool  # whether members are told who joins and leaves
+    empty_ttl: float | None  # seconds that it stays open without members; None: until it is closed
 
 
 @attrs.frozen
 class Description:
-    """A server's registrations and settings at one moment. `origins` None: pages of the same host and port."""
+    """A server's registrations and settings, at one moment."""
 
     name: str
-    paths: tuple[str, ...]
+    paths: tuple[str, ...]  # where WebSockets connect
     actions: tuple[ActionInfo, ...]
-    rooms: tuple[RoomInfo, ...]
-    middleware: tuple[str, ...]
-    origins: tuple[str, ...] | None
+    rooms: tuple[RoomInfo, ...]  # the room classes, in the order in which their patterns are tried
+    middleware: tuple[str, ...]  # the name of each function that is middleware for every room, and where it is defined
+    origins: tuple[str, ...] | None  # the pages that may connect; None: those of the same host and port
     trusted_proxies: tuple[str, ...]
-    is_authenticated: bool
-    relay: bool
-    direct: bool
-    open_rooms: bool
-    static: tuple[str, ...]
+    is_authenticated: bool  # whether `authenticate` is registered
+    relay: bool  # whether a room relays messages that no handler takes, if its class does not say
+    direct: bool  # whether clients may send messages to each other
+    open_rooms: bool  # whether a join may open a room whose name fits no registered class
+    static: tuple[str, ...]  # the URLs that static files are served under
     limits: Limits
 
 
 @attrs.frozen
 class Task:
-    """What runs in a room beside its turns: a task, a timer, a handler with `turn=False`."""
+    """Code that runs in a room outside its turn: a task, a timer, or a handler with `turn=False`.
+
+    In the global room also a handler that runs in the turn of one client.
+    """
 
     name: str
-    age: float  # seconds
+    age: float  # seconds since it began; of a handler in a client's turn, since it began to wait
 
 
 @attrs.frozen
 class RoomView:
-    """One room at this moment."""
+    """One room, at one moment."""
 
     name: str
     class_name: str
-    age: float  # seconds
-    reason: str  # why it is alive
-    members: int
-    waiting: int  # messages and calls that wait for their turn
-    handling: str  # what has the turn and waits for something; "" when nothing does
-    handling_age: float  # seconds since it began to wait
+    age: float  # seconds since the room was made
+    reason: str  # why the room is still there, such as `3 members` or `closing: shutdown`
+    members: int  # how many there are
+    waiting: int  # how many messages, hooks and timers wait for their turn
+    handling: str  # the handler, hook or timer that has the turn; empty if none does
+    handling_age: float  # seconds since it began to wait for something; 0 if it did not wait
     tasks: tuple[Task, ...]
 
     def __str__(self) -> str:
@@ -86,11 +89,11 @@ class RoomView:
 
 @attrs.frozen
 class Tree:
-    """What `Server.tree()` returns; `print` it, or walk through `rooms`."""
+    """The rooms of a server, at one moment: `print` it, or walk through `rooms`."""
 
-    server: str
-    clients: int
-    rooms: tuple[RoomView, ...]
+    server: str  # the server's name
+    clients: int  # how many are connected
+    rooms: tuple[RoomView, ...]  # the global room first, then the others, the oldest first
 
     def __str__(self) -> str:
         head = f"{self.server}: {self.clients} clients, {len(self.rooms)} rooms"
@@ -98,7 +101,7 @@ class Tree:
 
 
 def _age(seconds: float) -> str:
-    """Write a time as one reads it: 12 s, 3 min 5 s, 2 h 10 min."""
+    """Write a duration for people to read: 12 s, 3 min 5 s, 2 h 10 min."""
     whole = int(seconds)
     if whole < 60:
         return f"{whole} s"

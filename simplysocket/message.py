@@ -1,22 +1,23 @@
-"""The message: its envelope as handlers see it.
+"""The message, as handlers and outbound hooks see it.
 
-Law: words only; how a message is written is the codec's business.
+Law: a value only. Messages are read and written in _protocol/codec.py.
 """
 
 from typing import Any, Final
 
 import attrs
 
-GLOBAL_ROOM: Final = "mesh-global"  # everyone is in it from connecting to disconnecting
+GLOBAL_ROOM: Final = "mesh-global"  # every client is in it while it is connected
 
 
 @attrs.frozen
 class Message:
-    """One message as it came: what to do, with what, where, and from whom.
+    """One message: its action, its body, its target and its sender.
 
-    `body` is the decoded JSON value. `target` is a room's name, or a client's id
-    where `target_client` is true. `sender` is the id of the client that sent it,
-    always set by the server. `id` is there when the sender wants a reply.
+    `body` is the decoded JSON value. `target` is a room's name, or a client's id if
+    `target_client` is true. `sender` is the id of the client that sent the message; the
+    server sets it. In an outbound hook it may also be a name. `id` is set if the sender
+    wants a reply.
     """
 
     action: str

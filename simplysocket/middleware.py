@@ -1,6 +1,6 @@
-"""Middleware: what a user writes around handlers, and the call that it sees.
+"""Middleware: functions that the application puts around handlers, and the `Call` that they are given.
 
-Laws: nothing here runs a chain. The first middleware written is the outermost.
+Laws: no chain is built or run here (see _dispatch/chain.py). The first middleware written is the outermost.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
 
 class Call(codec.Struct, eq=False):
-    """One message on its way to its handler.
+    """One message on its way to its handler, with the client that sent it, its room and the server.
 
-    Made by the server, for each message that middleware or a handler wants to look at as a whole.
+    The server makes it for middleware, for exception handlers, and for handlers that ask
+    for a `Call`.
     """
 
-    # A Struct, which is made in a quarter of the time of a plain class.
+    # A Struct takes a quarter of the time of a plain class to make.
     server: "Server"
-    room: "Room[Any]"  # the room it is for, of the class that is registered for its name
-    client: Client[Any]
-    envelope: Envelope  # the message as it came, for the package
+    room: "Room[Any]"  # the room that the message was sent to; its class is the one registered for the name
+    client: Client[Any]  # the client that sent the message
+    envelope: Envelope  # the message as received, for this package only
     _message: Message | None = None
 
     def __repr__(self) -> str:
@@ -35,23 +36,26 @@ class Call(codec.Struct, eq=False):
 
     @property
     def action(self) -> str:
-        """What the client asks for."""
+        """The name of the action that the client asks for."""
         return self.envelope.action
 
     @property
     def is_request(self) -> bool:
-        """Whether the client waits for a reply."""
+        """Whether the client waits for a reply: its message has an id."""
         return self.envelope.id is not None
 
     @property
     def message(self) -> Message:
-        """The message, its body decoded when this is first asked for; `BadBody` when that fails."""
+        """The message. Its body is decoded at the first access; `BadBody` if that fails."""
         if self._message is None:
             self._message = codec.to_message(self.envelope, self.client.id)
         return self._message
 
     def with_body(self, body: object) -> "Call":
-        """Return the same call with another body, to be handed to `next`."""
+        """Return a copy of this call with another body, to be handed to `next`.
+
+        `EncodeError` if the body cannot be written as JSON.
+        """
         envelope = Envelope(
             action=self.envelope.action,
             message_body=codec.encode_body(body),
@@ -64,21 +68,27 @@ class Call(codec.Struct, eq=False):
 
 
 Next: TypeAlias = Callable[[Call], Coroutine[Any, Any, object]]
-"""What comes behind: the next middleware, or the handler. Returns the reply."""
+"""The second argument of middleware: `await next(call)` runs the next middleware, or the handler.
+
+It returns the reply, which is the value that the handler returned, and raises what the handler
+raised. Middleware that does not call it keeps the message from the handler.
+"""
 
 Middleware: TypeAlias = Callable[[Call, Next], Awaitable[object]]
-ExceptionHandler: TypeAlias = Callable[[Call, Any], Awaitable[object]]  # Any: the exception, of the type asked for
+ExceptionHandler: TypeAlias = Callable[[Call, Any], Awaitable[object]]  # Any: the exception, of the class registered
 
 Ware = TypeVar("Ware", bound=Middleware)
 WareMethod = TypeVar("WareMethod", bound=Callable[[Any, Call, Next], Awaitable[object]])
 Error = TypeVar("Error", bound=Exception)
 Reply = TypeVar("Reply", bound=Awaitable[object])
 
-MIDDLEWARE_MARK: Final = "_simplysocket_middleware"
+MIDDLEWARE_MARK: Final = "_simplysocket_middleware"  # an attribute of a method that `@middleware` has marked
 
 
 def middleware(method: WareMethod) -> WareMethod:
     """Make a method of a Room class middleware for the messages to rooms of that class.
+
+    It runs inside the middleware of the server and of the action's group.
 
     >>> class Game(Room):
     ...     @middleware
@@ -93,5 +103,5 @@ def middleware(method: WareMethod) -> WareMethod:
 
 
 def check_middleware(ware: Middleware) -> None:
-    """Refuse what is no middleware."""
+    """Refuse a function that is not `async def (call, next)`."""
     check_hook("the middleware", ware, ("call", "next"))

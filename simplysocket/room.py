@@ -1,7 +1,8 @@
-"""The room, as users write and see it: options, hooks, and what can be done in it and with it.
+"""The room, as users write and see it: options and hooks to set, and methods to call.
 
-Laws: a facade. It checks what users give and hands on to the room runtime. `broadcast` and
-`send` never wait for a client and are no cancellation points.
+Laws:
+- A facade. It checks its arguments and hands them on to the room runtime.
+- `broadcast` and `send` never wait for a client, and are not cancellation points.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -23,43 +24,49 @@ Args = TypeVarTuple("Args")
 
 
 class Room(Generic[State]):
-    """A room. Subclass it, set the options, write hooks and `@action` methods.
+    """A room. Write a subclass with options, hooks and `@action` methods, and register it with `Server.room`.
 
-    The attributes that you set in `on_create` are the room's state; they need no lock,
-    since hooks, handlers and timers run one at a time. A hook may be written with fewer
-    parameters than it has here. `Room[Player]` is a room whose clients have a
-    `Player` as their `state`.
+    The attributes that you set in `on_create` are the room's state. They need no lock, since
+    the hooks, handlers and timers of a room run one at a time: each has the room's turn until
+    it returns. `Room[Player]` is a room whose clients have a `Player` as their `state`.
+
+    A hook gets its arguments by position, and may be written without the last ones:
+    `async def on_leave(self, client)` works, too. Only `on_message` gets them by annotation.
 
     Options of the class: `capacity` (members at most), `announce` (tell members who
     joins and leaves), `relay` (send on messages that no handler takes), `open` (a join may
-    create it), `empty_ttl` (seconds it stays open without members; 0).
+    create it), `empty_ttl` (seconds that it stays open without members; 0).
 
     Attributes: `name`, `members`, `creator`, `options` (of the join that created it),
     `server`, `is_open`.
     """
 
     capacity: ClassVar[int | None] = None
-    """How many members at most; None: `Limits.members_per_room`. Further joins are refused with `room-full`."""
+    """Members at most; None: `Limits.members_per_room`. Further joins are refused with `room-full`."""
     relay: ClassVar[bool | None] = None
-    """Whether a message that no handler takes goes to everyone in the room; None: as the server does."""
+    """Whether a message that no handler takes is sent to everyone in the room; None: as `Server(relay=)` says."""
     announce: ClassVar[bool] = False
     """Whether members are told who joins and leaves (`client-joined-room`, `client-left-room`)."""
     open: ClassVar[bool] = True
-    """Whether a client's join may create it; False: only `Server.open_room` does."""
+    """Whether a client's join may create the room; False: only `Server.open_room` creates it."""
     empty_ttl: ClassVar[float | None] = 0.0
-    """Seconds that it stays open without members; None: until it is closed."""
+    """Seconds that the room stays open without members; None: until it is closed."""
 
     name: str
-    """Its name; the target of its messages."""
+    """The room's name, which is the target of its messages."""
     creator: Client[State] | None
-    """The client whose join created it; None when the server's code did."""
+    """The client whose join created the room; None if `Server.open_room` did."""
     options: dict[str, Any]
-    """The options of the join that created it: its body without the name."""
+    """The options that the room was created with: a dict of JSON values.
+
+    They are the body of the join that created it, without the room's name, or the `options`
+    of `Server.open_room`. They come from a client, so check them in `on_create`.
+    """
     server: "Server"
-    """The `Server` it belongs to."""
+    """The server that the room belongs to."""
 
     def __init__(self, runtime: "RoomRuntime | None" = None) -> None:
-        """Made by the server; set up yours in `on_create`."""
+        """Rooms are made by the server. Set up the state of a room in `on_create`."""
         if runtime is None:
             raise TypeError(
                 f"{type(self).__name__}(): rooms are made by the server; `await server.open_room(name)` opens one"
@@ -73,43 +80,68 @@ class Room(Generic[State]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} with {len(self._runtime.members)}>"
 
-    # --- hooks: yours to override
+    # --- hooks, which a subclass may override
 
     @does_nothing
     async def on_create(self) -> None:
-        """Set up the state; runs before the first join. `ActionError` here refuses the joins that wait."""
+        """Set up the state of the room, before the first join.
+
+        If it raises `ActionError`, the room is not created, and the joins that wait are refused
+        with that error; after another exception, with `internal`.
+        """
 
     @does_nothing
     async def on_auth(self, client: Client[State], options: dict[str, Any]) -> None:
-        """Refuse a join by raising `ActionError`; `options` is the body of the join without the room's name."""
+        """Decide whether a client may join: to refuse it, raise `ActionError`.
+
+        Called for each join, before the client is a member; not in the global room. `options` is
+        the body of the join without the room's name: a dict of JSON values, from the client. For
+        `Client.join` it is the `options` given there.
+        """
 
     @does_nothing
     async def on_join(self, client: Client[State]) -> None:
-        """Greet a new member, already in `members`. If it raises, the join is undone."""
+        """Called after a client has become a member; it is in `members` already.
+
+        If it raises, the join is undone and refused, and `on_leave` is not called. In the global
+        room it is called for each client that connects, and an exception is only logged.
+        """
 
     @does_nothing
     async def on_leave(self, client: Client[State], reason: str) -> None:
         """Called after a member has left; it is no longer in `members`. Not called when the room closes.
 
-        In the global room the call may be cut short when the server stops; `Server.on_disconnect` is not.
+        `reason` is "left" if the client asked to leave, the reason given to `Client.leave` or
+        `Room.kick`, or the reason why its connection ended, such as "disconnected" or "slow".
+        In the global room the call may be cut short when the server stops; `Server.on_disconnect`
+        is not.
         """
 
     @does_nothing
     async def on_message(self, client: Client[State], message: Message) -> object:
-        """Handle a message that no action takes; the result is the reply. Parameters are given by annotation."""
+        """Handle a message that no action takes; the value it returns is the reply.
+
+        It is called instead of a relay and of `Server.on_message`. Its parameters are those of an
+        action's handler, by annotation and in any order; one called client, room, message or call
+        needs no annotation.
+        """
 
     @does_nothing
     async def on_error(self, error: Exception, client: Client[State] | None) -> None:
-        """Called after a bug in a handler, hook or timer of this room, which has been logged.
+        """Called in the room's turn after a handler, hook or timer of this room has raised; it is logged already.
 
-        `client` is the client it happened for, if there was one.
+        `client` is the client that the code ran for; None for a timer. `ActionError` in a handler
+        is a refusal and not a bug: this hook is not called for it.
         """
 
     @does_nothing
     async def on_close(self, reason: str) -> None:
-        """Called when the room closes, with the members still there; it has `Limits.close_seconds`."""
+        """Called when the room closes, with the members still there; it has at most `Limits.close_seconds`.
 
-    # --- yours to call
+        `reason` is the one given to `close`, or "empty", "crashed" or "shutdown".
+        """
+
+    # --- methods to call
 
     @property
     def members(self) -> Mapping[str, Client[State]]:
@@ -118,7 +150,7 @@ class Room(Generic[State]):
 
     @property
     def is_open(self) -> bool:
-        """False after it has begun to close: it accepts no joins, messages and tasks then."""
+        """Whether the room accepts joins, messages and tasks; False once it has begun to close."""
         return self._runtime.is_open
 
     async def broadcast(
@@ -131,12 +163,17 @@ class Room(Generic[State]):
         volatile: bool = False,
         coalesce: str | None = None,
     ) -> None:
-        """Send a message to everyone in the room, its sender included. Never waits.
+        """Send a message to every member of the room, its sender included. Never waits.
 
-        `sender` is a client or a name; by default the server's name. `exclude`: one client or
-        several that do not get it. `volatile`: a client that cannot take it at once does
-        not get it. `coalesce`: of the messages that wait under the same key only the newest
-        is sent. Raises `EncodeError` for a body that is not JSON, `RoomClosed` after the room has closed.
+        `body` is anything that JSON can hold: dicts, lists, strings, numbers, attrs classes,
+        dataclasses, msgspec structs; `{}` if left out. `sender` is a client or a name; None is the
+        server's name. `exclude` is one client, or several, that do not get the message. With
+        `volatile=True` a client that cannot take the message at once misses it. With
+        `coalesce="key"` only the newest of the room's messages with this key waits for a client
+        that cannot take it at once.
+
+        Raises `EncodeError` for a body that JSON cannot hold, `RoomClosed` after the room has
+        closed, and ValueError for an action that is reserved for the protocol.
         """
         check_said(action)
         runtime = self._runtime
@@ -144,10 +181,12 @@ class Room(Generic[State]):
         runtime.messages.broadcast(action, body, sender, exclude, volatile, coalesce)
 
     async def send(self, client: Client[Any], action: str, body: object = codec.EMPTY) -> bool:
-        """Send a message to one member, in its place among the room's; False when it is gone. Never waits.
+        """Send a message to one member, in order with the room's broadcasts. Never waits.
 
-        `not-a-member` for a client that is connected but not a member (`client.send` reaches it anyway),
-        `RoomClosed` after the room has closed.
+        The message names the room it comes from, unlike one of `client.send`. Returns False if the
+        client has disconnected. Raises `ActionError` with the code `not-a-member` for a connected
+        client that is not a member (`client.send` reaches it anyway), `EncodeError` for a body that
+        JSON cannot hold, and `RoomClosed` after the room has closed.
         """
         runtime = self._runtime
         runtime.home.check_thread()
@@ -157,22 +196,43 @@ class Room(Generic[State]):
         return runtime.messages.tell(client._session, action, body)
 
     def start_soon(self, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
-        """Start a task that ends with the room. It runs outside the turn; if it raises, the room closes."""
+        """Start `function(*args)` as a task of the room, outside the turn, and return at once.
+
+        The task is cancelled when the room closes. The room handles messages meanwhile, so its
+        state may change whenever the task waits. If the task raises, the room closes with the
+        reason "crashed". Raises `RoomClosed` if the room is closing or closed.
+        """
         check_task("start_soon", function, args)
         self._runtime.tasks.start_user_task(function, *args)
 
     def after(self, seconds: float, function: Callable[[], Awaitable[object]]) -> trio.CancelScope:
-        """Call `function` once, in the room's turn, after `seconds`; the scope returned cancels that."""
+        """Call `function` once, in the room's turn, after `seconds`.
+
+        `cancel()` of the returned scope cancels the timer. An exception of `function` is logged and
+        given to `on_error`. Raises `RoomClosed` if the room is closing or closed.
+        """
         _check_timer("after", seconds, function)
         return self._runtime.timers.start(seconds, function, repeat=False)
 
     def every(self, seconds: float, function: Callable[[], Awaitable[object]]) -> trio.CancelScope:
-        """Call `function` in the room's turn every `seconds`; calls that come too late are skipped."""
+        """Call `function` in the room's turn every `seconds`, the first time after `seconds`.
+
+        A call whose time has passed because the turn was busy is skipped, not made up for.
+        `cancel()` of the returned scope ends the timer. An exception of `function` is logged and
+        given to `on_error`, and the timer goes on. Raises `RoomClosed` if the room is closing or
+        closed.
+        """
         _check_timer("every", seconds, function)
         return self._runtime.timers.start(seconds, function, repeat=True)
 
     async def kick(self, client: Client[Any], reason: str = "kicked") -> bool:
-        """Take a member out; `client-left-room` tells it why. False when the client was not a member."""
+        """Remove a member from the room, in the room's turn; return False if it was not a member.
+
+        The client gets `client-left-room` with the reason, and stays connected; `client.close` ends
+        the connection. `on_leave` is called. Raises `RoomClosed` if the room closes first, and,
+        from a handler of another room, `busy` if the turn does not come within
+        `Limits.turn_seconds`. ValueError in the global room.
+        """
         runtime = self._runtime
         runtime.home.check_thread()
         if runtime.is_global:
@@ -182,11 +242,18 @@ class Room(Generic[State]):
         return await runtime.home.joins.kick(runtime, client._session, reason)
 
     async def close(self, reason: str = "closed") -> None:
-        """Close the room and wait until it is closed.
+        """Close the room, and wait until it has closed.
 
-        Called from a handler, timer or task of this room it returns at once: the handler that
-        has the turn runs to its end, its reply is sent, then the room closes. A task, or a
-        handler with `turn=False`, ends with the room.
+        The room accepts no more messages; a join creates a new room of the name. The room's tasks
+        are cancelled, `on_close` is called, and each member gets `room-closed` with the reason.
+        `on_leave` is not called.
+
+        Called from a handler, timer or task of this room, it returns at once. The handler that has
+        the turn runs to its end, its reply is sent, and then the room closes. Tasks and handlers
+        with `turn=False` are cancelled when it closes, the caller included.
+
+        Called from a handler of another room, it raises `busy` if the room has not closed within
+        `Limits.turn_seconds` and `close_seconds` together. ValueError in the global room.
         """
         runtime = self._runtime
         runtime.home.check_thread()
@@ -196,7 +263,7 @@ class Room(Generic[State]):
 
 
 def _check_timer(what: str, seconds: float, function: object) -> None:
-    """Refuse a timer that cannot work; `what` was called."""
+    """Refuse a timer that cannot work. `what` is the method that was called."""
     if not isinstance(seconds, (int, float)):
         raise TypeError(f"{what}({seconds!r:.200}, ...): give the seconds first")
     if not seconds > 0:

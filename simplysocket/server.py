@@ -1,6 +1,6 @@
-"""The server, as users see it: what they register, and how they run it.
+"""The server, as users see it: to register actions, rooms and hooks, and to run.
 
-Law: a facade. It checks what users give and hands on to the assembly and the lifecycle.
+Law: a facade. It checks its arguments and hands them on to the assembly and the lifecycle.
 """
 
 import os
@@ -38,25 +38,26 @@ Asked = TypeVar("Asked", bound=Authenticate)
 
 
 class Server:
-    """A server of rooms: register actions and room classes, then `run` it, or `serve` it in a nursery of your own.
+    """A server of rooms. Register actions and room classes, then `run` it, or `serve` it in a nursery of your own.
 
-    `name` is the sender of the server's own messages. `path`: where WebSockets
-    connect, one path or several. `origins`: which pages may connect, such as
-    `["https://example.com"]`; None: pages of the same host and port. `relay`: a
-    message that no handler takes goes to everyone in its room. `direct`: clients
-    may send messages to each other if they share a room. `open_rooms`: a join may open a
-    room whose name fits no registered class. `trusted_proxies`: addresses and
-    networks whose X-Forwarded-For is believed, `"unix"` for a Unix socket. `state`:
-    called for each new client; what it returns is `client.state`. `broker`: what
-    carries the rooms' messages.
+    `name`: the sender of the server's own messages. `limits`: the bounds of the server. `path`: where
+    WebSockets connect, one path or several. `origins`: the pages that may connect, such as
+    `["https://example.com"]`; None: the pages of the same host and port. `trusted_proxies`: addresses
+    and networks of proxies whose X-Forwarded-For is believed, `"unix"` for a Unix socket. `relay`: a
+    message that no handler takes is sent to everyone in its room. `direct`: clients that share a room
+    may send messages to each other. `open_rooms`: a join may create a room whose name matches no
+    registered class. `state`: a function or class that is called without arguments for each new
+    client, and returns its `client.state`. `broker`: carries the rooms' messages to their members.
+
+    Raises `RegistrationError` for an option that cannot work.
     """
 
     name: str
-    """The name it was made with: the sender of its own messages."""
+    """The server's name: the sender of its own messages."""
     limits: Limits
-    """Its limits."""
+    """The bounds of the server."""
     metrics: Metrics
-    """Its counters; `statistics()` adds how many there are now."""
+    """The counters since the server was made, by attribute. `statistics()` returns them as a dict."""
 
     def __init__(
         self,
@@ -94,11 +95,12 @@ class Server:
     # --- registering
 
     def action(self, name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
-        """Register a handler for an action, for every room that has no handler of its own for it.
+        """Register a handler for an action, for each room whose class has no handler of its own for it.
 
-        `turn=False`: the handler runs outside the turn, as a task of the room; use it for what takes
-        long. `cancel=True`: the handler is cancelled when its caller cancels, times out or
-        disconnects. With `turn=False` this is always so.
+        The handler gets arguments and replies as in `simplysocket.action`, which also explains the
+        options. `turn=False`: it runs outside the turn, so that the room does not wait for it.
+        `cancel=True`: it is cancelled when its caller cancels, times out or disconnects. With
+        `turn=False` this is always so.
 
         >>> @server.action("ping-all")
         ... async def ping_all(client: Client, room: Room) -> None: ...
@@ -112,16 +114,17 @@ class Server:
         return register
 
     def on_message(self, handler: Handler) -> Handler:
-        """Register a handler for messages that no action takes; its parameters are given by annotation.
+        """Register a handler for messages that no action takes; the value it returns is the reply.
 
-        A room class's own `on_message` comes first.
+        It is called before a message is relayed, but not if the room's class has an `on_message`. Its
+        parameters are those of an action's handler; one called client, room, message or call needs no annotation.
         """
         self._assembly.check_idle("on_message")
         self._assembly.registry.add_fallback(handler)
         return handler
 
     def include(self, actions: Actions) -> None:
-        """Register all actions of a group."""
+        """Register all actions of a group, with their middleware."""
         self._assembly.registry.include(actions)
 
     def middleware(self, ware: Ware) -> Ware:
@@ -139,9 +142,9 @@ class Server:
     def exception_handler(
         self, error_class: type[Error]
     ) -> Callable[[Callable[[Call, Error], Reply]], Callable[[Call, Error], Reply]]:
-        """Register `async def (call, error)` for what handlers raise: what it returns is the reply.
+        """Register `async def (call, error)` for exceptions of handlers; the value it returns is the reply.
 
-        It may raise `ActionError` instead. Of several handlers that fit, the one for the most specific class is called.
+        It may raise `ActionError` instead. If several match, the one for the most specific class is called.
         """
         check_error_class(error_class)
 
@@ -153,10 +156,12 @@ class Server:
         return register
 
     def outbound(self, hook: Hook) -> Hook:
-        """Register a plain `def (message)` that sees each message to rooms and clients before it is sent, once.
+        """Register a plain `def (message)` that may change or stop the messages to rooms and clients.
 
-        It returns the message, another one (`attrs.evolve(message, body=...)`), or
-        None to stop it. It does not see requests, replies and errors.
+        It is called once for each message, however many members a broadcast has: for those of your code, and for
+        relayed and direct ones, but not for requests, replies and errors. It returns the message, or another one with
+        a new action, body or sender (`attrs.evolve(message, body=...)`), or None to stop it. A hook that raises stops
+        the message, too, and is logged. Hooks are called in the order in which they were registered.
         """
         self._assembly.hub.outbound.add(hook)
         return hook
@@ -169,7 +174,7 @@ class Server:
     def on_connect(self, hook: Connecting) -> Connecting:
         """Register `async def (client, request)`, called for each new client before its first message is read.
 
-        `ActionError` closes the connection with 1008 and its message. It has `Limits.handshake_seconds`.
+        `ActionError` closes the connection with 1008 and its message. The hook has at most `Limits.handshake_seconds`.
         """
         self._assembly.admission.add_on_connect(hook)
         return hook
@@ -177,27 +182,26 @@ class Server:
     def on_disconnect(self, hook: Disconnecting) -> Disconnecting:
         """Register `async def (client, reason)`, called when a client's connection has ended.
 
-        `reason` is "disconnected", or in a word why the server closed it. It has `Limits.close_seconds`.
+        `reason` is "disconnected", or a word for why the server closed it. The hook has at most `Limits.close_seconds`.
         """
         self._assembly.admission.add_on_disconnect(hook)
         return hook
 
     def room(self, pattern: str) -> Callable[[RoomClass], RoomClass]:
-        """Register a Room class for the rooms whose names have this shape; `*` stands for any characters.
+        """Register a Room class for the rooms whose names match `pattern`, in which `*` is any characters.
 
-        Of several patterns that fit, the one with the longest literal beginning
-        counts. Such a room is created at the first join.
+        If several patterns match, the one with the longest literal beginning counts. The first join creates a room.
         """
         if not isinstance(pattern, str) or not pattern:
             raise RegistrationError(f'{pattern!r} is no pattern of room names: write `@server.room("game-*")`')
         return partial(self._assembly.add_room_class, pattern)
 
     def static(self, url: str, directory: str | Path) -> None:
-        """Serve the files below a directory, as they are now, to plain HTTP requests under `url`.
+        """Serve the files below a directory to plain HTTP requests under `url`, as they are now.
 
         `index.html` is served under its folder's name, too. Hidden files, links to folders
         and links that lead out of the directory are left out. All files are held in
-        memory, at most `Limits.static_bytes`. `RegistrationError` where that cannot work.
+        memory, at most `Limits.static_bytes`. `RegistrationError` if that cannot work.
 
         >>> server.static("/", Path(__file__).with_name("static"))
         """
@@ -207,30 +211,38 @@ class Server:
 
     @property
     def rooms(self) -> Mapping[str, Room[Any]]:
-        """The rooms, {name: room}, at this moment."""
+        """The rooms at this moment, {name: room}; the global room is one of them."""
         return {name: runtime.room for name, runtime in self._assembly.hub.runtimes.items()}
 
     @property
     def clients(self) -> Mapping[str, Client[Any]]:
-        """The clients that are connected, {id: client}. A live view; an iteration goes over a snapshot."""
+        """The connected clients, {id: client}. A live view; an iteration goes over a snapshot."""
         return ClientsView(self._assembly.hub.clients)
 
     @property
     def port(self) -> int:
-        """The TCP port, the same for every address family."""
+        """The TCP port, the same in every address family; RuntimeError if the server listens on none."""
         return self._lifecycle.port
 
     @property
     def trio_token(self) -> trio.lowlevel.TrioToken | None:
-        """The token of the loop it runs in; None when it does not run."""
+        """The token of the trio loop that the server runs in; None while it does not run."""
         return self._lifecycle.trio_token
 
     def describe(self) -> Description:
-        """Return what was registered and set, as `simplysocket check` shows it."""
+        """Return the registered actions, room classes and middleware, and the settings, as values.
+
+        The command `simplysocket check` prints them.
+        """
         return self._assembly.describe()
 
     def statistics(self) -> dict[str, Any]:
-        """Return the counters since the server was made, and the numbers of connections, clients and rooms now."""
+        """Return the counters since the server was made, and how many connections, clients and rooms there are.
+
+        The keys are the fields of `Metrics` (such as `messages_received`), and `connections`, `clients` and `rooms`,
+        the global room included. Most values are integers. `connections_closed` is {close code: how often},
+        `upgrades_refused` {HTTP status: how often}, and `messages_refused` {error code: how often}.
+        """
         return {
             **attrs.asdict(
                 self.metrics, value_serializer=lambda _, __, value: dict(value) if isinstance(value, dict) else value
@@ -241,7 +253,7 @@ class Server:
         }
 
     def tree(self) -> Tree:
-        """Return a view of the rooms at this moment, and of what runs in each; `print(server.tree())`."""
+        """Return the rooms at this moment, with the handlers, tasks and timers that run in each: `print` it."""
         return look(self._assembly.hub)
 
     async def broadcast(
@@ -254,12 +266,17 @@ class Server:
         volatile: bool = False,
         coalesce: str | None = None,
     ) -> None:
-        """Send a message to everyone who is connected. Never waits; the options are those of `Room.broadcast`."""
+        """Send a message to every client that is connected. Never waits; the options are those of `Room.broadcast`."""
         room = self._assembly.hub.global_room.room
         await room.broadcast(action, body, sender=sender, exclude=exclude, volatile=volatile, coalesce=coalesce)
 
     async def open_room(self, name: str, options: dict[str, Any] | None = None) -> Room[Any]:
-        """Return the room of this name, opened if there is none. It stays open until its first member has left."""
+        """Return the room of this name, and create it if there is none, even if its class has `open = False`.
+
+        `options` becomes `room.options` of a new room. A new room has no `creator`, and stays open without members
+        until one has joined; from then on `empty_ttl` counts. `ActionError` with the code that `on_create` gave if the
+        room cannot be created; from a handler, `busy` if its turn does not come within `Limits.turn_seconds`.
+        """
         return await self._assembly.hub.open_room(name, options or {})
 
     # --- running
@@ -275,7 +292,7 @@ class Server:
     ) -> None:
         """Run until SIGINT or SIGTERM, then stop gracefully; a second signal stops at once.
 
-        Where it cannot listen, the program ends with one line that says why.
+        If it cannot listen, the program ends with one line that says why. The parameters are those of `serve`.
         """
         if trio.lowlevel.in_trio_run():
             raise RuntimeError("run() is for programs: inside of trio, `await server.serve(...)` in a nursery of yours")
@@ -300,12 +317,13 @@ class Server:
         ssl_context: ssl.SSLContext | None = None,
         task_status: trio.TaskStatus["Server"] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve until stopped or cancelled.
+        """Serve until stopped or cancelled. A cancellation ends rooms and connections at once; `stop` drains them.
 
-        `port` 0 takes a free one, the same for every address of `host`; host None
-        is every address of the machine. `unix` is a path; `listeners` are trio
-        listeners of your own, which the server closes. With `nursery.start` it returns the
-        server once it listens. Cancelling does not drain: `stop` does.
+        Give `port`, `unix`, `listeners`, or several of them. `host` is a name or an address; None is every address of
+        the machine. `port` 0 takes a free port, the same for every address: see `server.port`. `unix` is the path of
+        a Unix socket. `listeners` are trio listeners of your own, which the server closes. `ssl_context` is for the
+        port. `await nursery.start(server.serve, "localhost", 8080)` returns the server when it listens. Raises
+        OSError if it cannot listen, and RuntimeError if it is serving already.
         """
         if not trio.lowlevel.in_trio_run():
             raise RuntimeError(
@@ -319,8 +337,10 @@ class Server:
         await self._lifecycle.serve(host, port, unix, listeners, ssl_context, partial(task_status.started, self))
 
     async def stop(self, grace: float = 30.0) -> None:
-        """Stop gracefully, within `grace` seconds: refuse new clients, close the rooms, then the connections.
+        """Stop gracefully: refuse new clients, close the rooms with their `on_close`, then close the connections.
 
-        Called from a handler or a task of a room it returns at once, and the server stops after that handler.
+        The clients get the close code 3001 (`SHUTDOWN`). After `grace` seconds the rest is cancelled. Returns when
+        `serve` has ended, or at once if the server does not run. A call by a handler, hook or task of one of its
+        rooms also returns at once; the server then stops after that handler.
         """
         await self._lifecycle.stop(grace)

@@ -1,4 +1,4 @@
-"""The values that `Server.tree()` returns, under the name they are imported by; see introspection.py."""
+"""The classes of what `Server.tree()` returns, under their earlier module name: see introspection.py."""
 
 from .introspection import RoomView, Task, Tree
 

@@ -1,6 +1,6 @@
-"""Built-in actions: what the server itself does for a client that asks.
+"""Built-in actions: those that the server itself handles, such as `join-room` and `cancel`.
 
-Law: each answers at once, or puts into an inbox the work that will answer.
+Law: each answers at once, or puts an entry into an inbox whose work will answer.
 """
 
 import heapq
@@ -39,12 +39,12 @@ _read_options: Final = codec.body_decoder(dict[str, Any])
 
 
 class Builtins:
-    """The actions that mean something to the server itself; all but the reserved ones may be overridden."""
+    """The built-in actions of one server. The application may override those that are not reserved."""
 
     def __init__(self, hub: Hub, registry: Registry) -> None:
         self._hub = hub
         self._registry = registry
-        # {action: what does it}; of a reply, an error and a cancel: whether it was of use
+        # {action: its function}; for reply, error and cancel it returns whether a request waited for the message
         self.by_action: dict[str, Callable[[Session, Envelope], bool | None]] = {
             "join-room": self._join,
             "leave-room": self._leave,
@@ -59,7 +59,7 @@ class Builtins:
             self.by_action[name] = _forbid
 
     def room_of(self, name: str) -> RoomRuntime:
-        """Return the room that takes messages under this name; `ActionError` with what the sender is told."""
+        """Return the room that takes messages under this name; `ActionError` for the sender if there is none."""
         runtime = self._hub.runtime_for(name)
         if runtime is None:
             if name in self._hub.runtimes:
@@ -106,10 +106,10 @@ class Builtins:
     def _ping(self, session: Session, envelope: Envelope) -> None:
         _answer_at_once(session, envelope, codec.EMPTY)
 
-    # --- requests; True when the message was of use, and so costs nothing
+    # --- requests; True if a request waited for the message, which is then not charged to the rate
 
     def _cancel(self, session: Session, envelope: Envelope) -> bool:
-        """Take a request that still waits out of its inbox; one that has begun ends if it is declared so."""
+        """Remove a request that waits from its inbox, or cancel its handler if that may be cancelled."""
         if envelope.id is None:
             return False
         for runtime in session.rooms.values():
@@ -134,7 +134,7 @@ def _forbid(_: Session, envelope: Envelope) -> None:
 
 
 def _named(envelope: Envelope) -> str:
-    """Return the room that a built-in action names: `roomname`, else the target."""
+    """Return the name of the room that a built-in action is for: `roomname` in the body, or else the target."""
     named = _read_room_name(envelope.message_body).roomname
     name = envelope.target if named is None else named
     if not name or (named is None and name == GLOBAL_ROOM and envelope.action == "join-room"):
@@ -143,6 +143,7 @@ def _named(envelope: Envelope) -> str:
 
 
 async def _who_is_here(runtime: RoomRuntime, session: Session, envelope: Envelope) -> dict[str, list[dict[str, str]]]:
+    """Answer a client's `who`: the work of its entry in the inbox."""
     if session not in runtime.members:
         raise ActionError("not-a-member", f"you are not in room {runtime.name!r}")
     result = {"members": runtime.members.list()}

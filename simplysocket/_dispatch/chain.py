@@ -1,7 +1,9 @@
 """The chain: middleware and exception handlers around one handler.
 
-Laws: a chain is built once for an action and a room, not for each message; where
-there is no middleware there is no chain. The first one written is the outermost.
+Laws:
+- A chain is built once for an action in a room, not for each message.
+- A handler without middleware and exception handlers has no chain.
+- The middleware that is written first is the outermost.
 """
 
 from collections.abc import Iterable
@@ -15,7 +17,7 @@ from .signature import Answer
 
 
 def middleware_of(room_class: type[Room[Any]]) -> list[Middleware]:
-    """Return the middleware of a room class, in the order written, that of its bases first."""
+    """Return the middleware of a room class in the order written; that of its base classes comes first."""
     names = [
         name
         for base in reversed(room_class.__mro__)
@@ -30,18 +32,18 @@ def _bound(name: str) -> Middleware:
 
 
 def chain(wares: Iterable[Middleware], handle: Answer) -> Answer:
-    """Return one call through all of the middleware to the handler."""
+    """Return one function that calls all of the middleware and, innermost, the handler."""
     for ware in reversed(list(wares)):
         handle = _link(ware, handle)
     return handle
 
 
-def _link(ware: Middleware, next: Any) -> Answer:  # Any: a handler's call, which is a coroutine as `Next` says
+def _link(ware: Middleware, next: Any) -> Answer:  # Any: an Answer, whose result is always a coroutine, as `Next` says
     return lambda call: ware(call, next)
 
 
 def check_error_class(error_class: object) -> None:
-    """Refuse what is no class of exceptions; a decorator without its parentheses, too."""
+    """Refuse anything but a class of exceptions, and a decorator that is written without its parentheses."""
     if not (isinstance(error_class, type) and issubclass(error_class, Exception)):
         place = f" ({source_of(error_class)})" if source_of(error_class) else ""
         raise RegistrationError(
@@ -50,7 +52,7 @@ def check_error_class(error_class: object) -> None:
 
 
 class ExceptionHandlers:
-    """Which exception handler takes what."""
+    """The exception handlers of one server, by the class of exceptions that each takes."""
 
     def __init__(self) -> None:
         self._handlers: dict[type[Exception], ExceptionHandler] = {}
@@ -59,7 +61,7 @@ class ExceptionHandlers:
         return bool(self._handlers)
 
     def add(self, error_class: type[Exception], handler: ExceptionHandler) -> None:
-        """Register a handler for an exception class, which was checked, and those below it."""
+        """Register a handler for an exception class and its subclasses; `check_error_class` has accepted the class."""
         if issubclass(error_class, ActionError):
             raise RegistrationError(
                 f"@server.exception_handler({error_class.__name__}): that is an answer; middleware sees it pass"
@@ -72,7 +74,7 @@ class ExceptionHandlers:
         self._handlers[error_class] = handler
 
     def around(self, handle: Answer) -> Answer:
-        """Return `handle` with its exceptions handed to whom they belong."""
+        """Return a function that calls `handle` and hands its exceptions to the exception handlers."""
 
         async def caught(call: Call) -> object:
             try:
@@ -91,14 +93,14 @@ class ExceptionHandlers:
 
 
 def _is_answer(error: BaseException) -> bool:
-    """Tell whether all that was raised is what the caller is to be told."""
+    """Tell whether only `ActionError` was raised, which is an answer to the caller and not a bug."""
     if isinstance(error, BaseExceptionGroup):
         return error.split(ActionError)[1] is None
     return isinstance(error, ActionError)
 
 
 def _alone(error: BaseException) -> BaseException:
-    """Return the one exception that a group holds, if it holds just one, as nurseries raise it."""
+    """Return the only exception of a group, as a nursery raises it, or else the error itself."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error

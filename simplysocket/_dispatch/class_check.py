@@ -1,6 +1,6 @@
-"""A room class as a user writes it: what is refused in it, since it could not work.
+"""The check of a room class: refuses hooks, options and names that cannot work.
 
-Law: it only looks at the class; what its methods take is read in signature.py.
+Law: it only looks at the class. The parameters of its handlers are read in signature.py.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from ..actions import ACTION_MARK
 from ..errors import RegistrationError
 from ..room import Room
 
-_HOOKS: Final = {  # {hook: how many arguments it is offered beside self}
+_HOOKS: Final = {  # {hook: how many arguments it is called with, without self}
     "on_create": 0,
     "on_auth": 2,
     "on_join": 1,
@@ -24,7 +24,7 @@ _OPTIONS: Final = ("capacity", "relay", "announce", "open", "empty_ttl")
 
 
 def check_class(room_class: type[Room[Any]]) -> None:
-    """Refuse hooks, options and names in a room class that cannot work."""
+    """Refuse a room class with hooks, options or names that cannot work; `RegistrationError` says why."""
     own = {name for each in room_class.__mro__[: room_class.__mro__.index(Room)] for name in vars(each)}
     for name in sorted(own):
         value = getattr(room_class, name)
@@ -40,7 +40,7 @@ def check_class(room_class: type[Room[Any]]) -> None:
         elif name not in _OPTIONS and not callable(value) and difflib.get_close_matches(name, _LONG_OPTIONS, 1, _ALIKE):
             meant = difflib.get_close_matches(name, _LONG_OPTIONS, 1, _ALIKE)[0]
             raise RegistrationError(
-                f"{room_class.__qualname__}.{name} is no option: write {meant!r}, or name what is yours otherwise"
+                f"{room_class.__qualname__}.{name} is no option: write {meant!r}, or give your attribute another name"
             )
         elif name not in _OPTIONS and not name.startswith("__") and (hasattr(Room, name) or name in _TAKEN):
             raise RegistrationError(
@@ -58,13 +58,13 @@ def check_class(room_class: type[Room[Any]]) -> None:
         raise RegistrationError(f"{room_class.__qualname__}.empty_ttl is {seconds!r}: give seconds, or None for ever")
 
 
-_LONG_OPTIONS: Final = ("capacity", "announce", "empty_ttl")  # nobody means something else by what is like these
-_ALIKE: Final = 0.85  # of difflib: capasity, anounce and emptyttl are alike, capacities and empty_time are not
+_LONG_OPTIONS: Final = ("capacity", "announce", "empty_ttl")  # a name almost like one of these is a misspelling
+_ALIKE: Final = 0.85  # ratio of difflib: capasity, anounce and emptyttl are above it, capacities and empty_time below
 
-_TAKEN: Final = ("name", "creator", "options", "server", "_runtime")
+_TAKEN: Final = ("name", "creator", "options", "server", "_runtime")  # the attributes of each Room object
 
 
-def _check_hook(room_class: type[Room[Any]], name: str, hook: Any) -> None:  # Any: what a user put there
+def _check_hook(room_class: type[Room[Any]], name: str, hook: Any) -> None:  # Any: any value in the user's class
     place = place_in(room_class, name)
     if not inspect.iscoroutinefunction(hook) or hasattr(hook, ACTION_MARK):
         raise RegistrationError(f"{place} is no hook: write `async def {name}`, without @action")
@@ -78,5 +78,6 @@ def _check_hook(room_class: type[Room[Any]], name: str, hook: Any) -> None:  # A
 
 
 def place_in(room_class: type[Room[Any]], name: str) -> str:
+    """Return the qualified name of an attribute of a room class, and where it is defined."""
     where = source_of(getattr(room_class, name))
     return f"{room_class.__qualname__}.{name}" + (f" ({where})" if where else "")

@@ -1,7 +1,9 @@
-"""Inbound: from the bytes of one message to the inbox of its room, or to the answer that refuses it.
+"""Inbound: takes the bytes of each message, and puts it into the inbox of its room or refuses it.
 
-Laws: runs where the socket is read, so it never waits, never raises and runs no code of
-users but outbound hooks, which are plain functions. Every message ends in an inbox or is answered.
+Laws:
+- It runs where the sockets are read, so it never waits and never raises.
+- It calls no code of the application other than outbound hooks, which are plain functions.
+- Every message gets into an inbox or is answered.
 """
 
 from typing import Final
@@ -16,11 +18,12 @@ from ..message import GLOBAL_ROOM
 from .builtins import Builtins
 from .registry import Registry
 
-_CHARGED_IF_USELESS: Final = frozenset({"reply", "error", "cancel"})  # no rate limit stands between a peer and these
+# Not charged to the rate if a request waits for them: a client may always answer and cancel.
+_CHARGED_IF_USELESS: Final = frozenset({"reply", "error", "cancel"})
 
 
 class Inbound:
-    """Takes every message of every client."""
+    """Takes every message of every client of one server."""
 
     def __init__(self, hub: Hub, registry: Registry, *, direct: bool) -> None:
         self._hub = hub
@@ -29,7 +32,7 @@ class Inbound:
         self._direct = direct
 
     def receive(self, session: Session, payload: bytes, now: float) -> None:
-        """Take one message that a client's connection read at `now`: the hot path of all that comes in."""
+        """Take one message that a client's connection has read at `now`. The hot path of all incoming messages."""
         hub = self._hub
         hub.metrics.messages_received += 1
         try:
@@ -43,13 +46,13 @@ class Inbound:
             return
         messages, volume, size = session.rates.messages, session.rates.volume, len(payload)
         if messages.since == now and messages.tokens >= 1.0 and volume.since == now and volume.tokens >= size:
-            messages.tokens -= 1.0  # of several messages in one read, only the first fills the buckets up
+            messages.tokens -= 1.0  # of several messages in one read, only the first refills the buckets
             volume.tokens -= size
         elif not self._is_within_rate(session, size, now, envelope.id, envelope.action):
             return
         try:
             if builtin is not None and not self._registry.overrides(envelope.action):
-                if envelope.action not in _CHARGED_IF_USELESS:  # else it came too late to be of use, and has no answer
+                if envelope.action not in _CHARGED_IF_USELESS:  # no request waits for it any more: it has no answer
                     builtin(session, envelope)
                 return
             if envelope.IsTargetClient:
@@ -74,7 +77,7 @@ class Inbound:
         return False
 
     def _send_direct(self, session: Session, envelope: Envelope) -> None:
-        """Send a message on to one client that shares a room with its sender."""
+        """Send a message on to another client, which must share a room with its sender."""
         if not self._direct:
             raise ActionError("forbidden", "this server lets no client write to another")
         target = self._hub.clients.get(envelope.target or "")

@@ -1,8 +1,10 @@
-"""The registry: which function of the user's handles which action, in which rooms.
+"""The registry: which handler takes which action, in which rooms.
 
-Laws: signatures are read once, at registration, and a wrong one fails there. A
-handler gets what its annotations ask for, in any order: `Client`, `Room` or a
-subclass, `Message`, `Call`, `Server`; the one remaining parameter is the body.
+Laws:
+- Signatures are read once, at registration, and a wrong one fails there.
+- A handler gets what its annotations ask for, in any order: `Client`, `Room` or a
+  subclass, `Message`, `Call`, `Server`. The one remaining parameter is the body.
+- The handler of a room class comes before that of the server.
 """
 
 from collections.abc import Awaitable, Iterable
@@ -35,28 +37,28 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Action:
-    """A handler that has been read."""
+    """A registered handler, with its signature and its options."""
 
     name: str
     signature: Signature
     turn: bool = True
     cancel: bool = False
-    wares: tuple[Middleware, ...] = ()  # of the group it came with
+    wares: tuple[Middleware, ...] = ()  # the middleware of its group
 
 
 Table = dict[str, Action]
 
-_FALLBACK: Final = ""  # among the calls of a runtime: what takes messages that no action does; no action is named so
+_FALLBACK: Final = ""  # the key of the handler for messages that no action takes; no action has this name
 
 
 class Registry:
-    """The actions of a server and of its room classes; `find` is the work of every message."""
+    """The actions of a server and of its room classes; `find` is called for every message in its turn."""
 
     def __init__(self, server: "Server", *, relay: bool) -> None:
         self._server = server
         self._relay = relay
-        self._actions: Table = {}  # {name: action}, for every room that has none of its own
-        self._tables: dict[type[Room[Any]], Table] = {}  # {room class: its own}
+        self._actions: Table = {}  # {name: action}: for each room whose class does not have the action
+        self._tables: dict[type[Room[Any]], Table] = {}  # {room class: its own actions}
         self._class_wares: dict[type[Room[Any]], list[Middleware]] = {}
         self._fallback: Action | None = None
         self._wares: list[Middleware] = []
@@ -65,7 +67,7 @@ class Registry:
     # --- registering
 
     def add(self, mark: Mark, handler: Function, wares: tuple[Middleware, ...] = ()) -> None:
-        """Register a handler for every room; `wares` are those of the group it comes with."""
+        """Register a handler for every room; `wares` is the middleware of its group."""
         name = mark.name
         if name in self._actions:
             first = self._actions[name].signature.place
@@ -76,7 +78,7 @@ class Registry:
         self._actions[name] = Action(name, signature, mark.turn, mark.cancel, wares)
 
     def include(self, actions: Actions) -> None:
-        """Register all handlers of a group."""
+        """Register all handlers of a group, or none of them if one fails."""
         if not isinstance(actions, Actions):
             raise RegistrationError(f"server.include({actions!r}): give Actions(...)")
         handlers, wares = actions.take()
@@ -85,11 +87,11 @@ class Registry:
             for mark, handler in handlers:
                 self.add(mark, handler, wares)
         except RegistrationError:
-            self._actions = before  # all of the group, or nothing of it
+            self._actions = before
             raise
 
     def add_fallback(self, handler: Function) -> None:
-        """Register what takes the messages that no action does."""
+        """Register the handler for messages that no action takes."""
         if self._fallback is not None:
             raise RegistrationError(
                 f"on_message is registered twice: {name_place(handler)} is the second, the first is at"
@@ -103,7 +105,7 @@ class Registry:
         self._wares.append(ware)
 
     def add_class(self, room_class: type[Room[Any]]) -> None:
-        """Read the `@action` methods of a room class."""
+        """Read the actions, the `on_message` hook and the middleware of a room class."""
         if room_class in self._tables:
             return
         if room_class.__init__ is not Room.__init__:
@@ -120,8 +122,8 @@ class Registry:
                 continue
             if mark.name in ("join-room", "list-rooms"):
                 raise RegistrationError(
-                    f"{place_in(room_class, attribute)}: {mark.name!r} is no room's: its class cannot take"
-                    f" it: write `@server.action({mark.name!r})`"
+                    f"{place_in(room_class, attribute)}: {mark.name!r} is handled by the server, not by a"
+                    f" room: write `@server.action({mark.name!r})`"
                 )
             if mark.name in table:
                 raise RegistrationError(
@@ -137,7 +139,7 @@ class Registry:
         self._class_wares[room_class] = middleware_of(room_class)
 
     def actions(self) -> Iterable[tuple[type[Room[Any]] | None, Action]]:
-        """Return all there are, each with the room class it belongs to."""
+        """Return all actions, each with its room class; None for the actions of the server."""
         for each in self._actions.values():
             yield None, each
         for room_class, table in self._tables.items():
@@ -146,15 +148,15 @@ class Registry:
                     yield room_class, each
 
     def middleware(self) -> Iterable[Middleware]:
-        """Return the middleware for every room."""
+        """Return the middleware that is around the handlers of every room."""
         return self._wares
 
     def overrides(self, name: str, runtime: RoomRuntime | None = None) -> bool:
-        """Tell whether a built-in action has been replaced, for all rooms or for this one."""
+        """Tell whether the application has replaced a built-in action, for all rooms or for this one."""
         return name in self._actions or (runtime is not None and name in self._tables.get(type(runtime.room), ()))
 
     def place_of(self, runtime: RoomRuntime, action: str) -> str:
-        """Return where the handler of an action in a room is written, for a log; "" when nobody knows."""
+        """Return where the handler of an action in a room is defined, for logs; "" if it has none."""
         table = self._tables.get(type(runtime.room), {})
         found = table.get(action) or self._actions.get(action) or table.get(_FALLBACK) or self._fallback
         return found.signature.place if found is not None else ""
@@ -162,8 +164,12 @@ class Registry:
     # --- finding
 
     def find(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> Awaitable[object]:
-        """Return the handler's call for a message whose turn it is; `ActionError` when there is none."""
-        # The hot path of every message: a plain def, so that the handler's is the only coroutine.
+        """Return the coroutine of the handler of a message whose turn has come.
+
+        `ActionError` if the room has no handler for it, if the client is not a member, or if the
+        message has timed out.
+        """
+        # The hot path of every message: a plain def, so that the handler's coroutine is the only one.
         if session.id not in runtime.members.by_id and not runtime.is_global:
             raise ActionError("not-a-member", f"you are not in room {runtime.name!r}: join it first")
         if envelope.timeout is not None and trio.current_time() > envelope.timeout:
@@ -174,7 +180,7 @@ class Registry:
         return call(self._server, runtime.room, session.client, envelope)
 
     def _find(self, runtime: RoomRuntime, envelope: Envelope) -> CallHandler:
-        """Look for a handler that this room has not called before, or else for its fallback."""
+        """Find the handler of an action that this room has not called before, or else its fallback."""
         table = self._tables.get(type(runtime.room), {})
         found = table.get(envelope.action) or self._actions.get(envelope.action)
         if found is not None and isinstance(runtime.room, found.signature.room_class):
@@ -199,7 +205,7 @@ class Registry:
         return call
 
     def _compose(self, runtime: RoomRuntime, found: Action) -> CallHandler:
-        """Build the one call of an action in a room: middleware, exceptions, and when it is cancelled."""
+        """Build the call of an action in a room: with its middleware, in the turn or outside it, cancellable or not."""
         call = self._surround(runtime, found.wares, found.signature.call, found.signature.answer)
         if not found.turn:
             return partial(_start_outside_turn, runtime, call)
@@ -208,7 +214,7 @@ class Registry:
     def _surround(
         self, runtime: RoomRuntime, wares: tuple[Middleware, ...], handle: CallHandler, answer: Answer
     ) -> CallHandler:
-        """Put middleware and exception handlers around a handler, where there are any."""
+        """Put the middleware and the exception handlers around a handler, if there are any."""
         wares = (*self._wares, *wares, *self._class_wares.get(type(runtime.room), ()))
         if not wares and not self.exceptions:
             return handle

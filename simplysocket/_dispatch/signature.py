@@ -1,6 +1,6 @@
-"""Signatures: what a handler asks for by its annotations, read once, at registration.
+"""Signatures: the arguments that a handler asks for by its annotations, read once, at registration.
 
-Law: whatever cannot work is refused here, with the place and what to write instead.
+Law: a signature that cannot work is refused here, with the handler's place and what to write instead.
 """
 
 import inspect
@@ -22,13 +22,13 @@ from ..request import Identity, Request
 from ..room import Room
 
 CallHandler = Callable[[Any, Room[Any], Client[Any], Envelope], Awaitable[object]]
-"""A handler as the registry calls it: `(server, room, client, envelope)`; returns its coroutine."""
+"""A handler as the registry calls it, with `(server, room, client, envelope)`. It returns the coroutine."""
 
 Answer = Callable[[Call], Awaitable[object]]
-"""The same handler where there is a `Call`: behind middleware."""
+"""The same handler as middleware calls it, with a `Call`."""
 
-# What a parameter is given, in a `CallHandler` and in an `Answer`. Built into one call without a loop over
-# parameters, a third of the time of a generic one.
+# The source of each argument, in a `CallHandler` and in an `Answer`. `read` compiles them into one call, which
+# takes a third of the time of a loop over the parameters.
 _ROOM: Final = ("room", "call.room")
 _SERVER: Final = ("server", "call.server")
 _BODY: Final = ("read_body(envelope.message_body)", "read_body(call.envelope.message_body)")
@@ -41,13 +41,13 @@ _WORDS: Final = {
 
 @attrs.frozen
 class Signature:
-    """A handler that has been read."""
+    """A handler with the arguments that it asks for."""
 
     call: CallHandler
     answer: Answer
-    room_class: type[Room[Any]]  # it can be called in rooms of this class only
-    body: str  # the body's annotation as text; "" when it takes none
-    place: str  # "file.py:12"
+    room_class: type[Room[Any]]  # the handler can be called only in rooms of this class
+    body: str  # the annotation of its body as text; "" if it takes no body
+    place: str  # where it is defined: "file.py:12"
 
 
 def read(
@@ -58,15 +58,16 @@ def read(
     *,
     is_hook: bool = False,
 ) -> Signature:
-    """Read the signature of a handler, a method of `room_class` if that is given. `what` names it in errors.
+    """Read the signature of a handler, which is a method of `room_class` if that is given.
 
-    In a hook a parameter without an annotation is what its name says, as in other hooks.
+    `what` names the handler in errors. In a hook, a parameter without an annotation is given
+    by its name, as in other hooks. `RegistrationError` if the signature cannot work.
     """
     place = f"{what}, {name_place(handler)},"
     if isinstance(handler, (staticmethod, classmethod)):
         raise RegistrationError(f"{place} is a {type(handler).__name__}: write a plain method with self")
     if inspect.isasyncgenfunction(handler):
-        raise RegistrationError(f"{place} has a yield: return what the reply is, or broadcast what there is to say")
+        raise RegistrationError(f"{place} has a yield: return the reply, and send all else with broadcast or send")
     if not inspect.iscoroutinefunction(handler):
         raise RegistrationError(f"{place} is no coroutine function: write `async def`")
     try:
@@ -106,7 +107,7 @@ def read(
                         " the room"
                     )
                 asked_class = asked
-        elif is_class and asked in server_class.__mro__ and asked is not object:  # a TypedDict knows no issubclass
+        elif is_class and asked in server_class.__mro__ and asked is not object:  # a TypedDict refuses issubclass
             word = _SERVER
         elif read_body is None:
             word = _BODY
@@ -118,7 +119,7 @@ def read(
         else:
             raise RegistrationError(
                 f"{place} has two parameters that could be the body, {body_name!r} and {parameter.name!r}:"
-                " annotate what is none with Client, Room, Message, Call or Server, or take one class with all fields"
+                " annotate one of them with Client, Room, Message, Call or Server, or take one class with all fields"
             )
         name = f"{parameter.name}=" if parameter.kind is parameter.KEYWORD_ONLY else ""
         words.append((name + word[0], name + word[1]))
@@ -129,7 +130,7 @@ def read(
 
 
 def _check_body_hint(hint: Any, parameter: inspect.Parameter, place: str) -> None:  # Any: any annotation
-    """Refuse what looks like a Client, a Room and so on, but would be taken for the body."""
+    """Refuse a parameter that is meant to be a Client, a Room and so on, but would be read from the body."""
     text = repr(hint)
     for each in typing.get_args(hint):
         origin = typing.get_origin(each) or each
@@ -149,16 +150,17 @@ def _check_body_hint(hint: Any, parameter: inspect.Parameter, place: str) -> Non
         )
 
 
-_NOT_FOR_HANDLERS: Final[dict[Any, str]] = {
+_NOT_FOR_HANDLERS: Final[dict[Any, str]] = {  # {annotation: what to do instead}
     Identity: "take the client, and look at client.identity",
     Request: "keep what you need of it in client.state, in on_connect(client, request)",
 }
+# {the usual name of a parameter: its type}
 _USUAL_TYPES: Final[dict[str, Any]] = {"client": Client, "room": Room, "message": Message, "call": Call}
 _USUAL_NAMES: Final = {"server": "Server", **{name: each.__name__ for name, each in _USUAL_TYPES.items()}}
 
 
 def _body_decoder(hint: Any, place: str) -> Callable[[codec.Raw], Any]:  # Any: any annotation
-    """Return the reader of a body of this type; RegistrationError for one that cannot be read from JSON."""
+    """Return the reader of a body of this type; `RegistrationError` if it cannot be read from JSON."""
     try:
         unknown = _unknown_type(msgspec.inspect.type_info(hint))
         reader = codec.body_decoder(hint)
@@ -178,17 +180,17 @@ def _body_decoder(hint: Any, place: str) -> Callable[[codec.Raw], Any]:  # Any: 
 
 
 def _or_default(read_body: Callable[[codec.Raw], Any], default: object) -> Callable[[codec.Raw], Any]:
-    """Return a reader that gives the parameter's default for a message without a body."""
+    """Return a reader that returns the parameter's default for a message without a body."""
     return lambda body: default if body is codec.EMPTY else read_body(body)
 
 
 def _unknown_type(info: object) -> type | None:
-    """Return a class inside a body's type that msgspec would accept now and fail on at the first message."""
+    """Return a class inside a body's type that msgspec accepts now but would fail on at the first message."""
     waiting, seen = [info], set[int]()
     while waiting:
         each = waiting.pop()
         if id(each) in seen:
-            continue  # a type that holds itself
+            continue  # a type that contains itself
         seen.add(id(each))
         if isinstance(each, msgspec.inspect.CustomType) and each.cls is not object:
             return each.cls

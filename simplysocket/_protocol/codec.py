@@ -1,8 +1,11 @@
-"""The codec: bytes to envelope and back, as JSON.
+"""The codec: reads messages from JSON, and writes them as JSON.
 
-Laws: a body stays raw until a handler's type is known; an outgoing message is
-encoded once, inside its sender's own error boundary. Knows nothing of sockets.
-The keys and their order are those of docs/protocol.md, "The envelope".
+Laws:
+- A body stays raw until the type that its handler wants is known.
+- An outgoing message is encoded once, inside the error boundary of the code that sends it.
+- The keys and their order are those of docs/protocol.md, "The envelope".
+
+Knows nothing of sockets.
 """
 
 import enum
@@ -21,7 +24,7 @@ from ..message import GLOBAL_ROOM, Message
 from .names import ACTION_LENGTH
 
 _Action = Annotated[str, Meta(min_length=1, max_length=ACTION_LENGTH)]
-# Beyond 2^53 JavaScript reads another integer than was written.
+# JavaScript cannot represent every integer beyond 2^53.
 _Id = Annotated[str, Meta(min_length=1, max_length=ACTION_LENGTH)] | Annotated[int, Meta(ge=-(2**53), le=2**53)]
 
 __all__ = [
@@ -41,7 +44,7 @@ EMPTY: Final = Raw(b"{}")
 
 
 class Envelope(Struct, gc=False):
-    """A message as received; who sent it is known from where it came, never from what it says."""
+    """A message as received. It has no sender: the server knows the sender from the connection."""
 
     action: _Action
     message_body: Raw = EMPTY
@@ -52,10 +55,10 @@ class Envelope(Struct, gc=False):
 
 
 class _Outgoing(Struct, omit_defaults=True, gc=False):
-    """A message as sent. The first five have no defaults, so they are always written, in this order."""
+    """A message as sent. The first five fields have no defaults, so they are always written, in this order."""
 
     action: str
-    message_body: Any  # a Raw, or whatever msgspec writes
+    message_body: Any  # a Raw, or any value that msgspec can write
     IsTargetClient: bool
     target: str
     sender: str
@@ -65,6 +68,8 @@ class _Outgoing(Struct, omit_defaults=True, gc=False):
 
 
 class _OnlyId(Struct):
+    """The id alone, read from a message that is not valid as a whole."""
+
     id: _Id | None = None
 
 
@@ -73,15 +78,15 @@ _decode_id = msgspec.json.Decoder(_OnlyId).decode
 _decode_any = msgspec.json.Decoder().decode
 _write = msgspec.json.Encoder().encode
 
-# What msgspec raises on bad input: DecodeError is not all of it.
+# msgspec raises all of these on bad input.
 _DECODE_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode(payload: bytes) -> Envelope:
-    """Read one message; `BadMessage` when it is none."""
+    """Read one message; `BadMessage` if it is not valid."""
     try:
         if not payload.isascii():
-            payload.decode()  # msgspec does not look into a raw body, and it goes to others as it is
+            payload.decode()  # msgspec does not check a raw body, which may be relayed unchanged
         return _decode_envelope(payload)
     except _DECODE_FAILURES as exc:
         text, path = _explain(exc)
@@ -93,7 +98,7 @@ def decode(payload: bytes) -> Envelope:
 
 
 def to_message(envelope: Envelope, sender: str) -> Message:
-    """Return the message as handlers see it, with its body decoded; `BadBody` when that fails."""
+    """Return the message as handlers see it, with its body decoded; `BadBody` if that fails."""
     return Message(
         action=envelope.action,
         body=decode_body(envelope.message_body),
@@ -104,8 +109,8 @@ def to_message(envelope: Envelope, sender: str) -> Message:
     )
 
 
-def body_decoder(type_: Any) -> Callable[[Raw], Any]:  # Any: whatever msgspec can build from JSON
-    """Return a function that reads a raw body as `type_` and raises `BadBody` with the place that is wrong."""
+def body_decoder(type_: Any) -> Callable[[Raw], Any]:  # Any: any type that msgspec can build from JSON
+    """Return a function that reads a raw body as `type_`; its `BadBody` has the JSON path of the error."""
     decode_typed = msgspec.json.Decoder(type_).decode
 
     def read(body: Raw) -> Any:
@@ -122,7 +127,7 @@ decode_body: Final = body_decoder(Any)
 
 
 def encode_body(body: object) -> Raw:
-    """Write a body as JSON, for several messages; `EncodeError` when it cannot be."""
+    """Write a body as JSON once, for several messages; `EncodeError` if JSON cannot hold it."""
     try:
         encoded = _write(body)
     except _ENCODE_FAILURES as exc:
@@ -144,7 +149,10 @@ def encode(
     timeout: float | None = None,
     room: str | None = None,
 ) -> bytes:
-    """Write one message; `EncodeError` for a body that is no JSON: an unknown type, NaN, a lone surrogate."""
+    """Write one message; `EncodeError` for a body that JSON cannot hold.
+
+    It cannot hold an unknown type, NaN, Infinity or a lone surrogate. `timeout` is in seconds.
+    """
     try:
         encoded = _write(_Outgoing(action, body, target_client, target, sender, id, timeout, room))
     except _ENCODE_FAILURES as exc:
@@ -159,7 +167,7 @@ _ENCODE_FAILURES: Final = (TypeError, ValueError, RecursionError, OverflowError)
 
 
 def _mend(body: object) -> str:
-    """Say what to write instead of a body that is no JSON."""
+    """Say how to repair a body that cannot be written as JSON."""
     if inspect.iscoroutine(body):
         name = body.__qualname__
         return f"; it is the coroutine {name}(...): write `return await ...`, in middleware `return await next(call)`"
@@ -171,11 +179,11 @@ def _mend(body: object) -> str:
 
 
 def _check(encoded: bytes, body: object) -> None:
-    """Refuse what msgspec lets through: NaN and Infinity, which it writes as null, and a Raw that is empty."""
+    """Refuse what msgspec accepts: NaN and Infinity, which it writes as null, and an empty Raw."""
     if isinstance(body, Raw):
         if not memoryview(body).nbytes:
             raise EncodeError("an empty Raw is no JSON: leave the body out, or send {}")
-    elif b"null" in encoded and _has_non_finite(body):  # a null is rare enough to look at the body again
+    elif b"null" in encoded and _has_non_finite(body):  # a null is rare, so this second look costs little
         raise EncodeError("a body holds NaN or Infinity, which JSON has not: send None or a string instead")
 
 
@@ -184,7 +192,7 @@ _PLACE: Final = re.compile(r"^(.*) - at `(.*)`$", re.DOTALL)
 
 
 def _explain(exc: Exception) -> tuple[str, str | None]:
-    """Turn a decoder's failure into (what is wrong, the JSON path to it)."""
+    """Turn an exception of the decoder into (what is wrong, the JSON path to it)."""
     if isinstance(exc, RecursionError):
         return "nested too deeply", None
     if isinstance(exc, UnicodeDecodeError):
@@ -198,7 +206,10 @@ def _explain(exc: Exception) -> tuple[str, str | None]:
 
 
 def _has_non_finite(body: object) -> bool:
-    """Look for NaN and Infinity, without recursion: a body may be deeper than Python goes."""
+    """Tell whether a body holds NaN or Infinity.
+
+    Without recursion, since a body may be nested more deeply than Python can recurse.
+    """
     waiting: list[object] = [body]
     while waiting:
         value = waiting.pop()
@@ -212,7 +223,7 @@ def _has_non_finite(body: object) -> bool:
         elif isinstance(value, enum.Enum):
             waiting.append(value.value)
         elif isinstance(value, Raw):
-            pass  # JSON already
+            pass  # is JSON already
         elif isinstance(value, Struct):
             waiting += [getattr(value, name) for name in value.__struct_fields__]
         else:  # an attrs class or a dataclass, if it has any fields

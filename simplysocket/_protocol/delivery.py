@@ -1,24 +1,25 @@
-"""Delivery classes: what may become of a frame that a client cannot take at once.
+"""Delivery classes: what happens to a frame that a client cannot take at once.
 
-A plain frame, which is of type bytes, must be delivered. A subclass of bytes has
-another delivery class, so that frames of all classes are joined and sent alike.
+Laws:
+- A plain frame, of type bytes, waits until it is sent.
+- Every other delivery class is a subclass of bytes, so that all frames are joined and sent alike.
 """
 
 from collections.abc import Hashable
 
 
 class VolatileFrame(bytes):
-    """A frame that is dropped for a client that cannot take it at once: positions, cursors."""
+    """A frame that a client misses if it cannot take it at once, such as a position or a cursor."""
 
 
 class CoalescedFrame(bytes):
-    """A frame that replaces a waiting one of the same `key`: scores, states."""
+    """A frame that replaces a waiting frame with the same `key`, such as a score or a state."""
 
     key: Hashable
 
     @classmethod
     def of(cls, frame: bytes, key: Hashable) -> "CoalescedFrame":
-        """Return `frame` in the delivery class "only the newest of `key`"."""
+        """Return `frame` as a coalesced frame with this key."""
         made = cls(frame)
         made.key = key
         return made

@@ -1,11 +1,15 @@
-"""WebSocket frames (RFC 6455, section 5): split what was received, build what is sent.
+"""WebSocket frames (RFC 6455, section 5): split received bytes, and build frames to send.
 
-Laws: no I/O. A plain frame is judged here and comes out as its payload; every
-other frame comes out as it is, for trio-websocket to judge, and is counted
-before it is kept. Behind a Close or a broken frame nothing comes out any more.
+A plain frame is final, text or binary, masked, without reserved bits, with the shortest
+form of its length, within the size limit, and not inside a fragmented message. Every other
+frame is odd.
 
-A plain frame is: final, text or binary, masked, no reserved bits, the shortest
-form of the length, within the size limit, not inside a fragmented message.
+Laws:
+- No I/O.
+- A plain frame is checked here, and comes out as its payload.
+- An odd frame comes out as it was received, for trio-websocket to check. Its size is checked
+  before its payload is kept.
+- Nothing comes out after a Close or a refused frame.
 """
 
 import enum
@@ -28,19 +32,23 @@ _CONTROLS: Final = (CLOSE, PING, PONG)
 
 
 class Kind(enum.Enum):
-    """What an odd frame is to the read pump."""
+    """The kinds of odd frames."""
 
     CONTROL = "control"  # a whole ping or pong
-    CLOSE = "close"  # a whole Close; the last thing that comes out
-    FRAGMENT = "fragment"  # a whole part of a message, more follow
-    LAST_FRAGMENT = "last fragment"  # now the library has a message
-    BROKEN = "broken"  # a header against the RFC; the last thing that comes out
-    TOO_BIG = "too big"  # a message over a limit; the last thing that comes out
-    BAD_TEXT = "bad text"  # a plain text frame that is not UTF-8; the last thing that comes out
+    CLOSE = "close"  # a whole Close; nothing comes out after it
+    FRAGMENT = "fragment"  # a whole fragment of a message; more follow
+    LAST_FRAGMENT = "last fragment"  # a whole fragment, which completes a message
+    BROKEN = "broken"  # a header that violates the RFC; nothing comes out after it
+    TOO_BIG = "too big"  # a message over a limit; nothing comes out after it
+    BAD_TEXT = "bad text"  # a plain text frame that is not UTF-8; nothing comes out after it
 
 
 class Odd:
-    """A frame for the odd lane: `data` is the frame as received (of a broken one its header), or why it is too big."""
+    """A frame for the odd lane.
+
+    `data` is the frame as received. If the frame is broken, it is the header alone; if it is too
+    big, a text that says so; if it is bad text, it is empty.
+    """
 
     __slots__ = ("data", "kind")
 
@@ -53,8 +61,8 @@ class Odd:
 
 
 def unmask(payload: bytes, key: bytes) -> bytes:
-    """Return `payload` with the masking `key` (4 bytes) taken off, or put on (RFC 6455, 5.3)."""
-    # One XOR of two long integers: the fastest way that pure Python has, 0.4 us for 100 bytes.
+    """Mask or unmask `payload` with the masking `key` of 4 bytes (RFC 6455, 5.3)."""
+    # One XOR of two long integers is the fastest way in pure Python: 0.4 us for 100 bytes.
     size = len(payload)
     mask = int.from_bytes((key * ((size + 3) >> 2))[:size], "little")
     return (int.from_bytes(payload, "little") ^ mask).to_bytes(size, "little")
@@ -63,8 +71,8 @@ def unmask(payload: bytes, key: bytes) -> bytes:
 class Splitter:
     """Splits the bytes of one client into payloads of plain frames and odd frames.
 
-    `feed` returns what has become whole, in order. Memory: at most one frame
-    within the size limit and what one read brought.
+    `feed` returns frames in order, each when it is complete. Memory: at most one frame
+    within the size limit, and the bytes of one read.
     """
 
     __slots__ = ("_fragment_bytes", "_fragments", "_kept", "_max_bytes", "_max_fragments", "_need", "is_done")
@@ -72,18 +80,18 @@ class Splitter:
     def __init__(self, max_bytes: int | None, max_fragments: int | None) -> None:
         self._max_bytes = _LONGEST if max_bytes is None else max_bytes
         self._max_fragments = max_fragments
-        self._kept: bytearray | None = None  # the beginning of a frame
-        self._need = 0  # its full size, as far as known
-        self._fragments = 0  # of the message under way; 0 outside
+        self._kept: bytearray | None = None  # the beginning of an incomplete frame
+        self._need = 0  # how many bytes to wait for: those of the frame, or of its header first
+        self._fragments = 0  # received so far of a fragmented message; 0 outside of one
         self._fragment_bytes = 0
-        self.is_done = False  # nothing comes out any more
+        self.is_done = False  # nothing comes out after this
 
     def feed(self, data: bytes) -> list[bytes | Odd]:
-        """Take what was received; return payloads (bytes) and odd frames that are whole now."""
+        """Take received bytes; return the payloads (bytes) and the odd frames that are now complete."""
         if self.is_done:
             return []
         if self._kept is not None:
-            self._kept += data  # amortised: a frame that comes byte by byte is not copied at each byte
+            self._kept += data  # in place: a frame that comes byte by byte is not copied for each byte
             if len(self._kept) < self._need:
                 return []
             data = bytes(self._kept)
@@ -154,7 +162,7 @@ class Splitter:
         return out
 
     def _judge(self, first: int, second: int, size: int, shortest: bool, header: bytes) -> Odd:
-        """Say what an odd frame is by its header alone, before its payload is waited for."""
+        """Classify an odd frame by its header, before its payload has come."""
         opcode, final = first & 0x0F, first >= FINAL_BIT
         if first & 0x70 or second < MASK_BIT or not shortest or size >> 63:
             return Odd(Kind.BROKEN, header)
@@ -187,7 +195,7 @@ def _is_utf8(payload: bytes) -> bool:
 
 
 def text_frame(payload: bytes) -> bytes:
-    """Return a server's text frame: unmasked, so the same bytes serve every member of a room."""
+    """Return a server's text frame. It is not masked, so the same bytes serve every member of a room."""
     size = len(payload)
     if size < 126:
         return b"\x81%c%b" % (size, payload)
@@ -202,7 +210,7 @@ def control_frame(opcode: int, payload: bytes = b"") -> bytes:
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
-    """Return a server's Close; the reason is cut to the 123 bytes that fit, at a character's border."""
+    """Return a server's Close; the reason is cut to 123 bytes, at the end of a character."""
     text = reason.encode(errors="replace")[: CONTROL_BYTES - 2].decode(errors="ignore").encode()
     return control_frame(CLOSE, code.to_bytes(2, "big") + text)
 
@@ -220,7 +228,7 @@ def client_frame(payload: bytes, *, opcode: int = TEXT, key: bytes = b"\0\0\0\0"
 
 
 def split_server_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
-    """Return the whole frames of a server's bytes as (first byte, payload), and the rest: a client's side of it."""
+    """Split a server's bytes, as a client does: return complete frames as (first byte, payload), and the rest."""
     out: list[tuple[int, bytes]] = []
     at, end = 0, len(data)
     while end - at >= 2:

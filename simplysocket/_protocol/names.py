@@ -1,4 +1,4 @@
-"""Names that mean something on the wire: reserved actions, room names, client names.
+"""Names in the protocol: the reserved actions, and the rules for names of rooms and clients.
 
 Law: plain functions over text.
 """
@@ -6,11 +6,11 @@ Law: plain functions over text.
 import unicodedata
 from typing import Final
 
-SUBPROTOCOL: Final = "simplysocket.json"  # a client that offers it is greeted with `welcome`
+SUBPROTOCOL: Final = "simplysocket.json"  # the server sends `welcome` to a client that offers it
 
-ACTION_LENGTH: Final = 64  # characters, as for an id
+ACTION_LENGTH: Final = 64  # characters at most, of an action as of an id
 
-# Reserved for the protocol: from a client they count only in their protocol meaning and are never relayed.
+# Reserved for the protocol. From a client they have only their protocol meaning, and they are never relayed.
 RESERVED_ACTIONS: Final = frozenset(
     {
         "reply",
@@ -29,24 +29,24 @@ RESERVED_ACTIONS: Final = frozenset(
 
 
 def check_said(action: object) -> None:
-    """Refuse what no client would take for a message of the application's."""
+    """Refuse an action that the application must not send: one that is reserved, or not a string."""
     if not isinstance(action, str) or action in RESERVED_ACTIONS:
         raise ValueError(f"{action!r} cannot be said: an action is a string, and not one reserved for the protocol")
 
 
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # Unicode categories: controls, surrogates, line ends
-_BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # turn their surroundings
+_BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # change the direction of text
 
 
 def is_room_name(name: str, longest: int | None) -> bool:
-    """Tell whether `name` may name a room: 1 to `longest` characters, none of them a control character."""
+    """Tell whether `name` may name a room: 1 to `longest` characters (None: any number), no control characters."""
     if not name or (longest is not None and len(name) > longest):
         return False
     return (name.isascii() and name.isprintable()) or not any(map(_is_control, name))
 
 
 def clean_name(name: str, longest: int | None) -> str:
-    """Make what a client calls itself fit to be shown: one line without control characters, cut to `longest`."""
+    """Return a client's name fit to be shown: one line without control characters, cut to `longest` characters."""
     line = " ".join(name.split())
     return "".join(each for each in line if not _is_control(each) and each not in _BIDI)[:longest].strip()
 

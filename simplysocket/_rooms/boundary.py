@@ -1,4 +1,4 @@
-"""The boundary of a turn: runs one entry of the inbox, and answers it whatever comes of it.
+"""The boundary: runs one entry of the inbox, and answers it with its result or its error.
 
 Law: a bug in one handler costs one message. Every request gets exactly one answer.
 """
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("simplysocket.room")
 
 LATER: Final = object()
-"""What work returns whose answer comes later, from a task of its own."""
+"""The result of work that is answered later, by a task of its own."""
 
 
 class Boundary:
-    """Around every handler of one room, in the turn and outside it."""
+    """The boundary around every handler of one room, in the turn and outside it."""
 
     __slots__ = ("_runtime",)
 
@@ -30,7 +30,10 @@ class Boundary:
         self._runtime = runtime
 
     async def run(self, work: Work, session: Session, ask: Any) -> None:  # Any: an Envelope or a Job
-        """Run one entry and answer it."""
+        """Run the work of one entry for `ask`, its envelope or job, and answer it.
+
+        Never raises an Exception.
+        """
         is_answered = False
         TURN.set(ask)
         try:
@@ -46,6 +49,7 @@ class Boundary:
                 self._answer_cancelled(session, ask)
 
     def _answer_cancelled(self, session: Session, ask: Envelope) -> None:
+        """Answer a handler that was cancelled: by the end of the room, or by a scope that a handler left open."""
         runtime = self._runtime
         if runtime.closing.is_due or runtime.home.is_stopping or runtime.tasks.is_cancelled:
             session.refuse(ask.id, ask.action, RoomClosed(f"room {runtime.name!r} closed meanwhile"))
@@ -55,6 +59,7 @@ class Boundary:
         session.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
 
     async def _answer_failure(self, session: Session, ask: Envelope, group: BaseExceptionGroup[Exception]) -> None:
+        """Answer a handler that has raised: with its `ActionError`, or with `internal` for a bug."""
         refused, bugs = group.split(ActionError)
         if bugs is None and refused is not None:
             session.refuse(ask.id, ask.action, first_of(refused))
@@ -66,7 +71,7 @@ class Boundary:
             "the handler of %.64r in room %.200r failed; it is at %.300r",
             ask.action,
             runtime.name,
-            runtime.home.place_of(runtime, ask.action) or "no place of yours",
+            runtime.home.place_of(runtime, ask.action) or "a place outside your code",
             exc_info=bug,
         )
         if isinstance(bug, RuntimeError) and str(bug) == "no running event loop":

@@ -1,10 +1,14 @@
 """Closing: how a room ends.
 
-In this order: the room accepts no joins, messages and tasks (a join makes a new room); the running
-handler ends or is cancelled, and the nursery with it; `on_close` runs with the members
-still there; each member is told `room-closed`; the name is free. `on_leave` is not called.
+The steps, in this order:
+1. The room accepts no more joins, messages and tasks. A join makes a new room of the name.
+2. The running handler ends, if the room's own code asked for the end; otherwise it is cancelled.
+3. The room's tasks are cancelled.
+4. `on_close` runs, with the members still there.
+5. Each member gets `room-closed`. `on_leave` is not called.
+6. The name is free.
 
-Law: what waits in the inbox is answered, or goes on to the next room of the name.
+Law: an entry that waits in the inbox is answered, or goes on to the next room of the name.
 """
 
 import logging
@@ -27,7 +31,7 @@ logger = logging.getLogger("simplysocket.room")
 
 
 class Closing:
-    """The end of one room, from the first call of `begin` until the name is free."""
+    """Closes one room: from the first call of `begin` until the name is free."""
 
     __slots__ = ("_closed", "_due", "_empty_timer", "_goodbye", "_runtime", "empty_until", "reason")
 
@@ -35,19 +39,19 @@ class Closing:
         self._runtime = runtime
         self._due = trio.Event()
         self._closed = trio.Event()
-        self._goodbye = b""  # the frame that tells the members, made when the room begins to close
+        self._goodbye = b""  # the `room-closed` frame, made when the room begins to close
         self._empty_timer: trio.CancelScope | None = None
-        self.empty_until = 0.0  # when the room closes, while it is empty
+        self.empty_until = 0.0  # while the room has no members: the time at which it closes
         self.reason = ""
 
     @property
     def is_due(self) -> bool:
-        """Whether nothing that runs in the room is waited for any more."""
+        """Whether the room ends now: it waits for no handler and no task any more."""
         return self._due.is_set()
 
     @property
     def is_closed(self) -> bool:
-        """Whether the members are gone and the name is free."""
+        """Whether the room has no members any more and its name is free."""
         return self._closed.is_set()
 
     def begin(self, reason: str) -> None:
@@ -66,11 +70,14 @@ class Closing:
             self._due.set()
 
     def hurry(self) -> None:
-        """Wait for no handler any more, since the room has crashed."""
+        """End without waiting for the running handler, since the room has crashed."""
         self._due.set()
 
     async def close(self, reason: str) -> None:
-        """Close, and wait until it is closed unless the room's own code asked."""
+        """Close, and wait until the room is closed; called by the room's own code, return at once.
+
+        Code that holds another room's turn waits for a bounded time, then gets `busy`.
+        """
         self.begin(reason)
         runtime = self._runtime
         if CURRENT_ROOM.get() is runtime:
@@ -84,17 +91,20 @@ class Closing:
             raise ActionError("busy", text, retry_after=1)
 
     async def wait_due(self) -> None:
-        """Wait until nothing that runs in the room is waited for any more."""
+        """Wait until `is_due`."""
         await self._due.wait()
 
     async def wait(self) -> None:
-        """Wait until the name is free."""
+        """Wait until `is_closed`."""
         await self._closed.wait()
 
     # --- a room without members
 
     def begin_if_empty(self) -> None:
-        """Close a room that its last member has left, now or after `empty_ttl`."""
+        """If the room has no members, close it: now, or after `empty_ttl` seconds.
+
+        A room that the server's own code opened waits for its first member.
+        """
         runtime = self._runtime
         waits_for_first = runtime.creator is None and not runtime.members.was_joined
         seconds: float | None = runtime.room.empty_ttl
@@ -115,7 +125,7 @@ class Closing:
     # --- the last steps
 
     async def finish(self) -> None:
-        """Run on_close with the members still there, tell them, let them go, free the name."""
+        """Take the last steps: run `on_close`, send `room-closed`, remove the members, free the name."""
         runtime = self._runtime
         self.begin("shutdown")
         runtime.tasks.nursery = None
@@ -123,7 +133,7 @@ class Closing:
             if runtime.is_created:
                 await self._run_on_close()
         finally:
-            if not runtime.is_global:  # everyone in the global room is disconnected by now
+            if not runtime.is_global:  # all clients of the global room have disconnected by now
                 runtime.fanout.add(self._goodbye)
             while runtime.fanout.flush():
                 pass
@@ -134,7 +144,7 @@ class Closing:
             runtime.home.closed(runtime)
 
     async def _run_on_close(self) -> None:
-        """Run the hook as a task of its own, so that nothing it does or leaves behind can stop the closing."""
+        """Run the hook in a task of its own, so that no scope or task that it leaves open stops the closing."""
         runtime = self._runtime
         with trio.CancelScope(shield=True, deadline=trio.current_time() + runtime.home.limits.close_seconds):
             try:

@@ -1,14 +1,13 @@
-"""The fan-out: what a room says, from its place in the room's sequence to each member.
+"""The fan-out: takes the frames of a room, publishes them, and delivers them to the members.
 
 Laws:
-- A plain machine: it never waits, and of a member it knows the id and `deliver`.
-- Every frame has one place in the room's sequence, which `add` gives it. Every
-  member is given each frame that is for it once, in this order: after it joined,
-  before it left.
-- What is said between two flushes is published as one batch, and goes to a member in
-  one piece. What concerns one member only moves that member's cursor, so that the
-  others keep their batch.
-- A very large room is served in slices, at most one a flush.
+- A plain machine: it never waits. It knows the id and `deliver` of a member, and no more.
+- Every frame has one place in the room's sequence, which `add` gives it. A member gets each
+  frame that is for it once, in this order, from its join to its leave.
+- The frames between two flushes are published as one batch, and a member gets them in one
+  piece. A frame for one member alone moves only that member's cursor, so that the others
+  keep their common batch.
+- A very large room is served in slices, at most one slice a flush.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,11 +18,11 @@ from ..metrics import Metrics
 from .segment import Segment
 from .slices import Member, Slices
 
-SLICE: Final = 512  # members served between two yields: about 5 ms of sends
+SLICE: Final = 512  # members served between two passes of the scheduler: about 5 ms of sends
 
 
 class Fanout:
-    """What one room says, and who has been given how much of it."""
+    """The frames of one room that its members have not all been given yet."""
 
     __slots__ = (
         "_cursors",
@@ -53,26 +52,27 @@ class Fanout:
         mark: Callable[["Fanout"], None],
         failed: Callable[[BaseExceptionGroup[Exception], Batch], None],
     ) -> None:
-        """`members` is the room's own map.
+        """`members` is the room's own map, {client id: member}.
 
-        `mark` has `flush` called in the next pass of the scheduler; `failed` is told of a batch that was not published.
+        `mark` arranges a call of `flush` in the next pass of the scheduler. `failed` is called when
+        `publish` has raised, with the exceptions and the batch.
         """
-        self.publish: Callable[[Batch], None] = self.deliver  # the channel's, once the room has one
-        self.frames: list[bytes] = []  # what was said and is not published yet
+        self.publish: Callable[[Batch], None] = self.deliver  # that of the broker's channel, once the room has one
+        self.frames: list[bytes] = []  # not published yet
         self.is_behind = False  # True: a member may still lack frames that were published
-        self.is_held = False  # True: the room's own turn runs, and flushes at its end
-        self.is_marked = False  # True: `flush` will be called
+        self.is_held = False  # True: the room's own turn runs, which flushes at its end
+        self.is_marked = False  # True: `mark` was called, so `flush` will be
         self._members = members
         self._mark = mark
         self._failed = failed
         self._metrics = metrics
         self._first = 0  # the place of the first of `frames`
-        self._segment: Segment | None = None  # the same frames, where some are not for everyone
-        self._leaving: Batch | None = None  # what is being published at this moment, and the same as said
+        self._segment: Segment | None = None  # the same frames; None while all of them are for everyone
+        self._leaving: Batch | None = None  # the batch that is being published at this moment, and its segment
         self._leaving_segment: Segment | None = None
-        self._published: tuple[Segment, ...] = ()  # what is on its way through the broker
+        self._published: tuple[Segment, ...] = ()  # on their way through the broker
         self._returned = 0  # the place after the last frame that came back
-        self._cursors: dict[Member, int] = {}  # {member: it has been given all before this place}
+        self._cursors: dict[Member, int] = {}  # {member: the place before which it has been given all frames}
         self._slices: Slices | None = None  # while a very large room is served
 
     @property
@@ -80,10 +80,13 @@ class Fanout:
         """Whether a member may still lack a frame."""
         return bool(self.frames or self.is_behind)
 
-    # --- what is said
+    # --- frames come in
 
     def add(self, frame: bytes, exclude: tuple[str, ...] = (), only: str | None = None) -> None:
-        """Give a frame its place in the room's sequence: for all members but those of `exclude`, or for one alone."""
+        """Give a frame its place in the room's sequence.
+
+        It is for all members except those whose ids are in `exclude`, or for the member `only`.
+        """
         if exclude or only is not None or self._segment is not None:
             if self._segment is None:
                 self._segment = Segment(self._first, self.frames)
@@ -95,39 +98,39 @@ class Fanout:
             self._mark(self)
 
     def hold(self) -> None:
-        """A step of the room's own turn begins: more may be said before it ends."""
+        """Hold back the frames from now on: a step of the room's own turn begins, and may add more."""
         self.is_held = True
 
     def pause(self) -> None:
-        """The handler that has the turn waits: what it said goes out in the next pass."""
+        """Let the frames leave in the next pass of the scheduler: the handler that has the turn waits."""
         self.is_held = False
         if self.frames and not self.is_marked:
             self.is_marked = True
             self._mark(self)
 
     def release(self) -> None:
-        """The turn ends: what was said goes out now, so that no other task is woken for it."""
+        """Let the frames leave now, so that no other task is woken for them: the turn ends."""
         self.is_held = False
         if self.frames and not self.is_marked and (len(self._members) > SLICE or self.flush()):
             self.is_marked = True
             self._mark(self)
 
-    # --- who joins and leaves
+    # --- members come and go
 
     def joined(self, member: Member) -> None:
-        """Let a new member see only what is said from now on."""
+        """Give a new member only the frames that are added from now on."""
         if self.is_pending:
             self._cursors[member] = self._first + len(self.frames)
 
     def left(self, member: Member) -> None:
-        """Give a member that leaves what it still lacks, and forget it."""
+        """Deliver the frames that a leaving member still lacks, and forget the member."""
         rest = self.take(member)
         self._cursors.pop(member, None)
         if rest:
             member.deliver(b"".join(rest), rest)
 
     def take(self, member: Member) -> list[bytes]:
-        """Return what one member still lacks, as if it had been delivered."""
+        """Return the frames that one member still lacks; they count as delivered."""
         first, frames, cursors = self._first, self.frames, self._cursors
         cursor = cursors.get(member, 0)
         if not self.is_behind and self._segment is None:  # the hot path of every reply
@@ -140,6 +143,7 @@ class Fanout:
         return rest
 
     def _take_published(self, member: Member, cursor: int) -> list[bytes]:
+        """Return the published frames that one member still lacks."""
         rest: list[bytes] = []
         waiting: Iterable[Segment] = self._published
         if self._slices is not None:
@@ -149,12 +153,12 @@ class Fanout:
             rest += segment.part(member.id, cursor)
         return rest
 
-    # --- what goes out
+    # --- frames leave
 
     def flush(self) -> bool:
-        """Publish what was said; True when a very large room needs another call.
+        """Publish the frames that wait. Return True if a very large room needs another call.
 
-        The next frames of such a room wait until the last slice of these is out.
+        Such a room publishes its next frames after the last slice of these.
         """
         frames = self.frames
         if self._slices is not None:
@@ -169,14 +173,14 @@ class Fanout:
             self.publish(batch)
         except* Exception as group:
             self._failed(group, batch)
-        if self._leaving is not None:  # it has not come straight back
+        if self._leaving is not None:  # the broker will hand it back later
             self._leaving = None
             self._published = (*self._published, segment or Segment(first, frames))
             self.is_behind = True
         return self._slices is not None and self._serve_slice()
 
     def deliver(self, batch: Batch) -> None:
-        """Hand a batch that has come back to the members; one that was here before is dropped."""
+        """Deliver a batch that the broker hands back. A batch that was delivered before is dropped."""
         first, frames, members = batch.first, batch.frames, self._members
         if first < self._returned:
             return
@@ -204,7 +208,7 @@ class Fanout:
             self._metrics.deliveries += len(members) * len(frames)
 
     def _deliver_from_cursors(self, first: int, frames: list[bytes]) -> None:
-        """Deliver frames that are for everyone, some of which a member or two were given before."""
+        """Deliver frames that are for everyone, except those that a member has been given before."""
         cursors, metrics = self._cursors, self._metrics
         data = b"".join(frames)
         for member in self._members.values():
@@ -218,14 +222,14 @@ class Fanout:
         self._forget_cursors(first + len(frames))
 
     def _forget_cursors(self, end: int) -> None:
-        """Forget the cursors that the frames up to the place `end` have passed."""
+        """Forget the cursors up to the place `end`: all frames before it have been delivered."""
         if end == self._first + len(self.frames):
             self._cursors = {}
         else:
             self._cursors = {member: cursor for member, cursor in self._cursors.items() if cursor > end}
 
     def _find_published(self, batch: Batch) -> Segment:
-        """Return what was published as this batch; those before it that never came back are given up."""
+        """Return the published segment of this batch. Earlier ones that never came back count as dropped."""
         found: Segment | None = None
         while self._published and found is None:
             segment, *rest = self._published
@@ -241,7 +245,7 @@ class Fanout:
         self.is_behind = bool(self._slices is not None or self._published)
 
     def _own_parts(self, segment: Segment) -> dict[Member, list[bytes]]:
-        """Return the frames of each member that does not get just the common ones, and forget cursors passed."""
+        """Return {member: its frames} for the members that do not get the common ones; forget old cursors."""
         members, cursors = self._members, self._cursors
         own: dict[Member, list[bytes]] = {}
         for id in segment.marks:
@@ -256,7 +260,7 @@ class Fanout:
         return own
 
     def _serve(self, members: Iterable[Member], common: list[bytes], own: dict[Member, list[bytes]]) -> None:
-        """Deliver to each member the common frames, or its own ones."""
+        """Deliver the common frames to each member, or its own frames if it has any in `own`."""
         data, count = b"".join(common), 0
         for member in members if common else own:
             part = own.get(member)
@@ -269,7 +273,7 @@ class Fanout:
         self._metrics.deliveries += count
 
     def _serve_slice(self) -> bool:
-        """Serve the next members of a very large room; True when another call is needed."""
+        """Serve the next members of a very large room. Return True if another call is needed."""
         slices = self._slices
         assert slices is not None
         if not slices.unserved and slices.waiting:

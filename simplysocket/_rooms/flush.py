@@ -1,8 +1,9 @@
-"""The flusher: has each room's frames sent one pass of the scheduler after the first of them was said.
+"""The flusher: sends the frames of each room one pass of the scheduler after the first of them.
 
-Law: all that is said into a room in one pass goes out in one piece, whoever says it.
-A room that was marked twice in a pass is flushed once, and a very large one is served
-in slices, between which everyone else has a turn.
+Laws:
+- The frames that a room is given in one pass leave in one piece, whatever code sent them.
+- A room that is marked twice in a pass is flushed once.
+- A very large room is served in slices, and other tasks run between two of them.
 """
 
 from typing import Protocol
@@ -13,29 +14,29 @@ from .._wakeup import Wakeup
 
 
 class Flushable(Protocol):
-    """What is flushed: the fan-out of a room."""
+    """The fan-out of a room, as the flusher sees it."""
 
     is_marked: bool
 
     def flush(self) -> bool:
-        """Send what is there; True when another call is needed."""
+        """Send the frames that wait. Return True if another call is needed."""
 
 
 class Flusher:
-    """The fan-outs that have something to send."""
+    """Flushes the fan-outs that have frames to send, in one task for all rooms of a server."""
 
     def __init__(self) -> None:
         self._marked: list[Flushable] = []
         self._wakeup = Wakeup()
 
     def mark(self, fanout: Flushable) -> None:
-        """Flush a fan-out in the next pass. It sets its `is_marked` itself, and is marked once."""
+        """Flush a fan-out in the next pass. The caller sets `is_marked`, and does not call while it is True."""
         if not self._marked:
             self._wakeup.wake()
         self._marked.append(fanout)
 
     async def run(self) -> None:
-        """Flush what is marked, for as long as the server runs."""
+        """Flush the fan-outs that are marked, for as long as the server runs."""
         while True:
             if self._marked:
                 await trio.lowlevel.checkpoint()

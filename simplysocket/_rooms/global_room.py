@@ -1,7 +1,8 @@
-"""The global room, which everyone is in while connected: its turns are per client.
+"""The global room: every client is in it while it is connected, and has turns of its own there.
 
-Laws: nobody's action there waits for another client's. The room never closes; when its
-tasks crash they are started again.
+Laws:
+- A client's message there never waits for another client's handler.
+- The room never closes. When its tasks crash, they are started again.
 """
 
 from collections.abc import Callable, Hashable
@@ -27,7 +28,7 @@ def make_global_room(hub: "Hub", room_class: Callable[[RoomRuntime], Any]) -> Ro
 
 
 class ClientTurns(Turns):
-    """One turn for each client, and one for what the room itself does: timers and `on_create`."""
+    """The turns of the global room: one for each client, and one for the room's timers and `on_create`."""
 
     __slots__ = ("_runtime",)
 
@@ -36,7 +37,7 @@ class ClientTurns(Turns):
         self._runtime = runtime
 
     def of(self, session: Session) -> Turns:
-        """Return a client's own turns here; their worker starts with its first message."""
+        """Return a client's own turns in this room; their worker starts with its first message."""
         turns = session.global_turns
         if turns is None:
             runtime = self._runtime
@@ -53,7 +54,7 @@ class ClientTurns(Turns):
         return self.of(client).post(work, client, ask)
 
     def post_always(self, work: Work, client: Hashable, ask: object) -> None:
-        """Put into the client's inbox, or without a client into the room's own, what no bound may refuse."""
+        """Put an entry that no bound may refuse into the client's inbox, or without a client into the room's own."""
         if isinstance(client, Session):
             self.of(client).post_always(work, client, ask)
         else:
@@ -66,10 +67,10 @@ class ClientTurns(Turns):
 
     @property
     def is_mine(self) -> bool:
-        """Whether the caller has one of the many turns here."""
+        """Whether the caller holds a turn of any client in this room, or the room's own."""
         return TURN.get() is not None and CURRENT_ROOM.get() is self._runtime
 
     def finish_own_turn(self, then: Callable[[], None]) -> bool:
-        """Call `then` after the handler that asks for this in its client's turn; False when the caller has no turn."""
+        """Call `then` after the handler that calls this, in a client's turn. Return False if none does."""
         sessions = self._runtime.members.by_id.values()
         return any(each.global_turns is not None and each.global_turns.finish_own_turn(then) for each in sessions)

@@ -1,7 +1,8 @@
-"""Hooks: the methods of a room class that users override, as they are called.
+"""Hooks: the methods that users override in a room class, and how they are called.
 
-Law: a hook may be written with fewer parameters than there are arguments. What a guarded hook
-raises changes nothing: it is logged, counted, and told to `on_error`.
+Laws:
+- A hook may have fewer parameters than it is offered arguments: it gets the first ones.
+- An exception of a guarded hook changes nothing. It is logged, counted and given to `on_error`.
 """
 
 import contextlib
@@ -34,12 +35,12 @@ class Hooks:
         return is_overridden(getattr(type(self._runtime.room), name))
 
     async def call(self, name: str, *args: object) -> None:
-        """Call a hook; what it raises is the caller's to handle."""
+        """Call a hook; its exceptions are for the caller to handle."""
         room = self._runtime.room
         await getattr(room, name)(*args[: _takes(getattr(type(room), name)) - 1])  # self is bound already
 
     async def call_guarded(self, name: str, *args: object, session: Session | None = None) -> None:
-        """Call a hook whose failure changes nothing; `session` is the client that it is called for."""
+        """Call a hook, and log and report its exceptions; `session` is the client that it is called for."""
         try:
             await self.call(name, *args)
         except* Exception as group:
@@ -49,7 +50,7 @@ class Hooks:
                 await self.report(first_of(group), session)
 
     async def report(self, error: BaseException | None, session: Session | None) -> None:
-        """Tell the room's `on_error` of a bug, in the room's turn; after the room's end nothing is told."""
+        """Call the room's `on_error` with a bug, in the room's turn, unless the room has ended."""
         if self.is_written("on_error"):
             client = None if session is None else session.client
             tell = functools.partial(self.call_guarded, "on_error", error, client)

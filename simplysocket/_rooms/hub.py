@@ -1,9 +1,9 @@
 """The hub: the only registry of the clients and the rooms of one server.
 
 Laws:
-- There is one room of a name that runs. While it closes, its successor takes the
-  joins that come, and begins when the name is free.
-- It only registers: a message does not pass through here.
+- At most one room of a name runs. While it closes, its successor takes the joins that come,
+  and begins when the name is free.
+- It only registers. No message passes through here.
 """
 
 import secrets
@@ -33,22 +33,22 @@ from .runtime import RoomRuntime
 if TYPE_CHECKING:
     from ..server import Server
 
-_ID_BYTES: Final = 9  # of randomness in a client's id: it is no secret, but must not be met twice
+_ID_BYTES: Final = 9  # of randomness in a client's id, which is not secret but must be unique
 _NAME_RULE: Final = "a room's name has 1 to {} characters and no control characters"
 
 
 class Hub:
-    """Rooms and clients of one server. What is not `async def` never waits."""
+    """The rooms and the clients of one server. Its plain functions never wait."""
 
     def __init__(
         self, server: "Server", name: str, limits: Limits, metrics: Metrics, broker: Broker, *, open_rooms: bool
     ) -> None:
-        self.server = server  # for users, who get at it through their rooms
+        self.server = server  # `Room.server`
         self.server_name = name
         self.limits = limits
         self.metrics = metrics
         self.broker = broker
-        self.runtimes: dict[str, RoomRuntime] = {}  # {room's name: the room that has the name}
+        self.runtimes: dict[str, RoomRuntime] = {}  # {name: the room that has the name}
         self.clients: dict[str, Session] = {}  # {client id: session}
         self.classes = RoomClasses()
         self.outbound = OutboundHooks(metrics)
@@ -57,7 +57,7 @@ class Hub:
         self.is_stopping = False
         self.place_of: Callable[[RoomRuntime, str], str] = lambda _, __: ""  # where an action's handler is written
         self._open_rooms = open_rooms
-        self._node = secrets.token_hex(3)
+        self._node = secrets.token_hex(3)  # the first part of each client's id
         self._thread = 0  # the thread in which the server runs
         self._nursery: trio.Nursery | None = None
         self._global_room: RoomRuntime | None = None
@@ -70,7 +70,7 @@ class Hub:
         return self._global_room
 
     def begin(self, nursery: trio.Nursery) -> None:
-        """Begin: rooms and the flusher run in `nursery`."""
+        """Start the flusher and the global room in `nursery`, in which all rooms will run."""
         self._nursery = nursery
         self._thread = get_ident()
         self.is_stopping = False
@@ -85,7 +85,7 @@ class Hub:
         self._nursery.start_soon(function, *args)
 
     def check_thread(self) -> None:
-        """Refuse a call from another thread, where a message could be lost or torn apart: 0.04 us."""
+        """Refuse a call from another thread, which could lose or tear a message. Takes 0.04 us."""
         if get_ident() != self._thread:
             raise RuntimeError(
                 "not the thread of the server: write simplysocket.from_thread.run(server, room.broadcast, ...)"
@@ -96,7 +96,7 @@ class Hub:
     def make_session(
         self, connection: Connection, name: str, address: str, state: Any, identity: Identity | None = None
     ) -> Session:
-        """Make the session of a new client, which is not registered yet."""
+        """Make the session of a new client, without registering it."""
         id = f"{self._node}.{secrets.token_urlsafe(_ID_BYTES)}"
         name = clean_name(name, self.limits.name_length)
         return Session(id, name, address, connection, self, state=state, identity=identity)
@@ -107,15 +107,18 @@ class Hub:
         self.joins.connect(session)
 
     def disconnect(self, session: Session, reason: str) -> None:
-        """Forget a client whose connection has ended; it leaves its rooms in their turns."""
-        self.clients.pop(session.id, None)  # it is not there when the connection ended in on_connect
+        """Remove a client whose connection has ended. It leaves its rooms in their turns."""
+        self.clients.pop(session.id, None)  # not registered if the connection ended during on_connect
         session.disconnected()
         self.joins.disconnect(session, reason)
 
     # --- rooms
 
     def runtime_to_join(self, name: str, creator: Session | None, options: dict[str, Any]) -> RoomRuntime:
-        """Return the room that takes a join, made if need be; `ActionError` when there may be none."""
+        """Return the room that takes a join to this name, and make it if there is none.
+
+        `ActionError` if such a room may not be made. `creator` is None for the server's own code.
+        """
         runtime = self.runtime_for(name)
         if runtime is not None:
             return runtime
@@ -129,12 +132,15 @@ class Hub:
         return self._make(name, found or Room, creator, options)
 
     def runtime_for(self, name: str) -> RoomRuntime | None:
-        """Return the room that takes messages under this name: while one closes, its successor, if there is one."""
+        """Return the room that takes messages under this name; None if there is none.
+
+        While a room closes, that is its successor.
+        """
         runtime = self.runtimes.get(name)
         return runtime if runtime is None or runtime.is_open else runtime.successor
 
     def successor_of(self, runtime: RoomRuntime, creator: Session, options: dict[str, Any]) -> RoomRuntime:
-        """Return the next room of the name of a room that closes, made if need be."""
+        """Return the next room of the name of a closing room, and make it if there is none."""
         return runtime.successor or self._make(runtime.name, type(runtime.room), creator, options)
 
     def _make(
@@ -144,6 +150,7 @@ class Hub:
         creator: Session | None,
         options: dict[str, Any],
     ) -> RoomRuntime:
+        """Make a room; it begins now, or when a closing room has freed the name."""
         runtime = RoomRuntime(self, name, room_class, creator, options)
         closing = self.runtimes.get(name)
         if closing is not None:
@@ -167,13 +174,13 @@ class Hub:
             self._begin_room(successor)
 
     async def open_room(self, name: str, options: dict[str, Any]) -> Room[Any]:
-        """Return the room of a name, made by the server's own code if need be."""
+        """Return the room of a name after its `on_create`, and make it if there is none."""
         runtime = self.runtime_to_join(name, None, options)
         await runtime.wait_created()
         return runtime.room
 
     async def close_rooms(self, reason: str) -> None:
-        """Close every room but the global one, all at once, and wait for them."""
+        """Close every room except the global one, all at the same time, and wait until they have closed."""
         self.is_stopping = True
         runtimes = [runtime for runtime in self.runtimes.values() if not runtime.is_global]
         for runtime in runtimes:

@@ -1,7 +1,8 @@
-"""The inbox: what waits for a turn, in the order of arrival.
+"""The inbox: the entries that wait for a turn, in the order of arrival.
 
-Law: an entry that was taken is run, taken out or handed back by `take_all`; no entry is dropped.
-A plain machine: it never waits, and wakes the worker that does.
+Laws:
+- No entry is dropped: each is run, taken out, or handed back by `take_all`.
+- A plain machine: it never waits. It wakes the worker, which does.
 """
 
 import math
@@ -14,13 +15,13 @@ from ..limits import Limits
 from .jobs import Job, Work
 
 Entry = tuple[Work, Any, Any]
-"""(what it does, its session or None, its envelope or job)"""
+"""(the work, the session of its client or None, its envelope or job)"""
 
 
 class Inbox:
-    """Entries that wait for their turn, bounded for all clients together and for each.
+    """Entries that wait for their turn, bounded in number for all clients together and for each.
 
-    The worker takes entries out itself: it is the hot path of every message.
+    The worker takes the entries out itself, since this is the hot path of every message.
     """
 
     __slots__ = ("_max_entries", "_max_per_client", "clients", "entries", "jobs", "wakeup")
@@ -31,13 +32,13 @@ class Inbox:
         self.entries: deque[Entry] = deque()
         self.clients: dict[Hashable, int] = {}  # {client: its messages in the inbox}
         self.wakeup = Wakeup()  # the worker waits on it
-        self.jobs = 0  # entries of the server's own code, which no bound counts
+        self.jobs = 0  # how many entries are jobs, which no bound counts
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def put(self, work: Work, client: Hashable, ask: object) -> bool:
-        """Take a client's message; False when the inbox, or this client's share of it, is full."""
+        """Add a client's message. Return False if the inbox, or this client's share of it, is full."""
         clients = self.clients
         waiting = clients.get(client, 0)
         if waiting >= self._max_per_client or len(self.entries) - self.jobs >= self._max_entries:
@@ -48,7 +49,7 @@ class Inbox:
         return True
 
     def put_always(self, work: Work, client: Hashable, ask: object) -> None:
-        """Take an entry that no bound may refuse: a job, or a message that waited in another inbox."""
+        """Add an entry that no bound may refuse: a job, or a message that waited in another inbox."""
         if isinstance(ask, Job):
             self.jobs += 1
         else:
@@ -69,7 +70,7 @@ class Inbox:
         return None
 
     def take_all(self) -> list[Entry]:
-        """Remove and return all entries: their turn will not come here."""
+        """Remove and return all entries, since the room runs them no more."""
         entries = list(self.entries)
         self.entries.clear()
         self.clients.clear()

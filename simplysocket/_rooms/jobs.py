@@ -1,4 +1,7 @@
-"""Jobs: functions of the server's own code that wait for a turn, such as a timer, a join or a kick."""
+"""Jobs: functions of the server's own code that wait for a room's turn, such as a timer or a kick.
+
+Law: the caller of a job that waits gets its result, its error, or `busy`.
+"""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -9,8 +12,8 @@ import trio
 from ..errors import ActionError, RoomClosed, first_of
 
 Work = Callable[[Any, Any, Any], Awaitable[object]]
-"""What an entry of the inbox does: called with (runtime, session or None, envelope or job)."""
-# Any, here and below: only the functions that run an entry know what is asked, and who asks.
+"""The work of an entry in the inbox: called with (runtime, session or None, envelope or job)."""
+# Any, here and below: only the work itself knows the types of its arguments.
 
 
 class NeverBegun(RoomClosed):
@@ -18,31 +21,31 @@ class NeverBegun(RoomClosed):
 
 
 class Job:
-    """A function that waits for its turn."""
+    """A function that waits for the room's turn."""
 
-    id = None  # no caller on the wire waits for it
+    id = None  # as of an envelope without an id: no client waits for an answer
 
     def __init__(
         self, name: str, function: Callable[[], Awaitable[object]], *, otherwise: Callable[[], object] | None = None
     ) -> None:
-        """`name` is for logs. `otherwise` is called in the turn instead, when the caller no longer waits."""
+        """`name` is for logs. If the caller no longer waits, the turn calls `otherwise` instead."""
         self.name = name
         self.function = function
         self.otherwise = otherwise
-        self.is_wanted = True  # False: the caller has gone; the job is skipped unless it has begun
+        self.is_wanted = True  # False: the caller no longer waits; the job is skipped unless it has begun
         self.has_begun = False
         self.result: object = None
         self.error: BaseException | None = None
         self.done = trio.Event()
 
     async def run(self) -> None:
-        """Run the function in the turn; its result or error is for the caller that waits."""
+        """Run the function in the turn, and keep its result or error for the caller."""
         if not self.is_wanted:
             if self.otherwise is not None:
                 self.otherwise()
         else:
             self.has_begun = True
-            self.error = RoomClosed("the room closed meanwhile")  # stands if it is cancelled
+            self.error = RoomClosed("the room closed meanwhile")  # stays if the function is cancelled
             try:
                 self.result = await self.function()
                 self.error = None
@@ -52,12 +55,12 @@ class Job:
                 self.done.set()
 
     def fail(self, error: ActionError) -> None:
-        """End it with an error, since its turn never came."""
+        """End the job with an error, since its turn never came."""
         self.error = error
         self.done.set()
 
     async def wait(self, turn_seconds: float = math.inf) -> Any:
-        """Return the result, or raise; `busy` when the turn has not come within `turn_seconds`."""
+        """Wait, and return the result or raise the error; `busy` if the job has not begun within `turn_seconds`."""
         try:
             with trio.move_on_after(turn_seconds):
                 await self.done.wait()

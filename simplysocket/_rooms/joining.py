@@ -1,8 +1,10 @@
-"""Joins and leaves, whoever asks for them: a client, the server's code, a disconnect, the end of a room.
+"""Joins and leaves: of a client, of the server's own code, at a disconnect, at the end of a room.
 
-Laws: a client becomes a member, and ceases to be one, only here, and in the room's turn.
-Each new member has passed `on_auth` and `on_join`; a join whose `on_join` raises is undone.
-A room that its last member has left closes.
+Laws:
+- A client becomes a member, and ceases to be one, only here, and in the room's turn. At the end
+  of a room its members are removed without a turn.
+- Each new member has passed `on_auth` and `on_join`. A join whose `on_join` raises is undone.
+- A room closes after its last member has left, at once or after `empty_ttl`.
 """
 
 import functools
@@ -20,12 +22,15 @@ from .runtime import RoomRuntime
 if TYPE_CHECKING:
     from .hub import Hub
 
-_JOIN_TRIES: Final = 3  # by the server's own code, to a room that closes before the join has its turn
-_RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then
+_JOIN_TRIES: Final = 3  # of the server's own code, if each time the room closes before the join has its turn
+_RETRY_BUSY: Final = 0.5  # seconds; a full inbox of 128 is usually handled by then
 
 
 class Join:
-    """The work of a join that waits in an inbox: done by whatever room of the name runs it."""
+    """The work of a client's join in an inbox. The room that runs it admits the client.
+
+    This may be a later room of the name than the one that was asked.
+    """
 
     __slots__ = ("options",)
 
@@ -39,15 +44,15 @@ class Join:
 
 
 class Joins:
-    """All ways into the rooms of one server, and out of them."""
+    """The joins and leaves of all rooms of one server."""
 
     def __init__(self, hub: "Hub") -> None:
         self._hub = hub
 
-    # --- asked for by a client
+    # --- by a client
 
     def queue(self, session: Session, name: str, options: dict[str, Any], envelope: Envelope) -> dict[str, Any] | None:
-        """Put a client's `join-room` into the inbox of the room; for the global room return the answer at once."""
+        """Put a client's `join-room` into the inbox of the room. For the global room, return the answer at once."""
         runtime = self._hub.runtime_to_join(name, session, options)
         if runtime.is_global:
             return _answer(runtime, created=False)
@@ -55,10 +60,10 @@ class Joins:
             raise busy(runtime)
         return None
 
-    # --- asked for by the server's own code
+    # --- by the server's own code
 
     async def join(self, session: Session, name: str, options: dict[str, Any]) -> dict[str, Any]:
-        """Make a client a member; `ActionError` when the room refuses it."""
+        """Make a client a member and return the answer to the join; `ActionError` if it is refused."""
         for _ in range(_JOIN_TRIES):
             runtime = self._hub.runtime_to_join(name, session, options)
             if runtime.is_global:
@@ -72,11 +77,11 @@ class Joins:
             except NeverBegun:
                 if runtime.failure is not None:
                     raise runtime.failure from None
-                # It closed before our turn came: on to the next room of the name.
+                # The room closed before the join had its turn: try the next room of the name.
         raise RoomClosed(f"room {name!r} closed again and again")
 
     async def leave(self, session: Session, name: str, reason: str) -> bool:
-        """Take a client out of a room; False when it was not a member."""
+        """Remove a client from a room. Return False if it was not a member."""
         runtime = self._hub.runtimes.get(name)
         if runtime is None or name not in session.rooms:
             return False
@@ -85,14 +90,14 @@ class Joins:
         try:
             return bool(await runtime.in_turn("on_leave", functools.partial(remove, runtime, session, reason)))
         except RoomClosed:
-            return False  # it let everyone go
+            return False  # the room has closed, and has removed its members
 
     async def kick(self, runtime: RoomRuntime, session: Session, reason: str) -> bool:
-        """Take a member out of a room and tell it why; False when it was not a member."""
+        """Remove a member from a room and tell it why. Return False if it was not a member."""
         work = functools.partial(remove, runtime, session, reason, tell=True)
         return bool(await runtime.in_turn("on_leave", work))
 
-    # --- the connection begins and ends
+    # --- at the beginning and the end of a connection
 
     def connect(self, session: Session) -> None:
         """Put a new client into the global room; `on_join` runs in the client's own turn there."""
@@ -101,7 +106,7 @@ class Joins:
         _post_global_hook(runtime, "on_join", session)
 
     def disconnect(self, session: Session, reason: str) -> None:
-        """Take a client that is gone out of its rooms, in their turns; what it sent before is still handled."""
+        """Remove a client that is gone from its rooms, in their turns, after its earlier messages."""
         for runtime in list(session.rooms.values()):
             if runtime.is_global:
                 runtime.members.forget(session)
@@ -112,10 +117,14 @@ class Joins:
                 work = functools.partial(remove, runtime, session, reason)
                 runtime.turns.post_always(run_job, session, Job("on_leave", work))
 
-    # --- a room closes
+    # --- at the end of a room
 
     def hand_over(self, runtime: RoomRuntime, entries: list[Entry]) -> None:
-        """Empty the inbox of a room that closes: joins, and messages after them, go on to the next room of the name."""
+        """Empty the inbox of a closing room: `entries` are its waiting entries.
+
+        Joins, and messages of the same client after its join, go to the next room of the name.
+        The others are refused.
+        """
         joining: set[Session] = set()
         for work, session, ask in entries:
             if isinstance(ask, Job):
@@ -131,7 +140,7 @@ class Joins:
                 session.refuse(ask.id, ask.action, error)
 
     def let_go(self, runtime: RoomRuntime) -> None:
-        """Take every member out of a room that has ended; `on_leave` is not called."""
+        """Remove every member from a room that has ended, without `on_leave`."""
         for session in list(runtime.members.by_id.values()):
             runtime.members.forget(session)
 
@@ -140,7 +149,7 @@ class Joins:
 
 
 async def admit(runtime: RoomRuntime, session: Session, options: dict[str, Any]) -> dict[str, Any]:
-    """Make a client a member, or raise why not; return the answer to the join."""
+    """Make a client a member and return the answer to the join; raise the reason if it is refused."""
     try:
         created = False
         if session not in runtime.members:
@@ -152,10 +161,11 @@ async def admit(runtime: RoomRuntime, session: Session, options: dict[str, Any])
 
 
 async def _make_member(runtime: RoomRuntime, session: Session, options: dict[str, Any]) -> None:
+    """Call `on_auth`, add the client to the members, call `on_join`, and announce the join."""
     members, hooks, client = runtime.members, runtime.hooks, session.client
     _check_capacity(runtime, session)
     await hooks.call("on_auth", client, options)
-    _check_capacity(runtime, session)  # while on_auth waited, it may have gone or joined elsewhere
+    _check_capacity(runtime, session)  # while on_auth waited, the client may have disconnected or joined other rooms
     members.enter(session)
     try:
         await hooks.call("on_join", client)
@@ -170,6 +180,7 @@ async def _make_member(runtime: RoomRuntime, session: Session, options: dict[str
 
 
 def _check_capacity(runtime: RoomRuntime, session: Session) -> None:
+    """Refuse a client that is gone, a room that is full, and a client that is in too many rooms."""
     members = runtime.members
     if session.is_gone:
         raise Gone(f"client {session.id} has disconnected")
@@ -182,7 +193,7 @@ def _check_capacity(runtime: RoomRuntime, session: Session) -> None:
 
 
 async def remove(runtime: RoomRuntime, session: Session, reason: str, *, tell: bool = False) -> bool:
-    """Take a member out; False when it was not a member. `tell`: tell the removed client, too."""
+    """Remove a member. Return False if it was not a member. With `tell`, the removed client is told, too."""
     if session not in runtime.members:
         return False
     client = session.client
@@ -211,16 +222,17 @@ async def leave_as_asked(runtime: RoomRuntime, session: Session, envelope: Envel
 
 
 def busy(runtime: RoomRuntime) -> ActionError:
-    """Return the refusal of a message that finds the inbox full."""
+    """Return the error for a message that finds the inbox full."""
     return ActionError("busy", f"too much waits in room {runtime.name!r}", retry_after=_RETRY_BUSY)
 
 
 def _answer(runtime: RoomRuntime, *, created: bool) -> dict[str, Any]:
+    """Return the answer to a join."""
     return {"roomname": runtime.name, "created": created, "members": runtime.members.list()}
 
 
 def _post_global_hook(runtime: RoomRuntime, hook: str, session: Session, *args: object) -> None:
-    """Have a hook of the global room called in the client's own turn there."""
+    """Put a call of a hook of the global room into the client's own inbox there."""
     if runtime.hooks.is_written(hook):
         work = functools.partial(runtime.hooks.call_guarded, hook, session.client, *args, session=session)
         runtime.turns.post_always(run_job, session, Job(hook, work))

@@ -1,7 +1,9 @@
-"""Members: who is in one room.
+"""Members: the map of the clients in one room.
 
-Laws: this is the only membership map. It changes in the room's turn and at the
-room's end, by what joining.py does; nothing here calls the code of users.
+Laws:
+- This is the only membership map.
+- Only joining.py changes it, in the room's turn and at the room's end.
+- Nothing here calls code of the application.
 """
 
 import itertools
@@ -13,7 +15,7 @@ from .._sessions.session import Session
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
 
-_LIST_MOST: Final = 100  # members of the global room in an answer
+_LIST_MOST: Final = 100  # members of the global room in one answer
 
 
 class Members:
@@ -24,7 +26,7 @@ class Members:
     def __init__(self, runtime: "RoomRuntime") -> None:
         self._runtime = runtime
         self.by_id: dict[str, Session] = {}  # {client id: session}
-        self.was_joined = False  # a join has succeeded
+        self.was_joined = False  # True: a join has succeeded
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -34,30 +36,30 @@ class Members:
 
     @property
     def view(self) -> ClientsView:
-        """The members as users see them."""
+        """The members as the application sees them, {client id: client}."""
         return ClientsView(self.by_id)
 
     @property
     def capacity(self) -> int | None:
-        """How many members the room takes at most; None: any number."""
+        """How many members the room takes at most; None: any number. `Room.capacity`, or else the limit."""
         runtime = self._runtime
         capacity: int | None = runtime.room.capacity
         return runtime.home.limits.members_per_room if capacity is None else capacity
 
     def list(self) -> "list[dict[str, str]]":
-        """Return the members as `join-room` and `who` answer them; of the global room only the first 100."""
+        """Return the members as in the answers to `join-room` and `who`; of the global room only the first 100."""
         first = itertools.islice(self.by_id.values(), _LIST_MOST if self._runtime.is_global else None)
         return [{"client": session.id, "name": session.client.name} for session in first]
 
     def enter(self, session: Session) -> None:
-        """Put a client into the map; it sees what is said from now on."""
+        """Add a client. It gets the messages that the room sends from now on."""
         runtime = self._runtime
         self.by_id[session.id] = session
         session.rooms[runtime.name] = runtime
         runtime.fanout.joined(session)
 
     def forget(self, session: Session) -> None:
-        """Take a client out of the map, after it was given all that was said before."""
+        """Remove a client, after delivering the messages that the room has sent before."""
         if self.by_id.pop(session.id, None) is not None:
             self._runtime.fanout.left(session)
             session.rooms.pop(self._runtime.name, None)

@@ -1,6 +1,7 @@
-"""Messages: what a room says, encoded and framed once, and given its place in the room's sequence.
+"""Messages: encodes and frames each message of a room once, and gives it its place in the room's sequence.
 
-Law: plain functions that never wait. What cannot be encoded is refused here, in the sender's own boundary.
+Laws: plain functions that never wait. A body that cannot be encoded is refused here, inside the
+error boundary of the code that sends it.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ _CLOSED: Final = RoomState.CLOSED  # looking it up in the class would cost 0.05 
 
 
 class Messages:
-    """What one room says to its members."""
+    """Sends the messages of one room to its members."""
 
     __slots__ = ("_runtime",)
 
@@ -37,7 +38,7 @@ class Messages:
         volatile: bool = False,
         coalesce: str | None = None,
     ) -> None:
-        """Encode and frame a message once, and give it its place in the room's sequence; a plain def."""
+        """Encode and frame a message for the members, and give it its place in the room's sequence."""
         runtime = self._runtime
         if runtime.state is _CLOSED:
             raise RoomClosed(f"room {runtime.name!r} is closed: nobody would hear {action!r}")
@@ -66,7 +67,7 @@ class Messages:
         runtime.fanout.add(frame, ids)
 
     def tell(self, session: Session, action: str, body: object) -> bool:
-        """Give a message for one member its place in the room's sequence; False when the client is gone."""
+        """Give a message for one member its place in the room's sequence. Return False if the client is gone."""
         runtime = self._runtime
         home = runtime.home
         if runtime.state is _CLOSED:

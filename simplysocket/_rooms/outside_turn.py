@@ -1,7 +1,8 @@
-"""Handlers outside the turn (`turn=False`): tasks of the room that are answered as handlers in the turn are.
+"""Handlers outside the turn (`turn=False`): tasks of the room, answered as handlers in the turn are.
 
-Laws: such a handler is cancelled when its caller cancels, times out or disconnects. How many
-of one client run at a time is bounded.
+Laws:
+- Such a handler is cancelled when its caller cancels, times out or disconnects.
+- Of one client at most `Limits.tasks_per_client` run at a time.
 """
 
 import logging
@@ -25,10 +26,10 @@ logger = logging.getLogger("simplysocket.room")
 async def start_outside_turn(
     runtime: "RoomRuntime", session: Session, ask: Envelope, handle: Callable[[], Awaitable[object]]
 ) -> None:
-    """Start a handler as a task of the room; return once it has begun."""
+    """Start a handler as a task of the room, and return when it has begun."""
     most = runtime.home.limits.tasks_per_client
     if most is not None and session.outside_turns >= most:
-        raise ActionError("too-many", f"{most} of your requests run beside the turns already")
+        raise ActionError("too-many", f"{most} of your requests run outside the turn already")
     scope, begun = HandlerScope(session, ask), trio.Event()
     try:
         name = f"the handler of {ask.action!r} for {session.id}"
@@ -37,7 +38,8 @@ async def start_outside_turn(
         scope.forget()
         raise
     session.outside_turns += 1
-    with trio.CancelScope(shield=True):  # its first step is certain to come: from then on it answers for itself
+    # Not for long: the task begins in the next pass, and from then on it answers the request itself.
+    with trio.CancelScope(shield=True):
         await begun.wait()
 
 
@@ -49,6 +51,8 @@ async def _run(
     session: Session,
     ask: Envelope,
 ) -> None:
+    """Run the handler in its scope and the room's boundary, and count it while it runs."""
+
     async def work(*_: object) -> object:
         TURN.set(None)
         begun.set()
@@ -58,8 +62,8 @@ async def _run(
             session.outside_turns -= 1
 
     try:
-        # A task of its own, so that scopes and nurseries which it leaves open end with it, as in the turn.
+        # A task of its own, so that scopes and nurseries that the handler leaves open end with it, as in the turn.
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runtime.turns.run_outside, ask, runtime.boundary.run(work, session, ask))
     except* Exception:
-        logger.exception("the handler of %.64r has spoilt the task it ran in", ask.action)
+        logger.exception("the handler of %.64r left a cancel scope or a nursery open", ask.action)

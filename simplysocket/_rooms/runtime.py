@@ -2,10 +2,10 @@
 
 Laws:
 - A room is a nursery: nothing that was started in it outlives it.
-- A bug in one handler costs one message; a crash in one of its tasks costs the room.
-- Sessions only: a client, as users see it, is one attribute away.
+- A bug in one handler costs one message. A crash of one of its tasks costs the room.
+- Rooms work with sessions. `session.client` is the client that the application sees.
 
-The runtime is an object beside `Room`, so that a user's subclass may have attributes of any name.
+The runtime and `Room` are two objects, so that a user's subclass may have attributes of any name.
 """
 
 import logging
@@ -46,7 +46,7 @@ logger = logging.getLogger("simplysocket.room")
 
 
 class Home(Protocol):
-    """What a room asks of the hub."""
+    """The hub, as a room sees it."""
 
     limits: Limits
     metrics: Metrics
@@ -70,7 +70,7 @@ class Home(Protocol):
 
 
 class RoomRuntime:
-    """One room at work. `room` is what users see of it, made by `room_class(runtime)`."""
+    """One room. `room` is the object that the application sees, made by `room_class(runtime)`."""
 
     __slots__ = (
         "_channel",
@@ -115,18 +115,18 @@ class RoomRuntime:
     ) -> None:
         self.home = home
         self.name = name
-        self.creator = creator  # the client whose join made the room; None: the server's own code did
+        self.creator = creator  # the client whose join made the room; None if the server's own code did
         self.options = options
         self.is_global = is_global
         self.state = RoomState.WAITING
-        self.is_open = True  # the state accepts joins, messages and tasks
-        self.is_created = False  # on_create has succeeded
-        self.failure: ActionError | None = None  # why on_create failed: the answer to the joins that wait
+        self.is_open = True  # True: the state accepts joins, messages and tasks
+        self.is_created = False  # True: on_create has succeeded
+        self.failure: ActionError | None = None  # why on_create failed; the answer to the joins that wait
         self.successor: RoomRuntime | None = None  # takes the joins that come while this room closes
         self.created_at = trio.current_time()
         self._channel: Channel | None = None
         self._crash_policy = crash_policy or CloseAfterCrash()
-        self._restart_seconds: float | None = None  # after a crash: when on_create runs again
+        self._restart_seconds: float | None = None  # after a crash: the seconds until on_create runs again
         self.members = Members(self)
         self.messages = Messages(self)
         self.hooks = Hooks(self)
@@ -136,8 +136,8 @@ class RoomRuntime:
         self.boundary = Boundary(self)
         self.fanout = Fanout(self.members.by_id, home.metrics, mark=home.flusher.mark, failed=self._publish_failed)
         self.turns = make_turns(self) if make_turns else Turns(name, home.limits, self.boundary.run, self.fanout)
-        self.post = self.turns.post  # bound once: the way in of every message
-        # {action: the call of its handler here}
+        self.post = self.turns.post  # kept, since every message comes in here
+        # {action: the call of its handler in this room}
         self.calls: dict[str, Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]]] = {}
         self.room: Room[Any] = room_class(self)
         self._post_create()
@@ -148,28 +148,28 @@ class RoomRuntime:
     # --- from the first turn to the last
 
     def enter(self, state: RoomState) -> None:
-        """Go on to another state: the only place where it changes."""
+        """Change the state; only this function does."""
         check_transition(self.name, self.state, state)
         self.state = state
         self.is_open = state in ACCEPTING
 
     def begin(self) -> None:
-        """Take the name, which is free now, and open the channel to the members."""
+        """Begin, now that the name is free: open the channel to the members."""
         if self.state is not RoomState.WAITING:
-            return  # it was closed while it waited
+            return  # the room was closed while it waited for its name
         try:
             self._channel = self.home.broker.open(self.name, self.fanout.deliver)
             self.fanout.publish = self._channel.publish
         except* Exception:
             if self.is_global:
-                raise  # the server does not start without it
+                raise  # the server does not start without its global room
             self.home.metrics.rooms_crashed += 1
             logger.exception("the broker did not open room %.200r", self.name)
             self.failure = ActionError("internal", "the room could not be created")
         self.enter(RoomState.CREATING)
 
     async def live(self) -> None:
-        """Run until the room is closed or cancelled, then finish; a task of the server."""
+        """Run the room until it closes or is cancelled, then finish it. This is a task of the server."""
         CURRENT_ROOM.set(self)
         TURN.set(None)
         self.home.metrics.rooms_opened += 1
@@ -177,12 +177,13 @@ class RoomRuntime:
             while not self.closing.is_due:
                 await self._run_nursery()
         except* trio.Cancelled:
-            self.home.is_stopping = True  # nothing else cancels a room from outside
+            self.home.is_stopping = True  # only the end of the server cancels a room
             raise
         finally:
             await self.closing.finish()
 
     async def _run_nursery(self) -> None:
+        """Run the turns and tasks of the room until it closes or a task crashes."""
         try:
             async with trio.open_nursery() as nursery:
                 self.tasks.nursery = nursery
@@ -212,6 +213,7 @@ class RoomRuntime:
         self._post_create()
 
     async def _create(self) -> None:
+        """Call `on_create` in the turn, and open the room or close it."""
         if self.failure is None:
             try:
                 await self.hooks.call("on_create")
@@ -228,7 +230,7 @@ class RoomRuntime:
             self.enter(RoomState.OPEN)
 
     async def wait_created(self) -> None:
-        """Wait until on_create has run; raises why it failed."""
+        """Wait until `on_create` has run; raise its failure if it failed."""
         try:
             await self.in_turn("nothing", _do_nothing)
         except RoomClosed:
@@ -241,7 +243,9 @@ class RoomRuntime:
     ) -> Any:
         """Run a function of the server's own code in this room's turn, at once if the caller holds it.
 
-        `NeverBegun` when the room closes before; `otherwise` is called in the turn if the caller has given up.
+        `name` is for logs. A caller that holds the turn of another room waits for this one for at
+        most `turn_seconds`, then gets `busy`. `NeverBegun` if the room closes before the turn comes.
+        If the caller no longer waits, the turn calls `otherwise` instead.
         """
         if self.turns.is_mine:
             return await function()
@@ -254,7 +258,7 @@ class RoomRuntime:
     # --- the broker
 
     def _publish_failed(self, group: BaseExceptionGroup[Exception], batch: Batch) -> None:
-        """Go on after the broker has raised: the members on this machine get the batch, then the room closes."""
+        """Handle an error of the broker: deliver to the members on this machine, then close the room."""
         self.home.metrics.rooms_crashed += 1
         logger.error(
             "the broker did not take %d frames of room %.200r", len(batch.frames), self.name, exc_info=first_of(group)
@@ -264,11 +268,11 @@ class RoomRuntime:
             self.closing.begin("crashed")
 
     def close_channel(self) -> None:
-        """Let go of the broker: the room has ended."""
+        """Release the broker's channel, since the room has ended."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
 
 
 async def _do_nothing() -> None:
-    """Called to see that its turn has come."""
+    """Run as a job, to wait until a turn has come."""

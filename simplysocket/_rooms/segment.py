@@ -1,6 +1,7 @@
-"""A segment of a room's sequence: frames for all members, and what is different for some of them.
+"""A segment of a room's sequence: frames in order, some of which are not for all members.
 
-Law: a plain machine. What one member costs does not grow with how many others are treated differently.
+Laws: a plain machine. The work for one member does not grow with the number of other members
+that are excluded or have frames of their own.
 """
 
 from bisect import bisect_left
@@ -9,7 +10,7 @@ from ..brokers.broker import Batch
 
 
 class Segment:
-    """Frames of a room in the order of their places, some of which are not for everyone."""
+    """Frames of a room in the order of their places, and the members that each is for."""
 
     __slots__ = ("common", "exclude", "first", "frames", "marks", "only")
 
@@ -17,15 +18,15 @@ class Segment:
         """Begin with `frames`, which are for everyone; the first of them has the place `first`."""
         self.first = first
         self.frames = frames  # all of them, in the order of their places
-        self.common = frames  # those for everyone; a list of its own from the first frame for one member on
+        self.common = frames  # without those for one member alone; the same list as `frames` while there are none
         self.exclude: dict[int, tuple[str, ...]] = {}  # as in Batch
         self.only: dict[int, str] = {}  # in the order of the places
-        # {id of a member: (place, index in `common`, a frame to put in there, or None to leave one out)}
+        # {id of a member: (place, index in `common`, the frame to insert there, or None to leave out the one there)}
         self.marks: dict[str, list[tuple[int, int, bytes | None]]] = {}
 
     @classmethod
     def of(cls, batch: Batch) -> "Segment":
-        """Read a batch."""
+        """Return the segment of a batch."""
         if not batch.exclude and not batch.only:
             return cls(batch.first, batch.frames)
         segment = cls(batch.first, [])
@@ -34,7 +35,7 @@ class Segment:
         return segment
 
     def add(self, frame: bytes, exclude: tuple[str, ...], only: str | None) -> None:
-        """Append a frame."""
+        """Append a frame: for all members except those in `exclude`, or for the member `only`."""
         place, index = self.first + len(self.frames), len(self.common)
         if only is not None:
             if self.common is self.frames:

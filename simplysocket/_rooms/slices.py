@@ -1,6 +1,7 @@
-"""Slices: a very large room while it is served, some members at a time.
+"""Slices: the frames of a very large room while its members are served, some at a time.
 
-Law: a plain machine. What a member lacks is here until it is served or taken, and no longer.
+Laws: a plain machine. The frames that a member lacks are kept here until they are served or
+taken, and no longer.
 """
 
 from collections.abc import Iterable
@@ -11,11 +12,11 @@ from .segment import Segment
 
 
 class Member(Protocol):
-    """Whoever frames are delivered to."""
+    """A member, as the fan-out sees it: a session."""
 
     @property
     def id(self) -> str:
-        """Its id, by which a frame leaves it out or is for it alone."""
+        """The id by which a frame excludes this member, or is for it alone."""
 
     @property
     def deliver(self) -> "Deliver":
@@ -23,41 +24,43 @@ class Member(Protocol):
 
 
 class Deliver(Protocol):
+    """The function that sends frames to one member."""
+
     def __call__(self, data: bytes, frames: list[bytes], start: int = 0, /) -> None: ...
 
 
 class Slices:
-    """What a very large room has said, and which members still lack it."""
+    """The frames of a very large room that wait, and the members that still lack them."""
 
     __slots__ = ("common", "own", "unserved", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: list[Segment] = []  # what comes after the segment that is being served
-        # Of the segment that is being served: the frames for everyone, the frames of members that get
-        # others, and the members that still lack theirs.
+        self.waiting: list[Segment] = []  # the segments after the one that is being served
+        # Of the segment that is being served: the frames for everyone, the frames of each member that
+        # gets other ones, and the members that are not served yet.
         self.common: list[bytes] = []
         self.own: dict[Member, list[bytes]] = {}
         self.unserved: dict[Member, None] = {}  # a dict as an ordered set
 
     @property
     def is_done(self) -> bool:
-        """Whether no member lacks anything."""
+        """Whether every member has been served with all frames."""
         return not self.unserved and not self.waiting
 
     def begin(self, segment: Segment, own: dict[Member, list[bytes]], members: Iterable[Member]) -> None:
-        """Begin to serve a segment; `own` holds the frames of members that do not get just the common ones."""
+        """Begin to serve a segment; `own` holds the frames of the members that do not get the common ones."""
         self.common, self.own = segment.common, own
         self.unserved = dict.fromkeys(members if segment.common else own)
 
     def next(self, most: int) -> list[Member]:
-        """Return the next members to serve, at most so many; they count as served."""
+        """Return the next members to serve, at most `most` of them; they count as served."""
         served = list(islice(self.unserved, most))
         for member in served:
             del self.unserved[member]
         return served
 
     def take(self, member: Member) -> list[bytes]:
-        """Return what one member still lacks of the segment that is being served, as if it had been served."""
+        """Return the frames of this segment that one member still lacks; it counts as served."""
         if member not in self.unserved:
             return []
         del self.unserved[member]

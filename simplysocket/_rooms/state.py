@@ -1,23 +1,26 @@
-"""The state of a room: one value, and one table of what may follow what."""
+"""The state of a room, and the table of its transitions.
+
+Law: a room has one state, and only the transitions of the table are possible.
+"""
 
 import enum
 from typing import Final
 
 
 class RoomState(enum.Enum):
-    """Where a room is between its making and its end."""
+    """The states of a room, from its making to its end."""
 
     WAITING = "waiting"  # for its name: another room of this name is closing
     CREATING = "creating"  # on_create has its turn, or waits for it
     OPEN = "open"
     CLOSING = "closing"  # accepts no work; on_close may run, and the members are still there
-    CLOSED = "closed"  # the members are gone and the name is free
+    CLOSED = "closed"  # the room has no members any more, and its name is free
 
 
-FOLLOWING: Final = {
+FOLLOWING: Final = {  # {state: the states that may follow it}
     RoomState.WAITING: {RoomState.CREATING, RoomState.CLOSING},
     RoomState.CREATING: {RoomState.OPEN, RoomState.CLOSING},
-    # To CREATING again: a room whose tasks are started anew after a crash.
+    # CREATING again: after a crash, in a room whose tasks are started again.
     RoomState.OPEN: {RoomState.CREATING, RoomState.CLOSING},
     RoomState.CLOSING: {RoomState.CLOSED},
     RoomState.CLOSED: set[RoomState](),

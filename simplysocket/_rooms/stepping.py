@@ -1,8 +1,8 @@
-"""Stepping: a coroutine that is run step by step in a context of its own.
+"""Stepping: runs a coroutine step by step, in a context of its own.
 
 Laws:
-- Each handler runs in its own copy of the context, so that no other sees what it sets.
-- A cancel scope must be entered before a coroutine is stepped, and be left after its last step.
+- Each handler runs in its own copy of the context, so that no other handler sees the variables it sets.
+- A cancel scope must be entered before the first step of a coroutine, and left after its last step.
 """
 
 import contextvars
@@ -15,20 +15,20 @@ import trio
 
 
 class Held(Protocol):
-    """What is said in a turn and held back: the fan-out of the room."""
+    """The fan-out of a room, which holds frames back while a step of its turn runs."""
 
     def hold(self) -> None:
-        """Hold back what is said from now on: more may follow in this step."""
+        """Hold back the frames from now on, since more may follow in this step."""
 
     def pause(self) -> None:
-        """Send what was said in the next pass of the scheduler, since the handler waits."""
+        """Let the frames leave in the next pass of the scheduler, since the handler waits."""
 
     def release(self) -> None:
-        """Send what was said now."""
+        """Let the frames leave now."""
 
 
 class _NothingHeld:
-    """For turns in which nothing is held back: those of one client among many in the global room."""
+    """Holds nothing back: for handlers outside the turn, and for turns of one client in the global room."""
 
     def hold(self) -> None: ...
 
@@ -43,9 +43,9 @@ NOTHING_HELD: Final = _NothingHeld()
 def innermost_scope(task: trio.lowlevel.Task) -> object:
     """Return a value that changes when a cancel scope is opened in `task`, and changes back when it is closed.
 
-    trio has no public name for the innermost scope of a task. Its effective deadline,
-    which is public, takes 1 us under seven scopes, a fifth of a message, and misses
-    scopes without a deadline; so it is used only where trio has changed inside.
+    trio has no public name for the innermost scope of a task. Its public effective deadline
+    takes 1 us inside of seven scopes, a fifth of the time of a message, and does not show
+    scopes without a deadline. So the deadline is used only if trio has no `_cancel_status`.
     """
     status: object = getattr(task, "_cancel_status", None)
     return trio.current_effective_deadline() if status is None else status
@@ -56,13 +56,13 @@ def go_on(
     context: contextvars.Context,
     held: Held,
     coroutine: Coroutine[Any, Any, None],
-    trap: Any,  # Any: what trio's own code yields
+    trap: Any,  # Any: the value is trio's own
     look: Callable[[float], None],
 ) -> Generator[Any, Any, None]:
     """Await the rest of `coroutine`, which has yielded `trap` at its first step.
 
-    Every step is run in `context`; what was said is sent whenever it waits. `look`
-    is told when each step began.
+    Every step is run in `context`. Frames are held back during a step, and leave whenever the
+    coroutine waits. `look` is called after each step with the time at which it began.
     """
     step: Callable[[Any], Any]
     value: Any

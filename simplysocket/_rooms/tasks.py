@@ -1,7 +1,9 @@
-"""Tasks: what runs in a room outside its turn: users' tasks, timers, handlers with `turn=False`.
+"""Tasks: code that runs in a room outside its turn: users' tasks, timers, handlers with `turn=False`.
 
-Laws: all of them are in the room's nursery, so that nothing outlives the room. A
-task does not hold the turn, whatever started it. What a task raises is a crash of the room.
+Laws:
+- All of them are in the room's nursery, so that none outlives the room.
+- A task does not hold the turn, even if a handler in the turn has started it.
+- A task that raises crashes the room.
 """
 
 import contextvars
@@ -21,12 +23,12 @@ if TYPE_CHECKING:
 CURRENT_ROOM: Final[contextvars.ContextVar["RoomRuntime | None"]] = contextvars.ContextVar(
     "simplysocket.room", default=None
 )
-"""The room whose task or handler is running; None outside all rooms."""
+"""The room whose task or handler is running; None in code of no room."""
 
 
 @attrs.frozen
 class UnderWay:
-    """A task of a room, and since when it runs by trio's clock."""
+    """A task of a room, and the time by trio's clock at which it began."""
 
     name: str
     since: float
@@ -43,17 +45,17 @@ class Tasks:
         self.under_way: dict[object, UnderWay] = {}  # {a key of its own: task}
 
     def start(self, name: str, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Start a task in the room's nursery; `name` is for people."""
+        """Start a task in the room's nursery; `name` is for `tree()`. `RoomClosed` if the room is not open."""
         room = self._runtime.name
         if self.nursery is None or not self._runtime.is_open:
             raise RoomClosed(f"room {room!r} is not open: nothing can be started in it")
         try:
             self.nursery.start_soon(self.run, name, function, args, name=function)
-        except RuntimeError:  # it has just been closed, by a crash
+        except RuntimeError:  # a crash has just ended the nursery
             raise RoomClosed(f"room {room!r} is closing: nothing can be started in it") from None
 
     def start_user_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Start a task of the user's; its name is that of the function."""
+        """Start a task of the application under the name of its function."""
         self.start(name_of(function), function, *args)
 
     async def run(self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> None:
@@ -67,7 +69,7 @@ class Tasks:
 
     async def run_inside(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run a function as code of this room, outside its turn."""
-        TURN.set(None)  # the task may have been started by a handler, and does not share its turn
+        TURN.set(None)  # a task that a handler has started does not share its turn
         CURRENT_ROOM.set(self._runtime)
         await function(*args)
 

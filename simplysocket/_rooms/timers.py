@@ -1,6 +1,6 @@
-"""Timers: functions of users that are called in the room's turn, once or again and again.
+"""Timers: functions of the application that are called in the room's turn, once or at intervals.
 
-Laws: a call takes its turn like a message. What it raises is logged, and the timer goes on.
+Laws: a call waits for its turn like a message. If it raises, this is logged, and the timer goes on.
 """
 
 import logging
@@ -30,7 +30,10 @@ class Timers:
         self._runtime = runtime
 
     def start(self, seconds: float, function: Call, *, repeat: bool) -> trio.CancelScope:
-        """Call a function in the room's turn after `seconds`, or every so many; the scope cancels that."""
+        """Call a function in the room's turn after `seconds`, or with `repeat` every `seconds`.
+
+        The scope that is returned cancels the timer.
+        """
         scope = trio.CancelScope()
         name = f"{'every' if repeat else 'once after'} {seconds:g} s: {name_of(function)}"
         self._runtime.tasks.start(name, self._run, seconds, function, repeat, scope)
@@ -50,12 +53,12 @@ class Timers:
                 try:
                     await runtime.in_turn(f"the timer {name_of(function)}", call)
                 except* RoomClosed:
-                    pass  # the call was under way when the room closed
+                    pass  # the room closed while the call waited or ran
                 except* Exception as group:
                     runtime.home.metrics.handlers_failed += 1
                     logger.exception("a timer of room %.200r failed", runtime.name)
                     await runtime.hooks.report(first_of(group), None)
                 if not repeat:
                     break
-                # Calls that a long turn made late are skipped, not repeated.
+                # Calls whose time has passed, because a turn took long, are skipped.
                 due += seconds * max(1, math.ceil((trio.current_time() - due) / seconds))

@@ -1,9 +1,9 @@
 """Turns: an inbox and one worker; one handler runs at a time, in the order of arrival.
 
 Laws:
-- Whatever is in the inbox is run or answered; nothing is dropped.
-- A worker in which a handler left a cancel scope or a nursery open is replaced
-  before the next handler: a stranger's deadline must not reach it.
+- Every entry of the inbox is run or answered; none is dropped.
+- If a handler leaves a cancel scope or a nursery open, the worker is replaced before the next
+  handler, which must not be cancelled by another one's scope.
 - Code that holds the turn never queues behind itself: `TURN` records the holder.
 """
 
@@ -24,21 +24,21 @@ from .stepping import NOTHING_HELD, Held, go_on, innermost_scope
 
 logger = logging.getLogger("simplysocket.turns")
 
-_RUN_BEFORE_YIELD: Final = 64  # messages; yields by count, since by the clock virtual time would change what happens
+_RUN_BEFORE_YIELD: Final = 64  # entries; a count and not a time, so that a virtual clock changes nothing
 
 TURN: Final[contextvars.ContextVar[object]] = contextvars.ContextVar("simplysocket.turn", default=None)
-"""What is asked in the entry that has the turn, or had it: a task that a handler left behind still sees it."""
+"""The envelope or job of the entry whose turn it is, or was: tasks started in a turn still see it later."""
 
 
 def name_ask(ask: object) -> str:
-    """Name an entry for people: a client's action, or a job."""
+    """Return the name of an entry, for logs and `tree()`, by its envelope or job."""
     return ask.name if isinstance(ask, Job) else f"the handler of {getattr(ask, 'action', '')!r:.200}"
 
 
 class Turns:
-    """The turns of one room; in the global room, of one client there.
+    """The turns of one room; in the global room, of one client.
 
-    `run` is given each entry's work and is the boundary: it answers and never raises an Exception.
+    `run` is the boundary: it is called with each entry, answers it, and never raises an Exception.
     """
 
     __slots__ = (
@@ -68,22 +68,22 @@ class Turns:
         self._run = run
         self._held = held
         self._inbox = Inbox(limits)
-        self._current: object = None  # what is asked in the entry that runs
-        self._waits: object = None  # the entry that last began to wait for something
-        self._waits_since = 0.0  # when it did
+        self._current: object = None  # the envelope or job of the entry that runs
+        self._waits: object = None  # the envelope or job that last began to wait for something
+        self._waits_since = 0.0  # the time at which it began to wait
         self._is_over = False
         self._stop: Callable[[], None] | None = None
-        self.is_ending = False  # True: the worker ends once the inbox is empty
+        self.is_ending = False  # True: the worker ends when the inbox is empty
 
     # --- the inbox
 
     @property
     def post(self) -> Callable[[Work, Any, object], bool]:
-        """The function that puts a client's message into the inbox; it returns False when that is full."""
+        """The function that puts a client's message into the inbox. It returns False if the inbox is full."""
         return self._inbox.put
 
     def post_always(self, work: Work, client: Hashable, ask: object) -> None:
-        """Put into the inbox an entry that no bound may refuse."""
+        """Put an entry that no bound may refuse into the inbox."""
         self._inbox.put_always(work, client, ask)
 
     def take_out(self, client: Hashable, id: str | int) -> Any:
@@ -91,14 +91,14 @@ class Turns:
         return self._inbox.take_out(client, id)
 
     def take_all(self) -> list[Entry]:
-        """Empty the inbox, and return the entries whose turn never came."""
+        """Remove and return all entries of the inbox."""
         return self._inbox.take_all()
 
-    # --- what has the turn
+    # --- the entry that has the turn
 
     @property
     def is_mine(self) -> bool:
-        """Whether the caller is the handler that holds the turn, or was started by it and awaited in it."""
+        """Whether the caller holds the turn: the handler that runs, or a task that this has started and awaits."""
         return self._current is not None and TURN.get() is self._current
 
     @property
@@ -108,48 +108,48 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """How many entries wait for their turn."""
+        """The number of entries that wait for their turn."""
         return len(self._inbox)
 
     @property
     def running(self) -> str:
-        """The name of the entry that runs; "" when none does."""
+        """The name of the entry that runs; "" if none does."""
         return "" if self._current is None else name_ask(self._current)
 
     def waited(self, now: float) -> float:
-        """For how many seconds the entry that runs has waited for something; 0 when it has not."""
+        """Return the seconds since the entry that runs began to wait for something; 0 if it has not waited."""
         return now - self._waits_since if self._current is not None and self._waits is self._current else 0.0
 
     # --- the end
 
     def stop_after_this(self, then: Callable[[], None]) -> None:
-        """Let the running handler end, then run nothing more, and call `then`."""
+        """Let the running handler end, run no other, and call `then`."""
         self._stop = then
 
     def finish_own_turn(self, then: Callable[[], None]) -> bool:
-        """Call `then` after the handler that asks for this, which is the last; False when the caller has no turn."""
+        """Let the caller's handler be the last, and call `then` after it. Return False if the caller has no turn."""
         if self.is_mine:
             self.stop_after_this(then)
             return True
         return False
 
     def end(self) -> None:
-        """Let the worker run what waits, and end."""
+        """Let the worker run the entries that wait, and then end."""
         self.is_ending = True
         self._inbox.wakeup.wake()
 
     # --- the worker
 
     async def serve(self) -> None:
-        """Run what comes, until `end` or `stop_after_this`; a worker that a handler has spoilt is replaced."""
+        """Run the entries until `end` or `stop_after_this`. A worker that a handler has broken is replaced."""
         while not self._is_over:
             try:
-                # The worker is a task of its own, so that scopes and nurseries which a handler
+                # The worker is a task of its own, so that the scopes and nurseries that a handler
                 # left open end with it: trio cancels and collects them here, and nowhere else.
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._work)
             except* Exception:
-                logger.exception("a handler has spoilt the task it ran in; the task was replaced")
+                logger.exception("a handler left a cancel scope or a nursery open; the task it ran in was replaced")
             if self._stop is not None:
                 self._is_over = True
                 self._stop()
@@ -173,7 +173,7 @@ class Turns:
                     else:
                         del clients[client]
                     self._current = ask
-                    # The first step by hand: most handlers never wait, and for them there is no generator then.
+                    # The first step by hand: most handlers never wait, and then no generator is made.
                     context, coroutine = contextvars.copy_context(), run(work, client, ask)
                     try:
                         trap = context.run(coroutine.send, None)
@@ -184,7 +184,7 @@ class Turns:
                         self._waits, self._waits_since = ask, trio.current_time()
                         await go_on(context, held, coroutine, trap, partial(self._look_at_step, ask))
                         began = perf_counter()
-                    # One look at the clock for each message: 0.05 us.
+                    # The clock is read once for each message: 0.05 us.
                     ended = perf_counter()
                     if ended - began > blocked:
                         self._look_at_step(ask, began)
@@ -209,7 +209,7 @@ class Turns:
                 await inbox.wakeup.wait()
 
     async def run_outside(self, ask: object, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine outside the turn, in a context of its own; it too is named if it blocks the loop."""
+        """Run a coroutine outside the turn, in a context of its own. If it blocks the loop, it is logged, too."""
         context, began = contextvars.copy_context(), perf_counter()
         look = partial(self._look_at_step, ask)
         try:

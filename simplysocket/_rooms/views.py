@@ -1,6 +1,6 @@
-"""Views: the live tree of rooms, and of what runs in each: "why is this room alive?"
+"""Views: the rooms of a server and the code that runs in each, which `Server.tree()` returns.
 
-Law: it only looks.
+Law: it reads the rooms and changes nothing.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from .runtime import RoomRuntime
 
 
 def look(hub: Hub) -> Tree:
-    """Look at all rooms, the global one first, then the oldest."""
+    """Return a view of all rooms: the global room first, then the others, the oldest first."""
     now = trio.current_time()
     runtimes = sorted(hub.runtimes.values(), key=lambda runtime: (not runtime.is_global, runtime.created_at))
     return Tree(hub.server_name, len(hub.clients), tuple(_look_at(runtime, now) for runtime in runtimes))
@@ -38,7 +38,7 @@ def _look_at(runtime: RoomRuntime, now: float) -> RoomView:
 
 
 def _why_alive(runtime: RoomRuntime, now: float) -> str:
-    """Say in words why the room has not ended."""
+    """Say in words why the room is still there."""
     members = len(runtime.members)
     if runtime.is_global:
         return f"there as long as the server; {members} members"
@@ -54,7 +54,7 @@ def _why_alive(runtime: RoomRuntime, now: float) -> str:
 
 
 def _handlers_of(runtime: RoomRuntime, now: float) -> Iterator[Task]:
-    """Return the handlers that run in the global room, where each client has turns of its own."""
+    """Yield the handlers that run in the clients' own turns; only the global room has such turns."""
     if runtime.is_global:
         for session in runtime.members.by_id.values():
             turns = session.global_turns

@@ -1,4 +1,8 @@
-"""A running server: how it is put together, whom it admits, where it listens, how it starts and stops.
+"""Serving: how a server is put together, starts, admits clients, and stops.
+
+Open lifecycle.py first: it opens the nurseries, serves and drains. assembly.py makes the
+parts of the server, admission.py admits each client, listeners.py opens the sockets, and
+signals.py stops a program on a signal.
 
 Law: every nursery of the server is opened here.
 """

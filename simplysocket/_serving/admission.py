@@ -1,8 +1,9 @@
-"""Admission: takes each client in, from the handshake to the end of its connection.
+"""Admission: runs each client's connection, and calls the hooks at its beginning and its end.
 
-Laws: no client is registered before `on_connect` has returned; `on_disconnect` is called for
-every client that `on_connect` was called for. Each hook runs in a task of its own, for which
-the connection waits, but not for ever.
+Laws:
+- No client is registered before `on_connect` has returned.
+- `on_disconnect` is called for every client that `on_connect` was called for.
+- Each hook runs in a task of its own. The connection waits for it, but not for ever.
 """
 
 import functools
@@ -32,8 +33,8 @@ logger = logging.getLogger("simplysocket.admission")
 
 Hook: TypeAlias = Callable[..., Awaitable[object]]
 Authenticate: TypeAlias = Callable[[Request], Awaitable[Identity]]
-"""Says who a client is, or raises `Refuse`."""
-# What may be written: with all that is offered, or with less.
+"""Returns the identity of a client, or raises `Refuse`."""
+# A hook may be written with all the arguments that it is offered, or with fewer.
 Connecting = TypeVar(
     "Connecting",
     bound=Callable[[Client[Any], Request], Awaitable[object]]
@@ -49,7 +50,10 @@ Disconnecting = TypeVar(
 
 
 class Admission:
-    """Takes each client in, from the handshake to the end of its connection."""
+    """Admits the clients of one server, each from the handshake to the end of its connection.
+
+    `make_state` is called for each new client; its result is `client.state`.
+    """
 
     def __init__(self, hub: Hub, inbound: Inbound, make_state: Callable[[], object]) -> None:
         _check_state(make_state)
@@ -81,7 +85,11 @@ class Admission:
         return self._authenticate is not None
 
     async def identify(self, request: Request) -> Identity | None:
-        """Return the identity that the application gives; None without `authenticate`. Raises whatever it raised."""
+        """Return the identity of the client that sends this request; None without `authenticate`.
+
+        `Refuse` if the application refuses the client, or if its credentials have expired. Any
+        other exception of `authenticate` is raised as it is.
+        """
         if self._authenticate is None:
             return None
         identity = await self._call(self._authenticate, request)
@@ -94,7 +102,7 @@ class Admission:
         return identity
 
     async def enter(self, transport: Transport, upgrade: Upgrade) -> None:
-        """Run a client's connection from the handshake to its end, in the task of the connection."""
+        """Run the connection of one client, from the handshake to its end."""
         hub = self._hub
         connection = Connection(transport, hub.limits, hub.metrics)
         session: Session | None = None
@@ -111,7 +119,7 @@ class Admission:
             if self._on_connect:
                 await self._greet(session, upgrade.request, connection)
             if hub.is_stopping:
-                connection.close(CloseCode.SHUTDOWN, "shutdown")  # it was admitted in the last moment
+                connection.close(CloseCode.SHUTDOWN, "shutdown")  # it was admitted while the server began to stop
             if connection.is_open:
                 hub.connect(session)
             return partial(self._inbound.receive, session)
@@ -132,6 +140,7 @@ class Admission:
                     await self._see_off(session.client, connection.why_it_ended)
 
     def _make_session(self, connection: Connection, upgrade: Upgrade) -> Session | None:
+        """Make the session of a new client; None if `state=` raises, and then close the connection."""
         request, identity = upgrade.request, upgrade.identity
         name = (identity and identity.name) or request.query.get("name", "")
         session: Session | None = None
@@ -145,7 +154,7 @@ class Admission:
         return session
 
     async def _greet(self, session: Session, request: Request, connection: Connection) -> None:
-        """Call on_connect; a client that it refuses is told why, and closed."""
+        """Call `on_connect`. If it refuses the client, close the connection with the reason."""
         seconds, client = self._hub.limits.handshake_seconds, session.client
         with trio.move_on_after(seconds) as scope:
             try:
@@ -153,7 +162,7 @@ class Admission:
                     await self._call(hook, client, request)
             except* (ActionError, Refuse) as group:
                 reason = first_of(group).message
-                # A refusal while the server stops is not for ever.
+                # While the server stops, a client that is refused may come back later.
                 code = CloseCode.SHUTDOWN if self._hub.is_stopping else CloseCode.POLICY
                 connection.close(code, reason or "refused")
             except* Exception:
@@ -165,7 +174,7 @@ class Admission:
             connection.close(CloseCode.INTERNAL, "on_connect took too long")
 
     async def _see_off(self, client: Client[Any], reason: str) -> None:
-        """Call on_disconnect, even while the server is cancelled; a hook that hangs does not keep others from it."""
+        """Call `on_disconnect`, even while the server is cancelled. A hook that hangs does not stop the next one."""
         seconds = self._hub.limits.close_seconds
         for hook in self._on_disconnect:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds) as scope:
@@ -178,12 +187,13 @@ class Admission:
                 logger.error("on_disconnect for %r took over %g seconds", client, seconds)
 
     async def _call(self, function: Hook, *args: object) -> object:
-        """Call a function of the application's in a task of its own, so that whatever it leaves open ends with it."""
+        """Call a function of the application in a task of its own, so that scopes it leaves open end with it."""
         result: object = None
 
         async def call() -> None:
             nonlocal result
-            CURRENT_ROOM.set(self._hub.global_room)  # a stop that it asks for returns at once: it would wait for itself
+            # As code of a room: if it calls `server.stop()`, this returns at once and does not wait for this very task.
+            CURRENT_ROOM.set(self._hub.global_room)
             result = await function(*args)
 
         async with trio.open_nursery() as nursery:
@@ -192,10 +202,11 @@ class Admission:
 
 
 def _discard(_: bytes, __: float) -> None:
-    """Take the messages of a client that is not let in."""
+    """Drop a message of a client that is not admitted."""
 
 
 def _check_state(make_state: Callable[[], object]) -> None:
+    """Refuse a `state=` that is not a plain function without arguments."""
     name = getattr(make_state, "__qualname__", repr(make_state))
     if not callable(make_state) or inspect.iscoroutinefunction(make_state):
         raise RegistrationError(
@@ -209,18 +220,18 @@ def _check_state(make_state: Callable[[], object]) -> None:
             " client.state in on_connect"
         ) from None
     except ValueError:
-        pass  # a builtin such as dict tells nothing
+        pass  # a builtin such as dict has no signature to look at
 
 
 async def _expire(connection: Connection, expires_at: float, opening: trio.Event) -> None:
-    """Close a connection whose credentials are valid no more, not before its handshake is done."""
+    """Close a connection when its credentials expire, but not before its handshake is done."""
     await opening.wait()
     await trio.sleep(max(0.0, expires_at - time.time()))
     connection.close(CloseCode.EXPIRED, "the credentials have expired")
 
 
 def _taking(what: str, hook: Callable[..., Awaitable[object]], offered: tuple[str, ...]) -> Hook:
-    """Return a hook as it is called: with all that is offered, of which it may take less."""
+    """Return a function that takes all the arguments offered, and calls the hook with as many as it takes."""
     if inspect.iscoroutinefunction(hook):
         _check_order(what, hook, offered)
         most = takes(hook)
@@ -234,7 +245,7 @@ _TYPES: Final[dict[str, type]] = {"client": Client, "request": Request, "reason"
 
 
 def _check_order(what: str, hook: Callable[..., object], offered: tuple[str, ...]) -> None:
-    """Refuse a hook whose annotations ask for things in another order than they come in."""
+    """Refuse a hook whose parameters are in another order than the arguments that it is offered."""
     for parameter, name in zip(inspect.signature(hook).parameters.values(), offered, strict=False):
         hint = parameter.annotation
         asked = typing.get_origin(hint) or hint

@@ -1,6 +1,6 @@
-"""The assembly: the parts of one server, and how they are wired together.
+"""The assembly: makes the parts of one server, and connects them with each other.
 
-Law: nothing here runs; lifecycle.py does that.
+Law: nothing runs here. lifecycle.py runs the parts.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,12 +26,12 @@ from .admission import Admission
 if TYPE_CHECKING:
     from ..server import Server
 
-Strings: TypeAlias = list[str] | tuple[str, ...] | set[str] | frozenset[str]  # not one string, which is iterable too
+Strings: TypeAlias = list[str] | tuple[str, ...] | set[str] | frozenset[str]  # not str, which is iterable too
 RoomClass = TypeVar("RoomClass", bound=type[Room[Any]])
 
 
 class Assembly:
-    """All parts of one server."""
+    """The parts of one server, and its registrations."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Assembly:
         state: Callable[[], object],
         broker: Broker | None,
     ) -> None:
-        """Take the options of `Server`; `RegistrationError` for those that cannot work."""
+        """Take the options of `Server`; `RegistrationError` for an option that cannot work."""
         paths = (path,) if isinstance(path, str) else tuple(path)
         if not paths or not all(isinstance(each, str) and each.startswith("/") for each in paths):
             raise RegistrationError(f"path={path!r}: a path, or several, that must begin with '/'")
@@ -83,12 +83,12 @@ class Assembly:
         )
 
     def check_idle(self, what: str) -> None:
-        """Refuse what rooms are built with once the server runs."""
+        """Refuse a registration while the server runs: it would be missing in the rooms that are open."""
         if self.is_serving:
             raise RegistrationError(f"{what} must be registered before the server runs: rooms have been built without")
 
     def add_room_class(self, pattern: str, room_class: RoomClass) -> RoomClass:
-        """Register a room class for the rooms whose names have this shape."""
+        """Register a room class for the rooms whose names match a pattern."""
         if not (isinstance(room_class, type) and issubclass(room_class, Room)):
             raise RegistrationError(f"@server.room({pattern!r}) is for subclasses of Room, not {room_class!r}")
         self.registry.add_class(room_class)
@@ -96,7 +96,7 @@ class Assembly:
         return room_class
 
     def describe(self) -> Description:
-        """Return what was registered and set."""
+        """Return the registrations and the settings."""
         return Description(
             name=self.name,
             paths=self._paths,

@@ -1,7 +1,9 @@
 """The lifecycle: how a server starts, serves, drains and stops.
 
-Laws: nothing here is on the way of a message. The nurseries, from the outside in: rooms;
-connections; listeners. Each ends before the one around it.
+Laws:
+- No message passes through here.
+- The nursery of the rooms is around that of the connections, and this is around that of the
+  listeners. Each ends before the one around it.
 """
 
 import logging
@@ -21,15 +23,15 @@ from .listeners import open_tcp, open_unix, remove_unix
 
 logger = logging.getLogger("simplysocket.server")
 
-_BATCH: Final = 100  # clients that are closed at once when the server stops, so that they do not come back all at once
-_BATCHES: Final = 20
-_BATCH_SECONDS: Final = 0.05
+_BATCH: Final = 100  # clients closed at a time when the server stops, so that not all of them come back at once
+_BATCHES: Final = 20  # at most; with more clients the batches are larger
+_BATCH_SECONDS: Final = 0.05  # between two batches
 
 AnyListener = trio.abc.Listener[Any]  # Any: each listener has its own kind of stream
 
 
 class Lifecycle:
-    """One server's time of serving, and the next: `serve` may be called again after it has ended."""
+    """Serves one server, and stops it. `serve` may be called again after it has ended."""
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
@@ -44,7 +46,7 @@ class Lifecycle:
 
     @property
     def port(self) -> int:
-        """The TCP port, the same for every address family."""
+        """The TCP port, which is the same in every address family; RuntimeError if there is none."""
         for listener in self._listeners:
             inner = listener.transport_listener if isinstance(listener, trio.SSLListener) else listener
             if isinstance(inner, trio.SocketListener):
@@ -62,7 +64,7 @@ class Lifecycle:
         ssl_context: ssl.SSLContext | None,
         started: Callable[[], None],
     ) -> None:
-        """Serve until stopped or cancelled; `started` is called once it listens."""
+        """Serve until stopped or cancelled. `started` is called when the server listens."""
         assembly = self._assembly
         if assembly.is_serving:
             raise RuntimeError(f"server {assembly.name!r} is serving already")
@@ -112,13 +114,16 @@ class Lifecycle:
                     self._drain_scope = connections.cancel_scope
                     connections.cancel_scope.deadline = self._deadline
                     await self._drain()
-                    # Open until here: a load balancer still asks, and is told that the server is stopping.
+                    # Open until here, so that a load balancer that asks is told that the server is stopping.
                     listeners.cancel_scope.cancel()
                 assembly.front_door.hurry()
             rooms.cancel_scope.cancel()
 
     async def stop(self, grace: float) -> None:
-        """Stop gracefully, within `grace` seconds; asked for by a room's own code it only begins, and returns."""
+        """Stop gracefully, within `grace` seconds.
+
+        Code of a room is not made to wait: its call only begins the stop, and returns.
+        """
         hub = self._assembly.hub
         if not self._assembly.is_serving:
             return
@@ -126,13 +131,13 @@ class Lifecycle:
         if self._drain_scope is not None:
             self._drain_scope.deadline = self._deadline
         room = CURRENT_ROOM.get()
-        if room is None or room.home is not hub:  # a room of another server does not count
+        if room is None or room.home is not hub:  # code of a room of another server may wait
             if not self._stop_asked.is_set():
                 self._may_let_go.set()
                 self._stop_asked.set()
             await self._stopped.wait()
         elif not self._stop_asked.is_set():
-            # The handler that asks still runs to its end, and its reply is sent.
+            # The handler that called still runs to its end, and its reply is sent.
             if not room.is_global:
                 room.closing.begin("shutdown")
             if not (room.is_global and room.turns.finish_own_turn(self._may_let_go.set)):
@@ -140,7 +145,7 @@ class Lifecycle:
             self._stop_asked.set()
 
     async def _drain(self) -> None:
-        """Let everyone go: rooms first, with their hooks, then the clients in batches."""
+        """Close the rooms, with their hooks, and then the connections in batches."""
         hub = self._assembly.hub
         self._assembly.front_door.is_open = False
         await hub.close_rooms("shutdown")
@@ -155,7 +160,7 @@ class Lifecycle:
                 await trio.sleep(_BATCH_SECONDS)
 
     async def _heartbeat(self) -> None:
-        """Look at all clients, in one task. Any byte is a sign of life."""
+        """Report the passing of time to all connections, which ping or close silent peers."""
         limits = self._assembly.limits
         bounds = [each for each in (limits.ping_seconds, limits.silence_seconds) if each is not None]
         if not bounds:
@@ -163,6 +168,6 @@ class Lifecycle:
         seconds = min(bounds) / 4
         while True:
             await trio.sleep(seconds)
-            # However late a round comes, it counts as one: no client is silent because the loop was blocked.
+            # A late round counts as one, so that a blocked loop does not make clients count as silent.
             for session in list(self._assembly.hub.clients.values()):
                 session.beat(seconds)

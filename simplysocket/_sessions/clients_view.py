@@ -1,4 +1,7 @@
-"""Clients by id, as users see them: a view of sessions that shows the client of each."""
+"""Clients by id, as the application sees them: a view of sessions that shows the client of each.
+
+Law: a view copies nothing until it is iterated, and changes nothing.
+"""
 
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import Any, TypeVar
@@ -12,7 +15,7 @@ Held = TypeVar("Held")
 class ClientsView(Mapping[str, Client[Any]]):
     """A live, read-only view of {id: session} as {id: client}.
 
-    An iteration goes over a snapshot, taken when it begins: clients may come and go meanwhile.
+    An iteration goes over a snapshot that is taken when it begins, so clients may come and go meanwhile.
     """
 
     __slots__ = ("_sessions",)

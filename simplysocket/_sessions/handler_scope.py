@@ -1,7 +1,9 @@
 """The handler scope: cancels a handler when its caller no longer waits for it.
 
-Laws: the handler is cancelled when its caller cancels the request, when the request's
-time is over, and when the caller is gone. Its answer says which of them it was.
+Laws:
+- The handler is cancelled when its caller cancels the request, when the request times out,
+  and when the caller disconnects.
+- The answer to the request says which of these it was.
 """
 
 import math
@@ -15,23 +17,23 @@ from .session import Session
 
 
 class HandlerScope:
-    """Around one handler that is under way for a client, from its making to the end of `run`, or to `forget`."""
+    """The scope around one handler. The session holds it until `run` has ended, or `forget` is called."""
 
     __slots__ = ("_session", "error", "id", "scope")
 
     def __init__(self, session: Session, envelope: Envelope) -> None:
-        """`Gone` when the client has disconnected: the handler has no caller any more."""
+        """Put the handler into the client's list; `Gone` if the client has disconnected."""
         if session.is_gone:
             raise Gone(f"client {session.id} has disconnected")
         self.id = envelope.id
-        # The dispatch has turned the timeout into a point in time.
+        # Inbound has turned the timeout into a point in time.
         self.scope = trio.CancelScope(deadline=math.inf if envelope.timeout is None else envelope.timeout)
-        self.error: ActionError | None = None  # why it is cancelled
+        self.error: ActionError | None = None  # why the handler is cancelled; the answer to its caller
         self._session = session
         session.handler_scopes.append(self)
 
     async def run(self, handle: Callable[[], Awaitable[object]]) -> object:
-        """Run the handler; `ActionError` says why it was cancelled."""
+        """Run the handler and return its result; `ActionError` says why it was cancelled."""
         try:
             with self.scope:
                 return await handle()
@@ -40,7 +42,7 @@ class HandlerScope:
             self.forget()
 
     def end(self, error: ActionError) -> None:
-        """Cancel the handler; its caller is answered with `error`."""
+        """Cancel the handler, and answer its caller with `error`."""
         if self.error is None:
             self.error = error
         self.scope.cancel()

@@ -1,9 +1,10 @@
-"""OutboundHooks hooks: what may change or stop what the application says, before it is encoded.
+"""Outbound hooks: functions that may change or stop the application's messages before they are encoded.
 
-Laws: plain functions, called once for each message, a broadcast being one. What
-asks and answers (requests, replies, errors) passes them by, so that nobody waits
-in vain. A bug in a hook stops the message, since it may have been there to hide
-something; it is logged and counted.
+Laws:
+- Hooks are plain functions, called once for each message. A broadcast is one message.
+- Requests, replies and errors do not go through the hooks, so that every caller gets its answer.
+- A hook that raises stops the message, since the hook may be there to hide something. The
+  failure is logged and counted.
 """
 
 import inspect
@@ -24,14 +25,14 @@ Hook = TypeVar("Hook", bound=OutboundHook)
 
 
 class OutboundHooks:
-    """The hooks of a server."""
+    """The outbound hooks of one server."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.hooks: list[OutboundHook] = []
         self._metrics = metrics
 
     def add(self, hook: OutboundHook) -> None:
-        """Register a hook behind those there are."""
+        """Register a hook, to be called after those that are registered already."""
         name = name_place(hook)
         is_async = inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__)
         if not callable(hook) or is_async:
@@ -45,9 +46,12 @@ class OutboundHooks:
     def pass_through(
         self, action: str, body: object, target: str, sender: str, *, target_client: bool = False
     ) -> Message | None:
-        """Return what becomes of a message; None when it is stopped. Only action, body and sender may change."""
+        """Return the message as the hooks leave it, or None if one of them stops it.
+
+        Hooks may change the action, the body and the sender; callers ignore any other change.
+        """
         if isinstance(body, codec.Raw):
-            body = codec.decode_body(body)  # `BadBody` is for who sent it
+            body = codec.decode_body(body)  # `BadBody` goes to the sender
         message: Message | None = Message(action, body, target, target_client, sender)
         for hook in self.hooks:
             try:
@@ -55,7 +59,7 @@ class OutboundHooks:
                 if not isinstance(message, (Message, type(None))):
                     raise TypeError(f"an outbound hook returns a Message or None, not {message!r:.200}")
                 if message is not None and message.body is not body:
-                    codec.encode_body(message.body)  # here, where it costs this message and nobody else
+                    codec.encode_body(message.body)  # an error here costs only this message
             except* Exception:
                 place = name_place(hook)
                 logger.exception("the outbound hook %.300r failed; the message %.64r is stopped", place, action)

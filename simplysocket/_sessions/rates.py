@@ -1,6 +1,6 @@
-"""Rates: how much one client may send, ask and join in a time.
+"""Rates: how many messages, bytes, joins and protocol errors one client is allowed in a time.
 
-Law: the time is an argument. A message is charged here before it is handled or answered.
+Laws: the time is an argument. A message is charged here before it is handled or answered.
 """
 
 from typing import Final
@@ -8,12 +8,12 @@ from typing import Final
 from .._token_bucket import TokenBucket
 from ..limits import Limits
 
-_FORGIVEN_PER_SECOND: Final = 1 / 60  # protocol errors
-_OVERRUN: Final = 5.0  # times the burst: how many messages beyond the rate are answered before the connection is closed
+_FORGIVEN_PER_SECOND: Final = 1 / 60  # protocol errors: one a minute
+_OVERRUN: Final = 5.0  # times the burst: so many messages beyond the rate are answered before the connection is closed
 
 
 class Rates:
-    """The token buckets of one client."""
+    """The token buckets of one client. `messages` and `volume` (in bytes) are open to the hot path."""
 
     __slots__ = ("_errors", "_joins", "_overrun", "messages", "volume")
 
@@ -34,7 +34,7 @@ class Rates:
         return None
 
     def is_overrun(self, now: float) -> bool:
-        """Charge one refusal; True when so many messages were refused that the connection must be closed."""
+        """Charge one refused message. Return True if there were so many that the connection must be closed."""
         return not self._overrun.take(1, now)
 
     def charge_join(self, now: float) -> float | None:
@@ -42,5 +42,5 @@ class Rates:
         return None if self._joins.take(1, now) else self._joins.seconds_until(1)
 
     def charge_protocol_error(self, now: float) -> bool:
-        """Charge one message that is not valid; False when there were too many."""
+        """Charge one message that is not valid. Return False if there were too many."""
         return self._errors.take(1, now)

@@ -1,6 +1,6 @@
-"""Requests: what the server has asked one client, and waits for.
+"""Requests: those that the server has sent to one client, until the client answers.
 
-Law: every request ends with the client's reply, its error, the end of its time, or the end of the client.
+Law: every request ends: by the client's reply or error, by its timeout, or when the client disconnects.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from ..errors import ActionError, Gone
 
 
 class Requests:
-    """The requests under way to one client."""
+    """The requests to one client that wait for an answer."""
 
     __slots__ = ("_last_id", "_pending")
 
@@ -21,26 +21,31 @@ class Requests:
         self._last_id = 0
         self._pending: dict[str | int, _Pending] = {}  # {id: request}
 
-    async def ask(self, send: Callable[[int], bool], action: str, client: str, timeout: float) -> Any:
-        """Send a request with a new id and return the body of its reply; `client` is the id for messages."""
+    async def ask(self, send: Callable[[int], bool], action: str, client_id: str, timeout: float) -> Any:
+        """Send a request under a new id, and return the body of its reply.
+
+        `send` is called with the id, and returns False if the client is not connected.
+        `action` and `client_id` are for error texts. `timeout` is in seconds. Raises the
+        client's error, `timeout`, or `Gone` when the client disconnects.
+        """
         self._last_id += 1
         id = self._last_id
         pending = self._pending[id] = _Pending()
         try:
             if not send(id):
-                raise Gone(f"client {client} is not connected")
+                raise Gone(f"client {client_id} is not connected")
             with trio.move_on_after(timeout):
                 await pending.done.wait()
             if pending.error is not None:
                 raise pending.error
             if not pending.done.is_set():
-                raise ActionError("timeout", f"client {client} did not answer {action!r} within {timeout:g} seconds")
+                raise ActionError("timeout", f"client {client_id} did not answer {action!r} within {timeout:g} seconds")
             return codec.decode_body(pending.body)
         finally:
             del self._pending[id]
 
     def answer(self, id: str | int | None, body: codec.Raw, *, is_error: bool) -> bool:
-        """Take the client's reply or error; False when no request waits under this id."""
+        """Take the client's reply or error. Return False if no request waits under this id."""
         pending = self._pending.get(id) if id is not None else None
         if pending is None or pending.done.is_set():
             return False
@@ -51,7 +56,7 @@ class Requests:
         return True
 
     def fail_all(self, error: ActionError) -> None:
-        """End every request that still waits with `error`."""
+        """End every request that still waits, with `error`."""
         for pending in self._pending.values():
             if not pending.done.is_set():
                 pending.error = error
@@ -70,6 +75,8 @@ class _Pending:
 
 
 class _ErrorBody(codec.Struct):
+    """The body of a client's `error`. A key that is absent has its default."""
+
     code: str = "internal"
     message: str = ""
     path: str | None = None

@@ -1,8 +1,10 @@
 """The session: one client as the server keeps it, with its connection, its rooms, its rates and its requests.
 
-Laws: only the session knows its connection. A message to this client alone goes out
-after what its rooms have said before, so that the client sees each in its place.
-Nothing here waits for the peer to read.
+Laws:
+- Only the session knows its connection.
+- A message to this client alone is sent after the messages that its rooms have sent before,
+  so that the client gets all of them in order.
+- Nothing here waits for the peer to read.
 """
 
 import functools
@@ -29,20 +31,20 @@ if TYPE_CHECKING:
     from .._rooms.runtime import RoomRuntime
     from .._rooms.turns import Turns
 
-_SECONDS_BETWEEN_REFUSALS: Final = 1.0  # of messages that have no id to be answered under
+_SECONDS_BETWEEN_REFUSALS: Final = 1.0  # of messages without an id: more refusals are not answered
 
 
 class Running(Protocol):
-    """What a session knows of a handler that ends with it: a `HandlerScope`."""
+    """A running handler that ends with its caller, as the session sees it: a `HandlerScope`."""
 
     id: str | int | None
 
     def end(self, error: ActionError) -> None:
-        """Cancel it, and say why."""
+        """Cancel the handler, and answer its caller with `error`."""
 
 
 class Home(Protocol):
-    """What a session asks of the hub."""
+    """The hub, as a session sees it."""
 
     limits: Limits
     metrics: Metrics
@@ -59,7 +61,7 @@ class Home(Protocol):
 
 
 class Session:
-    """One client, and all that the server keeps of it and does with it. `client` is what users see."""
+    """One client and all that the server keeps for it. `client` is the object that the application sees."""
 
     __slots__ = (
         "_last_refusal",
@@ -91,14 +93,14 @@ class Session:
         self.id = id
         self.home = home
         self.connection: Connection | None = connection
-        self.deliver: Callable[..., None] = connection.deliver  # rebound with the connection: the fan-out's hot path
+        self.deliver: Callable[..., None] = connection.deliver  # the connection's own method: the fan-out's hot path
         self.is_gone = False
-        self.rooms: dict[str, RoomRuntime] = {}  # {name: room}: the other direction of a room's members
-        self.global_turns: Turns | None = None  # its turns in the global room, from its first message there
-        self.handler_scopes: list[Running] = []  # handlers under way that end with it
-        self.outside_turns = 0  # how many of them run outside the turn
+        self.rooms: dict[str, RoomRuntime] = {}  # {name: room}: each room that has this session among its members
+        self.global_turns: Turns | None = None  # its turns in the global room; None before its first message there
+        self.handler_scopes: list[Running] = []  # of its running handlers that end with it
+        self.outside_turns = 0  # how many of its handlers run outside the turn
         self.rates = Rates(home.limits, trio.current_time())
-        self._requests: Requests | None = None  # from the first request on
+        self._requests: Requests | None = None  # None before the first request
         self._last_refusal = -_SECONDS_BETWEEN_REFUSALS
         self.client: Client[Any] = Client(self)
         self.client.id = id
@@ -113,7 +115,7 @@ class Session:
     # --- messages to the client
 
     def tell(self, action: str, body: object, *, sender: str | None = None, room: str | None = None) -> bool:
-        """Send what the application says, unless an outbound hook stops it; False when the client is gone."""
+        """Send a message of the application, unless an outbound hook stops it. Return False if the client is gone."""
         outbound = self.home.outbound
         if outbound.hooks:
             sender = self.home.server_name if sender is None else sender
@@ -133,7 +135,7 @@ class Session:
         timeout: float | None = None,
         room: str | None = None,
     ) -> bool:
-        """Send one message after what the rooms said before; False when the client is gone."""
+        """Send one message, after those that its rooms have sent before. Return False if the client is gone."""
         connection = self.connection
         if connection is None or not connection.is_open:
             return False
@@ -150,10 +152,10 @@ class Session:
             )
         )
         self.deliver_after_rooms(frame)
-        return connection.is_open  # not when this very message was one too many
+        return connection.is_open  # False if this very message has overflowed the outbox
 
     def deliver_after_rooms(self, frame: bytes) -> None:
-        """Send a frame together with what the rooms have said to this client before, in one piece."""
+        """Send a frame after the frames of its rooms that this client has not been given yet, in one piece."""
         frames: list[bytes] = []
         for runtime in self.rooms.values():
             fanout = runtime.fanout
@@ -164,16 +166,16 @@ class Session:
         self.deliver(b"".join(frames) if len(frames) > 1 else frame, frames)
 
     def reply(self, id: str | int, result: object) -> None:
-        """Answer a request with what its handler returned."""
+        """Answer a request with the result of its handler."""
         self.say("reply", result, id=id)
 
     def tell_without_id(self, envelope: codec.Envelope, result: object) -> None:
-        """Answer a built-in action that was sent without an id, by a message of the same action."""
+        """Answer a built-in action that came without an id by a message of the same action."""
         if envelope.id is None:
             self.say(envelope.action, result)
 
     def refuse(self, id: str | int | None, action: str, error: ActionError) -> None:
-        """Answer a message with an error; without an id, `busy` and `rate-limited` at most once a second."""
+        """Answer a message with an error. Without an id, `busy` and `rate-limited` are sent at most once a second."""
         self.home.metrics.messages_refused[error.code] += 1
         if id is None and error.code in ("busy", "rate-limited"):
             now = trio.current_time()
@@ -188,29 +190,29 @@ class Session:
             body["retry_after"] = round(error.retry_after, 3)
         try:
             self.say("error", body, id=id)
-        except SimplySocketError:  # the application's own words do not fit into JSON
+        except SimplySocketError:  # a text of the application's cannot be written as JSON
             self.say("error", {"code": "internal", "message": "", "action": ""}, id=id)
 
     def refuse_bad(self, error: BadMessage) -> None:
-        """Answer bytes that are not a message; too many of them end the connection."""
+        """Answer bytes that are not a valid message. After too many of them, close the connection."""
         self.home.metrics.messages_refused["bad-message"] += 1
         body = {"code": "bad-message", "message": error.message, "action": ""}
         if error.path is not None:
             body["path"] = error.path
         self.say("error", body, id=error.id)
         if not self.rates.charge_protocol_error(trio.current_time()):
-            self.close(CloseCode.BAD_REQUESTS, "too many messages that are none")
+            self.close(CloseCode.BAD_REQUESTS, "too many messages that are not valid")
 
     def refuse_beyond_rate(self, id: str | int | None, action: str, wait: float, now: float) -> None:
-        """Answer a message beyond the rate; a client that goes on far beyond it is closed."""
+        """Refuse a message beyond the rate. Close a client that goes on far beyond it."""
         if self.rates.is_overrun(now):
             self.close(CloseCode.OVER_RATE, "far over the rate, for too long")
         self.refuse(id, action, ActionError("rate-limited", "too many messages", retry_after=wait))
 
-    # --- requests to the client, and its requests
+    # --- requests: of the server to the client, and of the client
 
     async def request(self, action: str, body: object, timeout: float) -> Any:
-        """Send a request to the client, and return the body of its reply."""
+        """Send a request to the client, and return the body of its reply; `timeout` is in seconds."""
         if self.id not in self.home.clients and not self.is_gone:
             raise RuntimeError("on_connect cannot ask the client: nothing is read from it before it returns")
         if self._requests is None:
@@ -222,11 +224,11 @@ class Session:
         return await self._requests.ask(send, action, self.id, timeout)
 
     def answer(self, id: str | int | None, body: codec.Raw, *, is_error: bool) -> bool:
-        """Take the client's reply or error to a request of the server; False when none waits under this id."""
+        """Take the client's answer to a request of the server. Return False if no request waits under this id."""
         return self._requests is not None and self._requests.answer(id, body, is_error=is_error)
 
     def cancel(self, id: str | int) -> bool:
-        """End the handler of its own request `id`; False when no handler is under way that would end so."""
+        """Cancel the handler of the client's request `id`. Return False if no handler of it can be cancelled."""
         for scope in self.handler_scopes:
             if scope.id == id:
                 scope.end(ActionError("cancelled", "cancelled by its caller"))
@@ -237,21 +239,21 @@ class Session:
 
     @property
     def is_connected(self) -> bool:
-        """Whether what is sent now can reach the client."""
+        """Whether a message that is sent now can reach the client."""
         return self.connection is not None and self.connection.is_open
 
     def close(self, code: int, reason: str) -> None:
-        """Close the connection after what is queued."""
+        """Close the connection, after the frames that wait."""
         if self.connection is not None:
             self.connection.close(code, reason)
 
     def beat(self, seconds: float) -> None:
-        """Pass on a round of the heartbeat."""
+        """Hand a round of the heartbeat, `seconds` long, to the connection."""
         if self.connection is not None:
             self.connection.beat(seconds)
 
     def disconnected(self) -> None:
-        """Note that the connection has ended, and tell those who wait for the client's replies."""
+        """Mark the client as gone; end the requests to it and the handlers that end with it."""
         self.is_gone = True
         self.connection = None
         self.deliver = functools.partial(_drop, self.home.metrics)
@@ -262,5 +264,5 @@ class Session:
 
 
 def _drop(metrics: Metrics, _: bytes, frames: Sequence[bytes], start: int = 0) -> None:
-    """Count frames for a client without a connection."""
+    """Count the frames for a client that has no connection."""
     metrics.frames_dropped += len(frames) - start

@@ -1,6 +1,7 @@
-"""Brokers: what carries a room's messages to its members, on this machine or on several.
+"""Brokers: they carry the messages of rooms to their members, on one machine or on several.
 
-A server takes one with `Server(broker=...)`; by default each server has a `MemoryBroker`.
+Give a server its broker with `Server(broker=...)`; the default is a `MemoryBroker`. Open
+broker.py first: it says what a broker must do.
 """
 
 from .broker import Batch, Broker, Channel

@@ -1,12 +1,12 @@
-"""The seam between a room and what carries its messages.
+"""The seam between a room and the broker that carries its messages.
 
 Laws:
-- A channel belongs to one room runtime, not to a name: a room that closes and its
-  successor share none.
-- `publish` is a plain def that takes a whole batch or raises. Each batch comes back
-  once, in the order of publishing, by a call of `deliver` in the server's thread: at
-  once, or later.
-- Knows frames, places and ids; it never sees rooms, clients or sockets.
+- A channel belongs to one room, not to a name. The next room of the same name opens a
+  channel of its own.
+- `publish` is a plain def that takes a whole batch or raises. The broker hands each batch
+  back once, in the order of publishing, by calling `deliver` in the server's thread: inside
+  of `publish`, or later.
+- A broker knows frames, places and ids. It never sees rooms, clients or sockets.
 """
 
 from collections.abc import Callable
@@ -16,37 +16,48 @@ import msgspec
 
 
 class Batch(msgspec.Struct):
-    """What a room says at one time: frames in the room's sequence, and who each is for.
+    """The frames that a room publishes at one time, and the members that each is for.
 
-    A frame whose place is in neither map is for every member.
+    The frames of a room have places in its sequence: 0, 1, 2, and so on. A frame whose
+    place is in neither map is for every member.
     """
 
-    first: int  # the place of the first frame in the room's sequence, counted from 0
-    frames: list[bytes]
+    first: int  # the place of the first frame
+    frames: list[bytes]  # whole WebSocket frames, in the order of their places
     exclude: dict[int, tuple[str, ...]] = {}  # {place of a frame: ids of the members that it is not for}
     only: dict[int, str] = {}  # {place of a frame: id of the one member that it is for}
 
 
 Deliver = Callable[[Batch], None]
-"""Takes a batch that has come back, and hands its frames to the members on this machine. It never waits or raises."""
+"""Delivers a batch that the broker hands back to the room's members on this machine. It never waits or raises."""
 
 
 class Channel(Protocol):
-    """What a room publishes to. It belongs to one room runtime."""
+    """One room's way into the broker, from the opening of the room to its end."""
 
     @property
     def publish(self) -> Callable[[Batch], None]:
-        """The plain function that takes a batch, or raises; called at most once for each flush of the room."""
+        """The function that takes a batch: plain, and it never waits.
+
+        It is called at most once for each flush of the room. If it raises, the members on
+        this machine still get the batch, and the room closes with the reason `crashed`; the
+        global room stays open.
+        """
 
     def close(self) -> None:
-        """Let go of the room: it publishes nothing more, and nothing is delivered to it any more."""
+        """Release the room, which has closed: publish nothing more for it, and call `deliver` no more."""
 
 
 class Broker(Protocol):
-    """What carries the messages of rooms to their members.
+    """Carries the messages of rooms to their members. `MemoryBroker` is the one for a single server.
 
-    Write one to reach members on other machines; `MemoryBroker` is the one for a single server.
+    Write a broker of your own to reach members on other machines: a class with `open`, given
+    as `Server(broker=...)`. The laws are at the top of brokers/broker.py.
     """
 
     def open(self, room: str, deliver: Deliver) -> Channel:
-        """Open a channel for a room that begins; it may raise, and then the room does not begin."""
+        """Open a channel for a new room of the name `room`; batches come back by `deliver`.
+
+        If it raises, the room is not created, and its joins are refused with `internal`. If
+        it raises for the global room, the server does not start.
+        """

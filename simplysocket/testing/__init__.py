@@ -5,9 +5,11 @@
 ...         ana = await net.connect("ana")
 ...         await ana.request("join-room", {"roomname": "hall"})
 
-Everything but the sockets is the real thing: the front door, the handshake, both
-lanes, the pumps. The pipes are bounded, so that a client that does not read is
-one here, too. Works with trio's own clock as well as with `MockClock`.
+The server is the real one, with its handshake, limits and rooms. Only the sockets are replaced,
+by pipes in memory. The pipes are bounded, so that the frames for a client that does not read
+have to wait, as on a real network. Tests may use trio's own clock or `MockClock`.
+
+Open net.py first.
 """
 
 from ..message import GLOBAL_ROOM

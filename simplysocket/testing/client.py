@@ -1,4 +1,4 @@
-"""The test client: speaks the protocol from the other side of a pipe.
+"""The test client: a client of the protocol at the other end of a pipe.
 
 Law: it reads all the time and answers pings, as a browser does, unless `reads` is False.
 """
@@ -17,13 +17,13 @@ import trio.testing
 from .._protocol.frames import CLOSE, FINAL_BIT, PING, PONG, TEXT, client_frame, split_server_frames
 from ..errors import ActionError, CloseCode
 
-_KEY: Final = "c2ltcGx5c29ja2V0IHRlcw=="  # any 16 bytes
-_PATIENCE: Final = 6 * 3600.0  # seconds of the test's clock, then a wait fails: with virtual time they pass in a moment
-_MASK: Final = b"\x12\x34\x56\x78"
+_KEY: Final = "c2ltcGx5c29ja2V0IHRlcw=="  # any 16 bytes, in base64
+_PATIENCE: Final = 6 * 3600.0  # seconds of trio's clock, after which a wait fails; virtual time passes in a moment
+_MASK: Final = b"\x12\x34\x56\x78"  # any 4 bytes
 
 
 class ConnectionEnded(Exception):
-    """The server closed the connection: `code` is that of its Close, 1006 if none came."""
+    """The connection has ended. `code` and `reason` are those of the server's Close; 1006 if none came."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code} {reason}".strip())
@@ -32,17 +32,21 @@ class ConnectionEnded(Exception):
 
 
 class TestClient:
-    """A client for tests. It reads all the time and answers pings, as a browser does, unless `reads` is False."""
+    """A client for tests, made by `Net.connect`. It reads all the time and answers pings, as a browser does.
 
-    __test__ = False  # it is no test, whatever pytest thinks of its name
+    Messages are kept until the test takes them with `receive`, `request` or `settle`. With
+    `Net.connect(reads=False)` it reads only while one of its methods waits.
+    """
+
+    __test__ = False  # pytest would collect it as a test because of its name
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
-        self.id = ""  # from `welcome`
+        self.id = ""  # from `welcome`; empty with `greet=False`
         self.name = ""
-        self.pings = 0  # that the server sent
+        self.pings = 0  # how many the server has sent
         self._ids = itertools.count(1)
-        self._rest = b""
+        self._rest = b""  # received bytes that are not a complete frame yet
         self._frames: deque[tuple[int, bytes]] = deque()
         self._messages: deque[dict[str, Any]] = deque()  # Any: JSON
         self._ended: ConnectionEnded | None = None
@@ -50,7 +54,7 @@ class TestClient:
         self._is_reading = False
 
     async def shake_hands(self, name: str, *, path: str, greet: bool, headers: dict[str, str]) -> None:
-        """Send the request head and read the answer; `ActionError` with the HTTP status when refused."""
+        """Send the request head and read the answer; `ActionError` with the HTTP status if it is a refusal."""
         lines = [
             f"GET {path}?name={quote(name)} HTTP/1.1",
             "Host: testserver",
@@ -90,7 +94,11 @@ class TestClient:
         id: str | int | None = None,
         **keys: object,
     ) -> None:
-        """Send one message; `keys` are further keys of the envelope."""
+        """Send one message. `keys` are further keys of the envelope, such as `timeout=5`.
+
+        With `id` it is a request, and its answer comes as a message. `body`, `target` and `id` are
+        left out if they are None.
+        """
         message: dict[str, object] = {"action": action, **keys}
         if body is not None:
             message["message_body"] = body
@@ -101,15 +109,23 @@ class TestClient:
         await self.send_bytes(client_frame(msgspec.json.encode(message), key=_MASK))
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next message, the oldest first; `ConnectionEnded` when there is none any more.
+        """Wait for the next message and return it as a dict; the oldest comes first.
 
-        `trio.TooSlowError` when none comes within six hours of trio's clock.
+        Its keys are those of the envelope: `action`, `message_body`, `IsTargetClient`, `target`,
+        `sender`, and in some messages `id`, `timeout` and `room`. Raises `ConnectionEnded` if
+        the server has closed the connection and no message is left, and `trio.TooSlowError` if
+        none comes within six hours of trio's clock.
         """
         await self._wait_for(lambda: bool(self._messages))
         return self._messages.popleft()
 
     async def request(self, action: str, body: object = None, *, target: str | None = None, **keys: object) -> Any:
-        """Send a request and return its reply's body; `ActionError` when it is refused. What else comes is kept."""
+        """Send a request, wait for its answer, and return the body of the reply.
+
+        Other messages that come meanwhile are kept for `receive`. `target` is a room's name;
+        None is the global room. Raises `ActionError` with the code and the text if the answer
+        is an error, otherwise the same as `receive`.
+        """
         id = next(self._ids)
         await self.send(action, body, target=target, id=id, **keys)
 
@@ -127,24 +143,34 @@ class TestClient:
         return answer
 
     async def join(self, name: str, **options: object) -> dict[str, Any]:
-        """Join a room and return the answer."""
+        """Join a room and return the answer: `{roomname, created, members}`; `ActionError` if it is refused."""
         answer: dict[str, Any] = await self.request("join-room", {"roomname": name, **options})
         return answer
 
     async def settle(self) -> list[dict[str, Any]]:
-        """Let everyone run until all wait, and return the messages that have come by then."""
+        """Let all tasks run until all of them wait; return the messages that have come by then.
+
+        Use it to show that no message comes.
+        """
         await trio.testing.wait_all_tasks_blocked()
         received, self._messages = list(self._messages), deque()
         return received
 
     async def close(self, code: int = CloseCode.NORMAL) -> None:
-        """Say Close, wait for the server's, and end."""
+        """Close the connection as a client does: send a Close, and wait for the server's.
+
+        Messages that came before can still be received. With `stream.aclose()` the client
+        disappears without a Close.
+        """
         await self.send_bytes(client_frame(code.to_bytes(2, "big"), opcode=CLOSE, key=_MASK))
         await self.wait_ended()
         await self.stream.aclose()
 
     async def wait_ended(self) -> ConnectionEnded:
-        """Wait until the server has closed the connection, and return how; what came before can still be received."""
+        """Wait until the connection has ended, and return its code and reason.
+
+        Messages that came before can still be received.
+        """
         with contextlib.suppress(ConnectionEnded):
             await self._wait_for(lambda: False)
         return self._ended or ConnectionEnded(CloseCode.ABNORMAL, "")
@@ -170,11 +196,14 @@ class TestClient:
     # --- bytes
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes as they are, such as a broken frame."""
         await self.stream.send_all(data)
 
     async def receive_frame(self) -> tuple[int, bytes]:
-        """Return the next frame as (first byte, payload), where `reads` is False; `ConnectionEnded` at the end."""
+        """Return the next frame as (first byte, payload); only with `reads=False`.
+
+        `ConnectionEnded` when the stream ends.
+        """
         while not self._frames:
             frames, self._rest = split_server_frames(self._rest)
             self._frames += frames
@@ -189,7 +218,7 @@ class TestClient:
         return self._frames.popleft()
 
     def start_reading(self, nursery: trio.Nursery) -> None:
-        """Read to the end from now on, so that nothing is ever kept waiting."""
+        """Read in a task from now on, so that the server's frames never have to wait."""
         self._is_reading = True
         nursery.start_soon(self._read_always)
 
@@ -198,14 +227,14 @@ class TestClient:
             await self._read_one()
 
     async def _read_one(self) -> None:
-        """Read one frame: keep a message, answer a ping, note the end."""
+        """Read one frame: keep a message, answer a ping, or record the end."""
         try:
             first, payload = await self.receive_frame()
             if first == FINAL_BIT | TEXT:
                 self._messages.append(msgspec.json.decode(payload))
             elif first == FINAL_BIT | PING:
                 self.pings += 1
-                # It may come too late; what the server said before it closed is still to be read.
+                # The server may have closed meanwhile; the messages that it sent before are still to be read.
                 with contextlib.suppress(trio.BrokenResourceError):
                     await self.send_bytes(client_frame(payload, opcode=PONG, key=_MASK))
             elif first == FINAL_BIT | CLOSE:

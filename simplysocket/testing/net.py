@@ -1,6 +1,6 @@
 """The net of a test: a server in memory, and the clients that connect to it.
 
-Law: everything but the sockets is the real thing.
+Law: only the sockets are replaced; the server and its handshake are the real ones.
 """
 
 import contextlib
@@ -15,7 +15,10 @@ from .pipes import PIPE_BYTES, MemoryListener, Pipe
 
 
 class Net:
-    """The net that a test's server and clients are on."""
+    """The network between a test's server and its clients, as `open_server` yields it.
+
+    Attributes: `server`, and `nursery`, which ends with the block, for tasks of the test.
+    """
 
     def __init__(self, server: Server, listener: MemoryListener, nursery: trio.Nursery) -> None:
         self.server = server
@@ -34,12 +37,14 @@ class Net:
         token: str | None = None,
         pipe_bytes: int = PIPE_BYTES,
     ) -> TestClient:
-        """Connect a client.
+        """Connect a client called `name`, and return it after the handshake.
 
-        `greet=False`: as an old page, which gets no `welcome` and does not know its
-        id. `reads=False`: it reads only when it is told to, and answers no pings
-        meanwhile; `pipe_bytes` is then what fits between it and the server. `token`
-        comes as `Request.token`. `ActionError` with the HTTP status when it is refused.
+        `path`: where to connect. `token`: comes to `authenticate` as `Request.token`.
+        `headers`: further headers of the request. `greet=False`: a client without the
+        subprotocol, which gets no `welcome` and does not know its id. `reads=False`: a client
+        that reads only while one of its methods waits, and answers no pings in between; in each
+        direction at most `pipe_bytes` are then under way. Raises `ActionError` with the HTTP
+        status as its code, such as "401", if the server refuses the client.
         """
         client = TestClient(await self.open_stream(pipe_bytes))
         self._clients.append(client)
@@ -52,18 +57,25 @@ class Net:
         return client
 
     async def open_stream(self, pipe_bytes: int = PIPE_BYTES) -> Pipe:
-        """Connect and say nothing: for requests written by hand."""
+        """Connect and send nothing; return the stream, for requests written by hand."""
         return await self._listener.connect(pipe_bytes)
 
     async def close(self) -> None:
-        """Let all clients vanish, as a net that breaks."""
+        """End the streams of all clients without a Close, as a network does that breaks."""
         for client in self._clients:
             await client.stream.aclose()
 
 
 @contextlib.asynccontextmanager
 async def open_server(server: Server) -> AsyncIterator[Net]:
-    """Serve in memory for as long as the block lasts; at its end the clients vanish and the server stops."""
+    """Serve in memory for as long as the block lasts, and yield the `Net` to connect with.
+
+    At the end of the block the clients disconnect without a Close, and the server stops. A
+    server may be opened again afterwards, but not twice at a time (RuntimeError).
+
+    >>> async with open_server(server) as net:
+    ...     ana = await net.connect("ana")
+    """
     listener = MemoryListener()
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(server.serve, listeners=[listener]))

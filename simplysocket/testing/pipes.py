@@ -1,7 +1,7 @@
 """Streams in memory: bounded pipes, and a listener without a port.
 
-Law: a writer waits when a pipe is full, so that a reader that does not read is
-felt as it is on a real net. (trio's own memory streams are unbounded.)
+Law: a writer waits when a pipe is full, as it does on a real network when the reader does not
+read. (trio's own memory streams are unbounded.)
 """
 
 from collections import deque
@@ -18,8 +18,8 @@ class _Direction:
 
     def __init__(self) -> None:
         self.data = bytearray()
-        self.is_ended = False  # nothing more comes
-        self.is_broken = False  # nobody reads any more
+        self.is_ended = False  # the writer has ended: nothing more comes
+        self.is_broken = False  # the reader has closed
         self.changed = trio.lowlevel.ParkingLot()
 
     def change(self) -> None:
@@ -43,7 +43,7 @@ class Pipe(HalfCloseableStream):
             if self._outgoing.is_broken:
                 raise trio.BrokenResourceError("the other end is closed")
             if self._outgoing.is_ended:
-                raise trio.ClosedResourceError("behind send_eof")
+                raise trio.ClosedResourceError("send_eof was called before")
             room = self._most - len(self._outgoing.data)
             if room <= 0:
                 await self._outgoing.changed.park()
@@ -88,13 +88,13 @@ class Pipe(HalfCloseableStream):
 
 
 def open_pipe(most: int = PIPE_BYTES) -> tuple[Pipe, Pipe]:
-    """Return both ends of a pipe whose directions hold `most` bytes each."""
+    """Return both ends of a pipe, each direction of which holds `most` bytes."""
     there, back = _Direction(), _Direction()
     return Pipe(there, back, most), Pipe(back, there, most)
 
 
 class MemoryListener(Listener[Pipe]):
-    """A trio listener without a port: `connect` returns a client's end."""
+    """A trio listener without a port. `connect` returns a client's end, `accept` the server's."""
 
     def __init__(self) -> None:
         self._waiting: deque[Pipe] = deque()
@@ -102,7 +102,10 @@ class MemoryListener(Listener[Pipe]):
         self._is_closed = False
 
     async def connect(self, most: int = PIPE_BYTES) -> Pipe:
-        """Open a connection to whoever accepts here; `most`: how many bytes each direction holds."""
+        """Connect, and return the client's end of a pipe; each direction holds `most` bytes.
+
+        OSError after the listener has closed.
+        """
         await trio.lowlevel.checkpoint()
         if self._is_closed:
             raise OSError("connection refused: the server has stopped")
