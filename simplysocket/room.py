@@ -178,7 +178,7 @@ class Room(Generic[State]):
         check_said(action)
         runtime = self._runtime
         runtime.home.check_thread()
-        runtime.messages.broadcast(action, body, sender, exclude, volatile, coalesce)
+        runtime.outgoing.broadcast(action, body, sender, exclude, volatile, coalesce)
 
     async def send(self, client: Client[Any], action: str, body: object = codec.EMPTY) -> bool:
         """Send a message to one member, in order with the room's broadcasts. Never waits.
@@ -193,7 +193,7 @@ class Room(Generic[State]):
         if not isinstance(client, Client):
             raise TypeError(f"send to whom? {client!r} is no Client: give room.members[id], not the id")
         check_said(action)
-        return runtime.messages.tell(client._session, action, body)
+        return runtime.outgoing.tell(client._session, action, body)
 
     def start_soon(self, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
         """Start `function(*args)` as a task of the room, outside the turn, and return at once.

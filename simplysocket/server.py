@@ -17,7 +17,7 @@ import trio
 
 from ._dispatch.chain import check_error_class
 from ._protocol import codec
-from ._rooms.views import look
+from ._rooms.room_tree import build_tree
 from ._serving.admission import Authenticate, Connecting, Disconnecting
 from ._serving.assembly import Assembly, RoomClass, Strings
 from ._serving.lifecycle import Lifecycle
@@ -254,7 +254,7 @@ class Server:
 
     def tree(self) -> Tree:
         """Return the rooms at this moment, with the handlers, tasks and timers that run in each: `print` it."""
-        return look(self._assembly.hub)
+        return build_tree(self._assembly.hub)
 
     async def broadcast(
         self,

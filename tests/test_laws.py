@@ -37,7 +37,7 @@ ENTRANCES = ("__init__", "__main__")  # on no floor: they import from any, and n
 # Neither trio nor sockets, no clock, and nothing in them waits.
 MACHINES = (
     *("errors", "limits", "message", "request", "metrics", "introspection", "_functions", "_token_bucket"),
-    *("_protocol.codec", "_protocol.frames", "_protocol.delivery", "_protocol.names"),
+    *("_protocol.codec", "_protocol.frames", "_protocol.delivery_classes", "_protocol.names"),
     *(
         "_wire.outbox",
         "_wire.heartbeat",
@@ -53,7 +53,7 @@ MACHINES = (
         "_rooms.fanout",
         "_rooms.segment",
         "_rooms.slices",
-        "_rooms.messages",
+        "_rooms.outgoing",
         "_rooms.inbox",
         "_operation.settings_check",
     ),
@@ -63,7 +63,7 @@ BOUNDARIES = {
     "_wire.connection",
     "_http.front_door",
     "_sessions.outbound_hooks",
-    "_rooms.boundary",
+    "_rooms.turn_boundary",
     "_rooms.closing",
     "_rooms.fanout",
     "_rooms.hooks",
@@ -74,8 +74,8 @@ BOUNDARIES = {
     "_rooms.turns",
     "_serving.admission",
 }
-# The session has the connection, the hub makes a session for one, the server accepts it.
-HOLDERS_OF_CONNECTIONS = {"_sessions.session", "_rooms.hub", "_serving.admission"}
+# The session has the connection; the server accepts it, and makes a session for it.
+HOLDERS_OF_CONNECTIONS = {"_sessions.session", "_serving.admission"}
 # What hands an exception on other than by `raise`.
 HANDED_ON = {("_rooms.stepping", "go_on"), ("_wire.epoll", "_serve"), ("_dispatch.chain", "caught")}
 # A line of the log is written whatever its values raise when they are shown: they say that they could not be.
@@ -223,7 +223,7 @@ def test_only_joining_changes_who_is_a_member() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 owner = ast.unparse(node.func.value).split(".")[-1]
-                if owner == "members" and node.func.attr in ("enter", "forget", "forget_all"):
+                if owner == "members" and node.func.attr in ("add", "remove"):
                     assert name == "_rooms.joining", f"{name}:{node.lineno}"
 
 

@@ -14,11 +14,12 @@ from .._protocol import codec
 from .._protocol.codec import Envelope
 from .._protocol.names import RESERVED_ACTIONS
 from .._rooms.hub import Hub
+from .._rooms.inbox import busy
 from .._rooms.jobs import Work
-from .._rooms.joining import busy, leave_as_asked
+from .._rooms.joining import leave_as_asked
 from .._rooms.runtime import RoomRuntime
 from .._sessions.session import Session
-from ..errors import ActionError, BadBody, RoomClosed
+from ..errors import ActionError, BadBody
 from ..message import GLOBAL_ROOM
 from .registry import Registry
 
@@ -44,28 +45,21 @@ class Builtins:
     def __init__(self, hub: Hub, registry: Registry) -> None:
         self._hub = hub
         self._registry = registry
-        # {action: its function}; for reply, error and cancel it returns whether a request waited for the message
-        self.by_action: dict[str, Callable[[Session, Envelope], bool | None]] = {
+        self.by_action: dict[str, Callable[[Session, Envelope], None]] = {
             "join-room": self._join,
             "leave-room": self._leave,
             "who": self._who,
             "list-rooms": self._list_rooms,
             "ping": self._ping,
+        }
+        # What belongs to requests: each function returns whether a request waited for the message.
+        self.to_requests: dict[str, Callable[[Session, Envelope], bool]] = {
             "cancel": self._cancel,
             "reply": partial(self._answer, is_error=False),
             "error": partial(self._answer, is_error=True),
         }
-        for name in RESERVED_ACTIONS - self.by_action.keys():
+        for name in RESERVED_ACTIONS - self.by_action.keys() - self.to_requests.keys():
             self.by_action[name] = _forbid
-
-    def room_of(self, name: str) -> RoomRuntime:
-        """Return the room that takes messages under this name; `ActionError` for the sender if there is none."""
-        runtime = self._hub.runtime_for(name)
-        if runtime is None:
-            if name in self._hub.runtimes:
-                raise RoomClosed(f"room {name!r} is closed")
-            raise ActionError("unknown-target", f"there is no room {name!r}")
-        return runtime
 
     # --- rooms
 
@@ -87,11 +81,11 @@ class Builtins:
         self._post_to_named(session, envelope, _who_is_here)
 
     def _post_to_named(self, session: Session, envelope: Envelope, work: Work) -> None:
-        runtime = self.room_of(_named(envelope))
+        runtime = self._hub.room_for_message(_named(envelope))
         if self._registry.overrides(envelope.action, runtime):
-            work = self._registry.find
+            work = self._registry.handle
         if not runtime.post(work, session, envelope):
-            raise busy(runtime)
+            raise busy(runtime.name)
 
     def _list_rooms(self, session: Session, envelope: Envelope) -> None:
         after = _read_list_rooms(envelope.message_body).after

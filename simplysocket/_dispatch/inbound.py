@@ -6,20 +6,15 @@ Laws:
 - Every message gets into an inbox or is answered.
 """
 
-from typing import Final
-
 from .._protocol import codec
 from .._protocol.codec import Envelope
 from .._rooms.hub import Hub
-from .._rooms.joining import busy
+from .._rooms.inbox import busy
 from .._sessions.session import Session
 from ..errors import ActionError, BadMessage
 from ..message import GLOBAL_ROOM
 from .builtins import Builtins
 from .registry import Registry
-
-# Not charged to the rate if a request waits for them: a client may always answer and cancel.
-_CHARGED_IF_USELESS: Final = frozenset({"reply", "error", "cancel"})
 
 
 class Inbound:
@@ -41,8 +36,11 @@ class Inbound:
             if self._is_within_rate(session, len(payload), now, exc.id, ""):
                 session.refuse_bad(exc)
             return
-        builtin = self._builtins.by_action.get(envelope.action)
-        if builtin is not None and envelope.action in _CHARGED_IF_USELESS and builtin(session, envelope):
+        to_request = self._builtins.to_requests.get(envelope.action)
+        if to_request is not None:
+            # A client may always answer and cancel: only what no request waits for is charged. It has no answer.
+            if not to_request(session, envelope):
+                self._is_within_rate(session, len(payload), now, envelope.id, envelope.action)
             return
         messages, volume, size = session.rates.messages, session.rates.volume, len(payload)
         if messages.since == now and messages.tokens >= 1.0 and volume.since == now and volume.tokens >= size:
@@ -51,9 +49,9 @@ class Inbound:
         elif not self._is_within_rate(session, size, now, envelope.id, envelope.action):
             return
         try:
+            builtin = self._builtins.by_action.get(envelope.action)
             if builtin is not None and not self._registry.overrides(envelope.action):
-                if envelope.action not in _CHARGED_IF_USELESS:  # no request waits for it any more: it has no answer
-                    builtin(session, envelope)
+                builtin(session, envelope)
                 return
             if envelope.IsTargetClient:
                 self._send_direct(session, envelope)
@@ -61,11 +59,11 @@ class Inbound:
             name = envelope.target or GLOBAL_ROOM
             runtime = hub.runtimes.get(name)
             if runtime is None or not runtime.is_open:
-                runtime = self._builtins.room_of(name)
+                runtime = hub.room_for_message(name)
             if envelope.timeout is not None:
                 envelope.timeout += now
-            if not runtime.post(self._registry.find, session, envelope):
-                raise busy(runtime)
+            if not runtime.post(self._registry.handle, session, envelope):
+                raise busy(name)
         except ActionError as exc:
             session.refuse(envelope.id, envelope.action, exc)
 

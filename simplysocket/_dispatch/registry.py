@@ -2,7 +2,7 @@
 
 Laws:
 - Signatures are read once, at registration, and a wrong one fails there.
-- A handler gets what its annotations ask for, in any order: `Client`, `Room` or a
+- A handler gets what its annotations item for, in any order: `Client`, `Room` or a
   subclass, `Message`, `Call`, `Server`. The one remaining parameter is the body.
 - The handler of a room class comes before that of the server.
 """
@@ -17,9 +17,9 @@ import trio
 from .._functions import is_overridden, name_place, source_of
 from .._protocol.codec import Envelope
 from .._protocol.names import RESERVED_ACTIONS
-from .._rooms.boundary import LATER
 from .._rooms.outside_turn import start_outside_turn
 from .._rooms.runtime import RoomRuntime
+from .._rooms.turn_boundary import LATER
 from .._sessions.handler_scope import HandlerScope
 from .._sessions.session import Session
 from ..actions import ACTION_MARK, Actions, Function, Mark
@@ -52,7 +52,7 @@ _FALLBACK: Final = ""  # the key of the handler for messages that no action take
 
 
 class Registry:
-    """The actions of a server and of its room classes; `find` is called for every message in its turn."""
+    """The actions of a server and of its room classes; `handle` is called for every message in its turn."""
 
     def __init__(self, server: "Server", *, relay: bool) -> None:
         self._server = server
@@ -163,7 +163,7 @@ class Registry:
 
     # --- finding
 
-    def find(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> Awaitable[object]:
+    def handle(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> Awaitable[object]:
         """Return the coroutine of the handler of a message whose turn has come.
 
         `ActionError` if the room has no handler for it, if the client is not a member, or if the

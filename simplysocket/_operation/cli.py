@@ -25,8 +25,14 @@ from .._serving.signals import name_places, run_program
 from .check_report import print_report, to_json
 from .loader import LoadError, load
 from .reload import UNUSABLE, Supervisor, heed, is_supervised, this_command
-from .run_check import DEFAULT_PORT, CannotRun, check_directories, explain, load_certificate
 from .settings_check import unsafe_settings
+from .startup_check import (
+    DEFAULT_PORT,
+    CannotRun,
+    check_directories,
+    explain,
+    load_certificate,
+)
 
 logger = logging.getLogger("simplysocket.cli")
 

@@ -57,7 +57,7 @@ class Fanout:
         `mark` arranges a call of `flush` in the next pass of the scheduler. `failed` is called when
         `publish` has raised, with the exceptions and the batch.
         """
-        self.publish: Callable[[Batch], None] = self.deliver  # that of the broker's channel, once the room has one
+        self.publish: Callable[[Batch], None] = self.deliver  # `publish` of the broker's channel, once the room has one
         self.frames: list[bytes] = []  # not published yet
         self.is_behind = False  # True: a member may still lack frames that were published
         self.is_held = False  # True: the room's own turn runs, which flushes at its end

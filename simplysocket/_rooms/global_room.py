@@ -50,15 +50,15 @@ class ClientTurns(Turns):
         """The function that puts a client's message into its own inbox."""
         return self._post
 
-    def _post(self, work: Work, client: Session, ask: object) -> bool:
-        return self.of(client).post(work, client, ask)
+    def _post(self, work: Work, client: Session, item: object) -> bool:
+        return self.of(client).post(work, client, item)
 
-    def post_always(self, work: Work, client: Hashable, ask: object) -> None:
+    def post_always(self, work: Work, client: Hashable, item: object) -> None:
         """Put an entry that no bound may refuse into the client's inbox, or without a client into the room's own."""
         if isinstance(client, Session):
-            self.of(client).post_always(work, client, ask)
+            self.of(client).post_always(work, client, item)
         else:
-            super().post_always(work, client, ask)
+            super().post_always(work, client, item)
 
     def take_out(self, client: Hashable, id: str | int) -> Any:
         """Remove the client's waiting message with this `id` and return it, or None."""

@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from .._protocol.names import clean_name, is_room_name
+from .._protocol.names import is_room_name
 from .._sessions.outbound_hooks import OutboundHooks
 from .._sessions.session import Session
-from .._wire.connection import Connection
 from ..brokers.broker import Broker
 from ..errors import ActionError, RoomClosed
 from ..limits import Limits
 from ..message import GLOBAL_ROOM
 from ..metrics import Metrics
-from ..request import Identity
 from ..room import Room
 from .flush import Flusher
 from .global_room import make_global_room
@@ -93,13 +91,9 @@ class Hub:
 
     # --- clients
 
-    def make_session(
-        self, connection: Connection, name: str, address: str, state: Any, identity: Identity | None = None
-    ) -> Session:
-        """Make the session of a new client, without registering it."""
-        id = f"{self._node}.{secrets.token_urlsafe(_ID_BYTES)}"
-        name = clean_name(name, self.limits.name_length)
-        return Session(id, name, address, connection, self, state=state, identity=identity)
+    def make_id(self) -> str:
+        """Return the id of a new client."""
+        return f"{self._node}.{secrets.token_urlsafe(_ID_BYTES)}"
 
     def connect(self, session: Session) -> None:
         """Register a new client and put it into the global room."""
@@ -138,6 +132,15 @@ class Hub:
         """
         runtime = self.runtimes.get(name)
         return runtime if runtime is None or runtime.is_open else runtime.successor
+
+    def room_for_message(self, name: str) -> RoomRuntime:
+        """Return the room that takes messages to this name; `ActionError` for the sender if there is none."""
+        runtime = self.runtime_for(name)
+        if runtime is None:
+            if name in self.runtimes:
+                raise RoomClosed(f"room {name!r} is closed")
+            raise ActionError("unknown-target", f"there is no room {name!r}")
+        return runtime
 
     def successor_of(self, runtime: RoomRuntime, creator: Session, options: dict[str, Any]) -> RoomRuntime:
         """Return the next room of the name of a closing room, and make it if there is none."""

@@ -8,11 +8,14 @@ Laws:
 import math
 from collections import deque
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Final
 
 from .._wakeup import Wakeup
+from ..errors import ActionError
 from ..limits import Limits
 from .jobs import Job, Work
+
+_RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then
 
 Entry = tuple[Work, Any, Any]
 """(the work, the session of its client or None, its envelope or job)"""
@@ -37,24 +40,24 @@ class Inbox:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def put(self, work: Work, client: Hashable, ask: object) -> bool:
+    def put(self, work: Work, client: Hashable, item: object) -> bool:
         """Add a client's message. Return False if the inbox, or this client's share of it, is full."""
         clients = self.clients
         waiting = clients.get(client, 0)
         if waiting >= self._max_per_client or len(self.entries) - self.jobs >= self._max_entries:
             return False
         clients[client] = waiting + 1
-        self.entries.append((work, client, ask))
+        self.entries.append((work, client, item))
         self.wakeup.wake()
         return True
 
-    def put_always(self, work: Work, client: Hashable, ask: object) -> None:
+    def put_always(self, work: Work, client: Hashable, item: object) -> None:
         """Add an entry that no bound may refuse: a job, or a message that waited in another inbox."""
-        if isinstance(ask, Job):
+        if isinstance(item, Job):
             self.jobs += 1
         else:
             self.clients[client] = self.clients.get(client, 0) + 1
-        self.entries.append((work, client, ask))
+        self.entries.append((work, client, item))
         self.wakeup.wake()
 
     def take_out(self, client: Hashable, id: str | int) -> Any:
@@ -76,3 +79,8 @@ class Inbox:
         self.clients.clear()
         self.jobs = 0
         return entries
+
+
+def busy(room: str) -> ActionError:
+    """Return the error for a message that finds the inbox of a room full."""
+    return ActionError("busy", f"too much waits in room {room!r}", retry_after=_RETRY_BUSY)

@@ -12,7 +12,10 @@ import trio
 from ..errors import ActionError, RoomClosed, first_of
 
 Work = Callable[[Any, Any, Any], Awaitable[object]]
-"""The work of an entry in the inbox: called with (runtime, session or None, envelope or job)."""
+"""The work of an entry in the inbox: called with (runtime, session or None, envelope or job).
+
+For a message: `Registry.handle` (_dispatch/registry.py).
+"""
 # Any, here and below: only the work itself knows the types of its arguments.
 
 

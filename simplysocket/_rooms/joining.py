@@ -15,7 +15,7 @@ from .._protocol.codec import Envelope
 from .._sessions.session import Session
 from ..errors import ActionError, Gone, RoomClosed
 from ..message import GLOBAL_ROOM
-from .inbox import Entry
+from .inbox import Entry, busy
 from .jobs import Job, NeverBegun, run_job
 from .runtime import RoomRuntime
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .hub import Hub
 
 _JOIN_TRIES: Final = 3  # of the server's own code, if each time the room closes before the join has its turn
-_RETRY_BUSY: Final = 0.5  # seconds; a full inbox of 128 is usually handled by then
 
 
 class Join:
@@ -57,7 +56,7 @@ class Joins:
         if runtime.is_global:
             return _answer(runtime, created=False)
         if not runtime.post(Join(options), session, envelope):
-            raise busy(runtime)
+            raise busy(name)
         return None
 
     # --- by the server's own code
@@ -102,14 +101,14 @@ class Joins:
     def connect(self, session: Session) -> None:
         """Put a new client into the global room; `on_join` runs in the client's own turn there."""
         runtime = self._hub.global_room
-        runtime.members.enter(session)
+        runtime.members.add(session)
         _post_global_hook(runtime, "on_join", session)
 
     def disconnect(self, session: Session, reason: str) -> None:
         """Remove a client that is gone from its rooms, in their turns, after its earlier messages."""
         for runtime in list(session.rooms.values()):
             if runtime.is_global:
-                runtime.members.forget(session)
+                runtime.members.remove(session)
                 _post_global_hook(runtime, "on_leave", session, reason)
                 if session.global_turns is not None:
                     session.global_turns.end()
@@ -126,23 +125,23 @@ class Joins:
         The others are refused.
         """
         joining: set[Session] = set()
-        for work, session, ask in entries:
-            if isinstance(ask, Job):
-                ask.fail(NeverBegun(f"room {runtime.name!r} is closed"))
+        for work, session, item in entries:
+            if isinstance(item, Job):
+                item.fail(NeverBegun(f"room {runtime.name!r} is closed"))
             elif (isinstance(work, Join) or session in joining) and runtime.is_created and not self._hub.is_stopping:
                 # A room whose on_create failed has no successor: it would fail once more.
                 options = work.options if isinstance(work, Join) else {}
                 successor = self._hub.successor_of(runtime, session, options)
-                successor.turns.post_always(work, session, ask)
+                successor.turns.post_always(work, session, item)
                 joining.add(session)
             else:
                 error = runtime.failure or RoomClosed(f"room {runtime.name!r} is closed")
-                session.refuse(ask.id, ask.action, error)
+                session.refuse(item.id, item.action, error)
 
     def let_go(self, runtime: RoomRuntime) -> None:
         """Remove every member from a room that has ended, without `on_leave`."""
         for session in list(runtime.members.by_id.values()):
-            runtime.members.forget(session)
+            runtime.members.remove(session)
 
 
 # --- in the room's turn
@@ -166,17 +165,17 @@ async def _make_member(runtime: RoomRuntime, session: Session, options: dict[str
     _check_capacity(runtime, session)
     await hooks.call("on_auth", client, options)
     _check_capacity(runtime, session)  # while on_auth waited, the client may have disconnected or joined other rooms
-    members.enter(session)
+    members.add(session)
     try:
         await hooks.call("on_join", client)
     except BaseException:
-        members.forget(session)
+        members.remove(session)
         raise
     if session not in members:
         raise ActionError("forbidden", f"room {runtime.name!r} did not keep you")
     members.was_joined = True
     if runtime.room.announce:
-        runtime.messages.broadcast("client-joined-room", {"client": client.id, "name": client.name}, exclude=client)
+        runtime.outgoing.broadcast("client-joined-room", {"client": client.id, "name": client.name}, exclude=client)
 
 
 def _check_capacity(runtime: RoomRuntime, session: Session) -> None:
@@ -198,11 +197,11 @@ async def remove(runtime: RoomRuntime, session: Session, reason: str, *, tell: b
         return False
     client = session.client
     body = codec.encode_body({"client": client.id, "name": client.name, "reason": reason})
-    runtime.members.forget(session)
+    runtime.members.remove(session)
     try:
         await runtime.hooks.call_guarded("on_leave", client, reason, session=session)
         if runtime.room.announce:
-            runtime.messages.broadcast("client-left-room", body)
+            runtime.outgoing.broadcast("client-left-room", body)
         if tell:
             session.tell("client-left-room", body, room=runtime.name)
     finally:
@@ -219,11 +218,6 @@ async def leave_as_asked(runtime: RoomRuntime, session: Session, envelope: Envel
     result = {"roomname": runtime.name}
     session.tell_without_id(envelope, result)
     return result
-
-
-def busy(runtime: RoomRuntime) -> ActionError:
-    """Return the error for a message that finds the inbox full."""
-    return ActionError("busy", f"too much waits in room {runtime.name!r}", retry_after=_RETRY_BUSY)
 
 
 def _answer(runtime: RoomRuntime, *, created: bool) -> dict[str, Any]:

@@ -51,14 +51,14 @@ class Members:
         first = itertools.islice(self.by_id.values(), _LIST_MOST if self._runtime.is_global else None)
         return [{"client": session.id, "name": session.client.name} for session in first]
 
-    def enter(self, session: Session) -> None:
+    def add(self, session: Session) -> None:
         """Add a client. It gets the messages that the room sends from now on."""
         runtime = self._runtime
         self.by_id[session.id] = session
         session.rooms[runtime.name] = runtime
         runtime.fanout.joined(session)
 
-    def forget(self, session: Session) -> None:
+    def remove(self, session: Session) -> None:
         """Remove a client, after delivering the messages that the room has sent before."""
         if self.by_id.pop(session.id, None) is not None:
             self._runtime.fanout.left(session)

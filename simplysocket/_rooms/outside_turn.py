@@ -24,16 +24,16 @@ logger = logging.getLogger("simplysocket.room")
 
 
 async def start_outside_turn(
-    runtime: "RoomRuntime", session: Session, ask: Envelope, handle: Callable[[], Awaitable[object]]
+    runtime: "RoomRuntime", session: Session, envelope: Envelope, handle: Callable[[], Awaitable[object]]
 ) -> None:
     """Start a handler as a task of the room, and return when it has begun."""
     most = runtime.home.limits.tasks_per_client
     if most is not None and session.outside_turns >= most:
         raise ActionError("too-many", f"{most} of your requests run outside the turn already")
-    scope, begun = HandlerScope(session, ask), trio.Event()
+    scope, begun = HandlerScope(session, envelope), trio.Event()
     try:
-        name = f"the handler of {ask.action!r} for {session.id}"
-        runtime.tasks.start(name, _run, runtime, scope, begun, handle, session, ask)
+        name = f"the handler of {envelope.action!r} for {session.id}"
+        runtime.tasks.start(name, _run, runtime, scope, begun, handle, session, envelope)
     except BaseException:
         scope.forget()
         raise
@@ -49,7 +49,7 @@ async def _run(
     begun: trio.Event,
     handle: Callable[[], Awaitable[object]],
     session: Session,
-    ask: Envelope,
+    envelope: Envelope,
 ) -> None:
     """Run the handler in its scope and the room's boundary, and count it while it runs."""
 
@@ -64,6 +64,6 @@ async def _run(
     try:
         # A task of its own, so that scopes and nurseries that the handler leaves open end with it, as in the turn.
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(runtime.turns.run_outside, ask, runtime.boundary.run(work, session, ask))
+            nursery.start_soon(runtime.turns.run_outside, envelope, runtime.boundary.run(work, session, envelope))
     except* Exception:
-        logger.exception("the handler of %.64r left a cancel scope or a nursery open", ask.action)
+        logger.exception("the handler of %.64r left a cancel scope or a nursery open", envelope.action)

@@ -1,7 +1,8 @@
 """The runtime of a room: its state and nursery, and the parts that it is composed of.
 
 Laws:
-- A room is a nursery: nothing that was started in it outlives it.
+- A room is a nursery: nothing that was started in it outlives it. (In the global room the turns of
+  each client end with the client.)
 - A bug in one handler costs one message. A crash of one of its tasks costs the room.
 - Rooms work with sessions. `session.client` is the client that the application sees.
 
@@ -23,7 +24,6 @@ from ..client import Client
 from ..errors import ActionError, RoomClosed, first_of
 from ..limits import Limits
 from ..metrics import Metrics
-from .boundary import Boundary
 from .closing import Closing
 from .crashes import CloseAfterCrash, CrashPolicy
 from .fanout import Fanout
@@ -31,10 +31,11 @@ from .flush import Flusher
 from .hooks import Hooks
 from .jobs import Job, NeverBegun, run_job
 from .members import Members
-from .messages import Messages
+from .outgoing import Outgoing
 from .state import ACCEPTING, RoomState, check_transition
 from .tasks import CURRENT_ROOM, Tasks
 from .timers import Timers
+from .turn_boundary import TurnBoundary
 from .turns import TURN, Turns
 
 if TYPE_CHECKING:
@@ -89,9 +90,9 @@ class RoomRuntime:
         "is_global",
         "is_open",
         "members",
-        "messages",
         "name",
         "options",
+        "outgoing",
         "post",
         "room",
         "state",
@@ -128,12 +129,12 @@ class RoomRuntime:
         self._crash_policy = crash_policy or CloseAfterCrash()
         self._restart_seconds: float | None = None  # after a crash: the seconds until on_create runs again
         self.members = Members(self)
-        self.messages = Messages(self)
+        self.outgoing = Outgoing(self)
         self.hooks = Hooks(self)
         self.tasks = Tasks(self)
         self.timers = Timers(self)
         self.closing = Closing(self)
-        self.boundary = Boundary(self)
+        self.boundary = TurnBoundary(self)
         self.fanout = Fanout(self.members.by_id, home.metrics, mark=home.flusher.mark, failed=self._publish_failed)
         self.turns = make_turns(self) if make_turns else Turns(name, home.limits, self.boundary.run, self.fanout)
         self.post = self.turns.post  # kept, since every message comes in here

@@ -20,7 +20,7 @@ class Member(Protocol):
 
     @property
     def deliver(self) -> "Deliver":
-        """Send frames[start:], which `data` holds joined."""
+        """Send frames[start:], which `data` holds joined. In a server: `Writer.deliver` of the session's connection."""
 
 
 class Deliver(Protocol):

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import trio
 
 
-class Held(Protocol):
+class TurnOutput(Protocol):
     """The fan-out of a room, which holds frames back while a step of its turn runs."""
 
     def hold(self) -> None:
@@ -27,7 +27,7 @@ class Held(Protocol):
         """Let the frames leave now."""
 
 
-class _NothingHeld:
+class _DirectOutput:
     """Holds nothing back: for handlers outside the turn, and for turns of one client in the global room."""
 
     def hold(self) -> None: ...
@@ -37,7 +37,7 @@ class _NothingHeld:
     def release(self) -> None: ...
 
 
-NOTHING_HELD: Final = _NothingHeld()
+DIRECT_OUTPUT: Final = _DirectOutput()
 
 
 def innermost_scope(task: trio.lowlevel.Task) -> object:
@@ -54,7 +54,7 @@ def innermost_scope(task: trio.lowlevel.Task) -> object:
 @types.coroutine
 def go_on(
     context: contextvars.Context,
-    held: Held,
+    output: TurnOutput,
     coroutine: Coroutine[Any, Any, None],
     trap: Any,  # Any: the value is trio's own
     look: Callable[[float], None],
@@ -67,14 +67,14 @@ def go_on(
     step: Callable[[Any], Any]
     value: Any
     while True:
-        held.pause()
+        output.pause()
         try:
             value = yield trap
             step = coroutine.send
         except BaseException as exc:
             value = exc
             step = coroutine.throw
-        held.hold()
+        output.hold()
         began = perf_counter()
         try:
             trap = context.run(step, value)

@@ -20,7 +20,7 @@ import trio
 from ..limits import Limits
 from .inbox import Entry, Inbox
 from .jobs import Job, Work
-from .stepping import NOTHING_HELD, Held, go_on, innermost_scope
+from .stepping import DIRECT_OUTPUT, TurnOutput, go_on, innermost_scope
 
 logger = logging.getLogger("simplysocket.turns")
 
@@ -30,9 +30,9 @@ TURN: Final[contextvars.ContextVar[object]] = contextvars.ContextVar("simplysock
 """The envelope or job of the entry whose turn it is, or was: tasks started in a turn still see it later."""
 
 
-def name_ask(ask: object) -> str:
+def name_item(item: object) -> str:
     """Return the name of an entry, for logs and `tree()`, by its envelope or job."""
-    return ask.name if isinstance(ask, Job) else f"the handler of {getattr(ask, 'action', '')!r:.200}"
+    return item.name if isinstance(item, Job) else f"the handler of {getattr(item, 'action', '')!r:.200}"
 
 
 class Turns:
@@ -44,9 +44,9 @@ class Turns:
     __slots__ = (
         "_blocked_seconds",
         "_current",
-        "_held",
         "_inbox",
         "_is_over",
+        "_output",
         "_run",
         "_stop",
         "_waits",
@@ -60,13 +60,16 @@ class Turns:
         name: str,
         limits: Limits,
         run: Callable[[Work, Any, Any], Coroutine[Any, Any, None]],
-        held: Held = NOTHING_HELD,
+        output: TurnOutput = DIRECT_OUTPUT,
     ) -> None:
-        """`name` is the room's, for logs."""
+        """Make the turns of the room `name`.
+
+        `run` is `TurnBoundary.run`; `output` is the `Fanout` of the room.
+        """
         self.name = name
         self._blocked_seconds = math.inf if limits.blocked_seconds is None else limits.blocked_seconds
         self._run = run
-        self._held = held
+        self._output = output
         self._inbox = Inbox(limits)
         self._current: object = None  # the envelope or job of the entry that runs
         self._waits: object = None  # the envelope or job that last began to wait for something
@@ -82,9 +85,9 @@ class Turns:
         """The function that puts a client's message into the inbox. It returns False if the inbox is full."""
         return self._inbox.put
 
-    def post_always(self, work: Work, client: Hashable, ask: object) -> None:
+    def post_always(self, work: Work, client: Hashable, item: object) -> None:
         """Put an entry that no bound may refuse into the inbox."""
-        self._inbox.put_always(work, client, ask)
+        self._inbox.put_always(work, client, item)
 
     def take_out(self, client: Hashable, id: str | int) -> Any:
         """Remove the waiting message of `client` with this `id` from the inbox and return it, or None."""
@@ -114,7 +117,7 @@ class Turns:
     @property
     def running(self) -> str:
         """The name of the entry that runs; "" if none does."""
-        return "" if self._current is None else name_ask(self._current)
+        return "" if self._current is None else name_item(self._current)
 
     def waited(self, now: float) -> float:
         """Return the seconds since the entry that runs began to wait for something; 0 if it has not waited."""
@@ -157,37 +160,37 @@ class Turns:
     async def _work(self) -> None:
         task = trio.lowlevel.current_task()
         scope = innermost_scope(task)
-        inbox, run, held, blocked = self._inbox, self._run, self._held, self._blocked_seconds
+        inbox, run, output, blocked = self._inbox, self._run, self._output, self._blocked_seconds
         entries, clients = inbox.entries, inbox.clients
         done = 0
         while True:
-            held.hold()
+            output.hold()
             began = perf_counter()
             try:
                 while entries:
-                    work, client, ask = entries.popleft()
-                    if ask.__class__ is Job:
+                    work, client, item = entries.popleft()
+                    if item.__class__ is Job:
                         inbox.jobs -= 1
                     elif (left := clients[client] - 1) > 0:
                         clients[client] = left
                     else:
                         del clients[client]
-                    self._current = ask
+                    self._current = item
                     # The first step by hand: most handlers never wait, and then no generator is made.
-                    context, coroutine = contextvars.copy_context(), run(work, client, ask)
+                    context, coroutine = contextvars.copy_context(), run(work, client, item)
                     try:
                         trap = context.run(coroutine.send, None)
                     except StopIteration:
                         pass
                     else:
-                        self._look_at_step(ask, began)
-                        self._waits, self._waits_since = ask, trio.current_time()
-                        await go_on(context, held, coroutine, trap, partial(self._look_at_step, ask))
+                        self._look_at_step(item, began)
+                        self._waits, self._waits_since = item, trio.current_time()
+                        await go_on(context, output, coroutine, trap, partial(self._look_at_step, item))
                         began = perf_counter()
                     # The clock is read once for each message: 0.05 us.
                     ended = perf_counter()
                     if ended - began > blocked:
-                        self._look_at_step(ask, began)
+                        self._look_at_step(item, began)
                     began = ended
                     if self._stop is not None:
                         return
@@ -198,7 +201,7 @@ class Turns:
                         break
             finally:
                 self._current = None
-                held.release()
+                output.release()
             if done == _RUN_BEFORE_YIELD:
                 done = 0
                 await trio.lowlevel.cancel_shielded_checkpoint()
@@ -208,26 +211,26 @@ class Turns:
             else:
                 await inbox.wakeup.wait()
 
-    async def run_outside(self, ask: object, coroutine: Coroutine[Any, Any, None]) -> None:
+    async def run_outside(self, item: object, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine outside the turn, in a context of its own. If it blocks the loop, it is logged, too."""
         context, began = contextvars.copy_context(), perf_counter()
-        look = partial(self._look_at_step, ask)
+        look = partial(self._look_at_step, item)
         try:
             trap = context.run(coroutine.send, None)
         except StopIteration:
             return
         finally:
             look(began)
-        await go_on(context, NOTHING_HELD, coroutine, trap, look)
+        await go_on(context, DIRECT_OUTPUT, coroutine, trap, look)
 
-    def _look_at_step(self, ask: object, began: float) -> None:
+    def _look_at_step(self, item: object, began: float) -> None:
         """Log the name of a handler whose step without an await blocked the loop."""
         seconds = perf_counter() - began
         if seconds > self._blocked_seconds:
             logger.warning(
                 "%s in room %.200r blocked the loop for %.2f s, and with it every client: await something meanwhile, or"
                 " hand the work to `await trio.to_thread.run_sync(...)`",
-                name_ask(ask),
+                name_item(item),
                 self.name,
                 seconds,
             )

@@ -4,5 +4,5 @@ Open lifecycle.py first: it opens the nurseries, serves and drains. assembly.py 
 parts of the server, admission.py admits each client, listeners.py opens the sockets, and
 signals.py stops a program on a signal.
 
-Law: every nursery of the server is opened here.
+Law: the nurseries of all rooms, all connections and all listeners are opened here, and only here.
 """

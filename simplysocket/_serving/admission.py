@@ -20,6 +20,7 @@ import trio
 from .._dispatch.inbound import Inbound
 from .._functions import check_hook, name_place, takes
 from .._http.upgrade import Upgrade
+from .._protocol.names import clean_name
 from .._rooms.hub import Hub
 from .._rooms.tasks import CURRENT_ROOM
 from .._sessions.session import Session
@@ -141,16 +142,18 @@ class Admission:
 
     def _make_session(self, connection: Connection, upgrade: Upgrade) -> Session | None:
         """Make the session of a new client; None if `state=` raises, and then close the connection."""
-        request, identity = upgrade.request, upgrade.identity
+        hub, request, identity = self._hub, upgrade.request, upgrade.identity
         name = (identity and identity.name) or request.query.get("name", "")
+        name = clean_name(name, hub.limits.name_length)
         session: Session | None = None
         try:
-            session = self._hub.make_session(connection, name, request.address, self._make_state(), identity)
+            state = self._make_state()
+            session = Session(hub.make_id(), name, request.address, connection, hub, state=state, identity=identity)
         except* Exception:
             logger.exception("the option state= failed: no client can be made")
             connection.close(CloseCode.INTERNAL, "a fault of the server")
         else:
-            self._hub.metrics.connections_opened += 1
+            hub.metrics.connections_opened += 1
         return session
 
     async def _greet(self, session: Session, request: Request, connection: Connection) -> None:

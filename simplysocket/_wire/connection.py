@@ -21,7 +21,7 @@ from ..errors import CloseCode
 from ..limits import Limits
 from ..metrics import Metrics
 from .heartbeat import Due, Heartbeat
-from .library import LibraryStream
+from .library_stream import LibraryStream
 from .reader import Reader, Receive
 from .transport import Transport
 from .writer import Writer

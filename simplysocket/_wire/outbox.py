@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from itertools import islice
 
-from .._protocol.delivery import CoalescedFrame, VolatileFrame
+from .._protocol.delivery_classes import CoalescedFrame, VolatileFrame
 
 
 class Outbox:

@@ -18,11 +18,14 @@ from .._token_bucket import TokenBucket
 from ..errors import CloseCode
 from ..limits import Limits
 from .heartbeat import Heartbeat
-from .library import LibraryStream
+from .library_stream import LibraryStream
 from .transport import Transport
 
 Receive = Callable[[bytes, float], None]
-"""Takes each message: its payload and when it was read. It never waits and never raises."""
+"""Takes each message: its payload and when it was read. It never waits and never raises.
+
+In a server: `Inbound.receive` (_dispatch/inbound.py), bound to the session by `Admission`.
+"""
 
 
 class Owner(Protocol):

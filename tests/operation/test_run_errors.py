@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import simplysocket
-from simplysocket._operation.run_check import explain
+from simplysocket._operation.startup_check import explain
 
 from ..harness.command import run, write
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from simplysocket._protocol.delivery import CoalescedFrame, VolatileFrame
+from simplysocket._protocol.delivery_classes import CoalescedFrame, VolatileFrame
 from simplysocket._wire.outbox import Outbox
 
 

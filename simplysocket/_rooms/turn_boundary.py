@@ -21,7 +21,7 @@ LATER: Final = object()
 """The result of work that is answered later, by a task of its own."""
 
 
-class Boundary:
+class TurnBoundary:
     """The boundary around every handler of one room, in the turn and outside it."""
 
     __slots__ = ("_runtime",)
@@ -29,52 +29,54 @@ class Boundary:
     def __init__(self, runtime: "RoomRuntime") -> None:
         self._runtime = runtime
 
-    async def run(self, work: Work, session: Session, ask: Any) -> None:  # Any: an Envelope or a Job
-        """Run the work of one entry for `ask`, its envelope or job, and answer it.
+    async def run(self, work: Work, session: Session, item: Any) -> None:  # Any: an Envelope or a Job
+        """Run the work of one entry for `item`, its envelope or job, and answer it.
 
         Never raises an Exception.
         """
         is_answered = False
-        TURN.set(ask)
+        TURN.set(item)
         try:
-            result = await work(self._runtime, session, ask)
-            if ask.id is not None and result is not LATER:
-                session.reply(ask.id, result)
+            result = await work(self._runtime, session, item)
+            if item.id is not None and result is not LATER:
+                session.reply(item.id, result)
             is_answered = True
         except* Exception as group:
             is_answered = True
-            await self._answer_failure(session, ask, group)
+            await self._answer_failure(session, item, group)
         finally:
-            if not is_answered and isinstance(ask, Envelope):
-                self._answer_cancelled(session, ask)
+            if not is_answered and isinstance(item, Envelope):
+                self._answer_cancelled(session, item)
 
-    def _answer_cancelled(self, session: Session, ask: Envelope) -> None:
+    def _answer_cancelled(self, session: Session, envelope: Envelope) -> None:
         """Answer a handler that was cancelled: by the end of the room, or by a scope that a handler left open."""
         runtime = self._runtime
         if runtime.closing.is_due or runtime.home.is_stopping or runtime.tasks.is_cancelled:
-            session.refuse(ask.id, ask.action, RoomClosed(f"room {runtime.name!r} closed meanwhile"))
+            session.refuse(envelope.id, envelope.action, RoomClosed(f"room {runtime.name!r} closed meanwhile"))
             return
         runtime.home.metrics.handlers_failed += 1
-        logger.error("the handler of %.64r in room %.200r was cancelled by a scope left open", ask.action, runtime.name)
-        session.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
+        logger.error(
+            "the handler of %.64r in room %.200r was cancelled by a scope left open", envelope.action, runtime.name
+        )
+        session.refuse(envelope.id, envelope.action, ActionError("internal", "the handler failed"))
 
-    async def _answer_failure(self, session: Session, ask: Envelope, group: BaseExceptionGroup[Exception]) -> None:
+    async def _answer_failure(self, session: Session, envelope: Envelope, group: BaseExceptionGroup[Exception]) -> None:
         """Answer a handler that has raised: with its `ActionError`, or with `internal` for a bug."""
         refused, bugs = group.split(ActionError)
         if bugs is None and refused is not None:
-            session.refuse(ask.id, ask.action, first_of(refused))
+            session.refuse(envelope.id, envelope.action, first_of(refused))
             return
         runtime = self._runtime
         runtime.home.metrics.handlers_failed += 1
         bug = first_of(bugs) if bugs is not None and count_of(bugs) == 1 else bugs  # a single bug without its group
         logger.error(
             "the handler of %.64r in room %.200r failed; it is at %.300r",
-            ask.action,
+            envelope.action,
             runtime.name,
-            runtime.home.place_of(runtime, ask.action) or "a place outside your code",
+            runtime.home.place_of(runtime, envelope.action) or "a place outside your code",
             exc_info=bug,
         )
         if isinstance(bug, RuntimeError) and str(bug) == "no running event loop":
             logger.error("asyncio does not run here: use trio, such as trio.sleep and trio.to_thread.run_sync")
-        session.refuse(ask.id, ask.action, ActionError("internal", "the handler failed"))
+        session.refuse(envelope.id, envelope.action, ActionError("internal", "the handler failed"))
         await runtime.hooks.report(bug, session)

@@ -12,7 +12,7 @@ from .hub import Hub
 from .runtime import RoomRuntime
 
 
-def look(hub: Hub) -> Tree:
+def build_tree(hub: Hub) -> Tree:
     """Return a view of all rooms: the global room first, then the others, the oldest first."""
     now = trio.current_time()
     runtimes = sorted(hub.runtimes.values(), key=lambda runtime: (not runtime.is_global, runtime.created_at))

@@ -1,4 +1,4 @@
-"""Messages: encodes and frames each message of a room once, and gives it its place in the room's sequence.
+"""Outgoing messages: encodes and frames each message of a room once, and gives it its place in the room's sequence.
 
 Laws: plain functions that never wait. A body that cannot be encoded is refused here, inside the
 error boundary of the code that sends it.
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from .._protocol import codec
-from .._protocol.delivery import CoalescedFrame, VolatileFrame
+from .._protocol.delivery_classes import CoalescedFrame, VolatileFrame
 from .._protocol.frames import text_frame
 from .._sessions.session import Session
 from ..client import Client
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _CLOSED: Final = RoomState.CLOSED  # looking it up in the class would cost 0.05 us a message
 
 
-class Messages:
+class Outgoing:
     """Sends the messages of one room to its members."""
 
     __slots__ = ("_runtime",)
