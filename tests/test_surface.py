@@ -17,17 +17,19 @@ from simplysocket.testing import open_server
 
 EXPECTED = Path(__file__).with_name("surface.txt")
 MODULES = {  # {module: the names that users import from it}
-    "simplysocket": [name for name in simplysocket.__all__ if name not in ("Broker", "MemoryBroker")],
+    "simplysocket": simplysocket.__all__,
+    "simplysocket.brokers": importlib.import_module("simplysocket.brokers").__all__,
     "simplysocket.testing": importlib.import_module("simplysocket.testing").__all__,
     "simplysocket.logs": ["LEVELS", "JsonFormatter", "TextFormatter", "configure", "escape"],
     "simplysocket.from_thread": ["run", "run_sync"],
     "simplysocket.middleware": ["ExceptionHandler", "Middleware", "Next", "middleware"],
+    "simplysocket.introspection": ["ActionInfo", "Description", "RoomInfo", "RoomView", "Task", "Tree"],
     "simplysocket.tree": ["RoomView", "Task", "Tree"],
     "simplysocket.describe": ["ActionInfo", "Description", "RoomInfo"],
 }
 
 # Made by the server or the test kit: users never call these classes, so how they are made may change.
-MADE_FOR_USERS = {"Call", "Client", "Net", "Pipe", "Room", "TestClient"}
+MADE_FOR_USERS = {"Broker", "Call", "Channel", "Client", "Net", "Pipe", "Room", "TestClient"}
 FOR_THE_PACKAGE = {"Actions.take"}
 
 
