@@ -302,6 +302,7 @@ def test_a_regular_expression_is_a_known_one() -> None:
         ]
         found |= {(name, ast.unparse(node.target)) for node in constants}
         assert len([node for node in calls if node.attr != "Pattern"]) == len(constants), f"{name}: make it a constant"
+    assert {name for name in MODULES if "re" in imports(name)} == {name for name, _ in found}
     assert found == EXPRESSIONS.keys(), "say why it reads a client's text only once"
 
 
