@@ -5,7 +5,9 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from simplysocket import ActionError
+from simplysocket import ActionError, Client
+from simplysocket.errors import ERROR_CODES, CloseCode
+from simplysocket.metrics import OTHER, UNKNOWN_CLOSE, Metrics
 from simplysocket.testing import open_server
 
 from .harness.servers import make
@@ -35,3 +37,49 @@ async def test_what_was_counted_can_be_read(autojump_clock: MockClock) -> None:
         await ana.close()
         await trio.testing.wait_all_tasks_blocked()
         assert server.statistics()["connections_closed"] == {1000: 1}
+
+
+def test_the_applications_codes_are_counted_by_name_up_to_a_bound() -> None:
+    metrics = Metrics()
+    for code in (*ERROR_CODES, "x" * 64, "x" * 65, *(f"own-{number}" for number in range(1_000))):
+        for _ in range(2):
+            metrics.count_refused(code)
+    counted = metrics.messages_refused
+    assert len(counted) == len(ERROR_CODES) + 100 + 1
+    assert counted["x" * 64] == counted["own-0"] == counted["own-98"] == 2
+    assert counted[OTHER] == 2 * (1 + 1_000 - 99)
+    metrics.count_refused("expired")
+    assert counted["expired"] == 3
+
+
+def test_a_close_code_that_a_client_made_up_is_no_key() -> None:
+    metrics = Metrics()
+    for code in range(1_000, 5_000):
+        metrics.count_closed(code, is_ours=False)
+    counted = metrics.connections_closed
+    assert set(counted) == {*CloseCode, *range(1_000, 1_016)}
+    assert counted.total() == 4_000
+    for code in range(4_000, 5_000):
+        metrics.count_closed(code, is_ours=True)
+    assert counted[4_000] == counted[4_099] == 1
+    assert 4_100 not in counted
+    before = counted[UNKNOWN_CLOSE]
+    metrics.count_closed(4_000, is_ours=False)  # that of the application is not the client's
+    assert (counted[4_000], counted[UNKNOWN_CLOSE]) == (1, before + 1)
+
+
+async def test_the_applications_close_codes_are_counted_and_a_clients_are_not(autojump_clock: MockClock) -> None:
+    server = make()
+
+    @server.action("close me")
+    async def close_me(client: Client) -> None:
+        await client.close(4_001)
+
+    async with open_server(server) as net:
+        for code in range(4_000, 4_100):
+            await (await net.connect()).close(code)
+        ana = await net.connect()
+        await ana.send("close me")
+        await ana.wait_ended()
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.statistics()["connections_closed"] == {4_001: 1, UNKNOWN_CLOSE: 100}
