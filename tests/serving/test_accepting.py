@@ -113,7 +113,7 @@ async def test_a_listener_that_always_fails_is_asked_ten_times_a_second(autojump
 @pytest.mark.parametrize("number", [errno.EBADF, errno.EINVAL, errno.ENOTSOCK])
 async def test_what_does_not_listen_ends_the_loop(number: int) -> None:
     listener = FailingListener(of(number))
-    with trio.testing.RaisesGroup(OSError, flatten_subgroups=True):
+    with pytest.RaisesGroup(OSError, flatten_subgroups=True):
         async with accepting(listener):
             await trio.sleep_forever()
     assert listener.is_closed

@@ -151,7 +151,6 @@ async def test_the_first_lines_are_written_and_the_others_counted(
 ) -> None:
     caplog.set_level(logging.INFO, "simplysocket")
     async with open_server(make_failing()) as net:
-        # No connection waits for the end of another.
         await attack(net)
     *first, said = [record for record in caplog.records if record.levelno >= logging.INFO]
     assert len(first) == LINES
