@@ -2,7 +2,8 @@
 
 Laws:
 - Plain integers that only grow. Code that drops or refuses something counts it here.
-- A word that a client chooses is never a key, and the keys of the application's own are bounded.
+- No text of a client's is a key. The keys that the application chooses are bounded, and of close codes those
+  that clients choose, which leave room for the application's.
 """
 
 from collections import Counter
@@ -17,8 +18,9 @@ OTHER: Final = "other"
 UNKNOWN_CLOSE: Final = 1005
 """The key in `connections_closed` of all codes that have no key of their own (RFC 6455, 7.4.1: never sent)."""
 
-_OWN_CODES: Final = 100  # of the application's error codes, and of its close codes; all others have one key together
+_OWN_CODES: Final = 100  # of the application's error codes, and of its close codes; all further ones share one key
 _CODE_LENGTH: Final = 64  # characters; an application that puts values into its codes gets no key for each
+_FREE_CODES: Final = range(3_000, 5_000)  # RFC 6455, 7.4.2: for libraries and applications
 _CLOSE_CODES: Final = frozenset({*CloseCode, *range(1_000, 1_016)})  # the server's, and those of RFC 6455 and IANA
 
 
@@ -50,9 +52,10 @@ class Metrics:
         counted[code] += 1
 
     def count_closed(self, code: int, *, is_ours: bool) -> None:
-        """Count the end of a connection. A close code that a client has made up gets no key of its own."""
+        """Count the end of a connection under its close code; `is_ours`: not the client, the server chose it."""
         counted = self.connections_closed
-        if code not in _CLOSE_CODES and (code not in counted or not is_ours):
+        if code not in counted and code not in _CLOSE_CODES:
             own = len(counted.keys() - _CLOSE_CODES)
-            code = code if is_ours and own < _OWN_CODES else UNKNOWN_CLOSE
+            most = 2 * _OWN_CODES if is_ours else _OWN_CODES  # the second half is never a client's
+            code = code if own < most and code in _FREE_CODES else UNKNOWN_CLOSE
         counted[code] += 1
