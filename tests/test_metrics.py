@@ -69,7 +69,7 @@ def test_close_codes_that_clients_choose_are_bounded_and_leave_room_for_the_appl
     assert counted.total() == 5_000
 
 
-async def test_the_applications_close_codes_are_counted_after_any_number_of_the_clients(
+async def test_the_applications_close_codes_are_counted_after_those_of_clients(
     autojump_clock: MockClock,
 ) -> None:
     server = make()
