@@ -20,6 +20,7 @@ LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 _VALUE_LENGTH: Final = 4_096  # characters of one value; the rest is cut, so that no record fills a disk
 _MESSAGE_LENGTH: Final = 32_768  # characters of a message; those of this package are far shorter
+_EXCEPTION_LENGTH: Final = 32_768  # characters of a traceback; an exception's text may be as long as a message
 _DEPTH: Final = 4  # of nested collections; deeper ones are written as their repr
 _ITEMS: Final = 100  # of one collection; the rest is left out
 
@@ -114,7 +115,11 @@ def _exception(record: logging.LogRecord) -> str:
         parts.append(record.exc_text)
     if record.stack_info:
         parts.append(record.stack_info)
-    return "\n".join(part.rstrip("\n") for part in parts)
+    text = "\n".join(part.rstrip("\n") for part in parts)
+    if len(text) <= _EXCEPTION_LENGTH:
+        return text
+    half = _EXCEPTION_LENGTH // 2  # where it was raised comes first, and the last of several exceptions at the end
+    return f"{text[:half]}... ({len(text)} characters) ...{text[-half:]}"
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:

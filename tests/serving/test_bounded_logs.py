@@ -191,3 +191,24 @@ async def test_two_servers_one_after_the_other_both_have_their_first_lines(
             await _failing_handler(net)
     failures = [record for record in caplog.records if record.exc_info]
     assert len(failures) == 2 * LINES
+
+
+async def test_a_handler_that_always_blocks_does_not_hide_another(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = make(blocked_seconds=1e-9)  # every step takes longer
+
+    @server.action("one")
+    async def one() -> None: ...
+
+    @server.action("two")
+    async def two() -> None: ...
+
+    async with open_server(server) as net:
+        ana = await net.connect()
+        for name in ("one", "two"):
+            for _ in range(OFTEN):
+                await ana.request(name)
+        blocked = [message for message in caplog.messages if "blocked the loop for" in message]
+        assert sum("'one'" in each for each in blocked) == LINES
+        assert sum("'two'" in each for each in blocked) == LINES
