@@ -19,6 +19,7 @@ Start with `Server`, `Room` and `Client`. The test kit is `simplysocket.testing`
 from . import describe as describe
 from . import from_thread
 from . import tree as tree
+from ._log_limit import install as _limit_logs
 from .actions import Actions, action
 from .brokers import Broker, MemoryBroker
 from .client import Client
@@ -28,6 +29,7 @@ from .errors import (
     CloseCode,
     EncodeError,
     Gone,
+    PeerError,
     Refuse,
     RegistrationError,
     RoomClosed,
@@ -42,6 +44,8 @@ from .room import Room
 from .server import Server
 
 __version__ = "0.1.0"
+
+_limit_logs()  # before any server runs, and whatever `logging` is told to do with the lines
 
 __all__ = [
     "GLOBAL_ROOM",
@@ -59,6 +63,7 @@ __all__ = [
     "MemoryBroker",
     "Message",
     "Next",
+    "PeerError",
     "Refuse",
     "RegistrationError",
     "Request",

@@ -5,12 +5,15 @@ Law: words only. No function of the application is called here.
 
 import functools
 import inspect
+import os
 import sys
 import types
 from collections.abc import Callable
 from typing import Any, Final
 
 from .errors import RegistrationError
+
+_PACKAGE: Final = os.path.dirname(__file__) + os.sep
 
 
 def source_of(function: object) -> str:
@@ -20,6 +23,17 @@ def source_of(function: object) -> str:
         return source_of(methods[0]) if methods else ""
     code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if isinstance(code, types.CodeType) else ""
+
+
+def line_of(error: BaseException) -> str:
+    """Return "file.py:12", the last line outside this package that an exception came through; "" if there is none."""
+    found, traceback = "", error.__traceback__
+    while traceback is not None:
+        name = traceback.tb_frame.f_code.co_filename
+        if not name.startswith(_PACKAGE):
+            found = f"{name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return found
 
 
 def name_place(function: object) -> str:

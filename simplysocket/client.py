@@ -91,9 +91,10 @@ class Client(Generic[State]):
     async def request(self, action: str, body: object = codec.EMPTY, *, timeout: float = 10.0) -> Any:
         """Send a request to the client, wait for its answer, and return the body of its reply.
 
-        Raises `ActionError` with the client's own code if it answers with an error, with the code
-        `timeout` after `timeout` seconds, and `Gone` if it disconnects. A handler that waits here
-        keeps its room's turn, so register it with `turn=False`.
+        Raises `PeerError` with the client's own code if it answers with an error, `ActionError` with
+        the code `timeout` after `timeout` seconds, and `Gone` if it disconnects. Catch them in a
+        task of a room (`start_soon`), which would close with them. A handler that waits here keeps
+        its room's turn, so register it with `turn=False`.
         """
         check_said(action)
         return await self._session.request(action, body, timeout)

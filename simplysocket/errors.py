@@ -1,11 +1,12 @@
 """Errors: exceptions, error codes and close codes.
 
 Law: words only. An exception tells whose act it was: the developer's
-(`RegistrationError`, `EncodeError`), the peer's (`BadMessage`) or the world's
-(`ActionError`, with a code that the peer is answered with).
+(`RegistrationError`, `EncodeError`), the peer's (`BadMessage`, `PeerError`) or the
+world's (`ActionError`, with a code that the peer is answered with).
 """
 
 import enum
+import math
 from typing import Final, TypeVar
 
 Raised = TypeVar("Raised", bound=BaseException)
@@ -161,6 +162,36 @@ class Gone(ActionError):
 
     def __init__(self, message: str) -> None:
         super().__init__("gone", message)
+
+
+_CODE_LENGTH: Final = 64  # characters of an error code at most, as of an action
+_MESSAGE_LENGTH: Final = 1_000  # characters of a client's message; longer ones are cut
+_PATH_LENGTH: Final = 200  # characters of a client's JSON path; longer ones are cut
+_LONGEST_WAIT: Final = 86_400.0  # seconds, a day: a client that asks for more has no wait to tell
+
+
+class PeerError(ActionError):
+    """A client answered a request of the server with an error.
+
+    The words are the client's own, so check them before you rely on them. They are bounded: a
+    `code` that does not have 1 to 64 characters becomes `internal`, `message` has at most 1,000
+    characters and `path` at most 200, and `retry_after` is None unless it is from 0 to 86,400
+    seconds. If no handler catches it, the caller of the handler gets `internal` and none of them.
+    """
+
+    def __init__(
+        self, code: str, message: str = "", *, retry_after: float | None = None, path: str | None = None
+    ) -> None:
+        if isinstance(code, str) and not 1 <= len(code) <= _CODE_LENGTH:
+            code = "internal"
+        if retry_after is not None and not (math.isfinite(retry_after) and 0 <= retry_after <= _LONGEST_WAIT):
+            retry_after = None
+        path = None if path is None else path[:_PATH_LENGTH]
+        super().__init__(code, message[:_MESSAGE_LENGTH], retry_after=retry_after, path=path)
+
+    def __str__(self) -> str:
+        # Quoted, since a traceback shows it: a client's text must not begin a new line of a log.
+        return f"a client answered {self.code!r}" + (f": {self.message!r}" if self.message else "")
 
 
 def first_of(group: BaseExceptionGroup[Raised]) -> Raised:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, TextIO
 
+from ._log_limit import PLACE
+
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 _VALUE_LENGTH: Final = 4_096  # characters of one value; the rest is cut, so that no record fills a disk
@@ -22,7 +24,7 @@ _EXCEPTION_LENGTH: Final = 32_768  # characters of a traceback; its text may hol
 _DEPTH: Final = 4  # of nested collections; deeper ones are written as their repr
 _ITEMS: Final = 100  # of one collection; the rest is left out
 
-_OF_A_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OF_A_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", PLACE}
 _COLOURS: Final = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}  # SGR codes
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import simplysocket
+from simplysocket._log_limit import LIMITED
 from simplysocket.errors import ERROR_CODES
 
 PACKAGE = Path(simplysocket.__file__).parent
@@ -19,7 +20,7 @@ REFERENCE = TESTS.parent / "docs" / "reference"
 # From the ground up; a module imports from its own floor and from those above it in this list. A folder stands for all
 # modules in it.
 FLOORS = (
-    ("errors", "limits", "message", "request", "metrics", "introspection", "logs", "describe", "tree"),
+    ("errors", "limits", "message", "request", "metrics", "introspection", "logs", "describe", "tree", "_log_limit"),
     ("_functions", "_token_bucket", "_wakeup"),
     ("_protocol",),
     ("client", "middleware", "room", "actions"),
@@ -98,6 +99,8 @@ EXPRESSIONS = {
     ("_http.static_files", "_URL"): "not a client's text: a url that the server's code has given",
     ("_rooms.room_classes", "_NO_PATTERN"): "not a client's text: a pattern that the server's code has given",
 }
+# Their lines come from the person who runs the command, and from signals: never from a client.
+UNLIMITED_LOGGERS = {"simplysocket.cli", "simplysocket.program", "simplysocket.supervisor"}
 SAFE_CONVERSION = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[radegfx%]")
 LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
@@ -389,6 +392,20 @@ def test_a_log_line_is_a_constant_and_quotes_what_it_holds(name: str) -> None:
         assert isinstance(line.value, str), at
         rest = SAFE_CONVERSION.sub("", line.value).replace("%d", "")
         assert "%" not in rest or (name, line.value) in TRUSTED_LINES, f"{at}: write %.200r for what may be a client's"
+
+
+def test_the_log_of_a_running_server_is_limited() -> None:
+    said = {
+        ast.literal_eval(node.args[0])
+        for tree in MODULES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "logging.getLogger"
+        and isinstance(node.args[0], ast.Constant)
+        and str(node.args[0].value).startswith("simplysocket.")
+    }
+    assert said - UNLIMITED_LOGGERS == set(LIMITED)
+    assert said >= UNLIMITED_LOGGERS
 
 
 def test_every_trusted_log_line_is_there() -> None:

@@ -110,6 +110,21 @@ def test_a_field_of_any_kind_is_written(value: object, shown: object) -> None:
     as_text(record(field=value))
 
 
+def test_a_traceback_is_cut_in_its_middle() -> None:
+    try:
+        try:
+            raise ValueError("x" * 1_000_000)
+        except ValueError as exc:
+            raise KeyError("the last") from exc
+    except KeyError:
+        made = record("failed", exc_info=sys.exc_info())
+    for text in (as_json(made)["exception"], as_text(made)):
+        assert len(text) < 40_000
+        assert "ValueError: xxx" in text
+        assert "(10" in text  # characters
+        assert text.endswith("KeyError: 'the last'")
+
+
 def test_a_value_that_holds_itself_and_one_that_is_huge_are_cut() -> None:
     ring: list[object] = []
     ring.append(ring)

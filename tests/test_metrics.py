@@ -5,7 +5,9 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from simplysocket import ActionError
+from simplysocket import ActionError, Client
+from simplysocket.errors import ERROR_CODES, CloseCode
+from simplysocket.metrics import OTHER, UNKNOWN_CLOSE, Metrics
 from simplysocket.testing import open_server
 
 from .harness.servers import make
@@ -35,3 +37,54 @@ async def test_what_was_counted_can_be_read(autojump_clock: MockClock) -> None:
         await ana.close()
         await trio.testing.wait_all_tasks_blocked()
         assert server.statistics()["connections_closed"] == {1000: 1}
+
+
+def test_the_applications_codes_are_counted_by_name_up_to_a_bound() -> None:
+    metrics = Metrics()
+    for code in (*ERROR_CODES, "x" * 64, "x" * 65, *(f"own-{number}" for number in range(1_000))):
+        for _ in range(2):
+            metrics.count_refused(code)
+    counted = metrics.messages_refused
+    assert len(counted) == len(ERROR_CODES) + 100 + 1
+    assert counted["x" * 64] == counted["own-0"] == counted["own-98"] == 2
+    assert counted[OTHER] == 2 * (1 + 1_000 - 99)
+    metrics.count_refused("expired")
+    assert counted["expired"] == 3
+
+
+def test_close_codes_that_clients_choose_are_bounded_and_leave_room_for_the_applications() -> None:
+    metrics = Metrics()
+    for code in range(1_000, 5_000):
+        metrics.count_closed(code, is_ours=False)
+    counted = metrics.connections_closed
+    known = {*CloseCode, *range(1_000, 1_016)}
+    assert len(counted.keys() - known) == 100
+    assert min(counted.keys() - known) >= 3_000
+    assert counted.total() == 4_000
+    for code in range(4_000, 5_000):
+        metrics.count_closed(code, is_ours=True)
+    assert counted[4_000] == counted[4_099] == 1
+    assert 4_100 not in counted
+    assert len(counted) <= len(known) + 200
+    assert counted.total() == 5_000
+
+
+async def test_the_applications_close_codes_are_counted_after_those_of_clients(
+    autojump_clock: MockClock,
+) -> None:
+    server = make()
+
+    @server.action("close me")
+    async def close_me(client: Client) -> None:
+        await client.close(4_001)
+
+    async with open_server(server) as net:
+        for code in range(4_100, 4_250):
+            await (await net.connect()).close(code)
+        ana = await net.connect()
+        await ana.send("close me")
+        await ana.wait_ended()
+        await trio.testing.wait_all_tasks_blocked()
+        counted = server.statistics()["connections_closed"]
+        assert len(counted) == 102
+        assert (counted[4_001], counted[4_100], counted[UNKNOWN_CLOSE]) == (1, 1, 50)

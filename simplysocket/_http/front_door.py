@@ -19,7 +19,7 @@ import trio
 
 from .._wire.epoll import EpollReader
 from .._wire.transport import SocketTransport, StreamTransport, Transport, send_last
-from ..errors import ActionError, Refuse, first_of
+from ..errors import ActionError, PeerError, Refuse, first_of
 from ..limits import Limits
 from ..metrics import Metrics
 from ..request import Identity, Request
@@ -202,6 +202,13 @@ class FrontDoor:
         try:
             identity = await self._identify(upgrade.request)
             return attrs.evolve(upgrade, identity=identity)
+        except* PeerError as group:
+            self._metrics.peer_errors += 1
+            logger.warning(
+                "authenticate did not catch, for a request from %.64r: %.500r",
+                upgrade.request.address,
+                str(first_of(group)),
+            )
         except* (Refuse, ActionError) as group:
             answer = refuse_client(first_of(group))
             logger.info(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._log_limit import PLACE
 from .._protocol.codec import Envelope
 from .._sessions.handler_scope import HandlerScope
 from .._sessions.session import Session
@@ -66,4 +67,7 @@ async def _run(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runtime.turns.run_outside, envelope, runtime.boundary.run(work, session, envelope))
     except* Exception:
-        logger.exception("the handler of %.64r left a cancel scope or a nursery open", envelope.action)
+        place = runtime.home.place_of(runtime, envelope.action)
+        logger.exception(
+            "the handler of %.64r left a cancel scope or a nursery open", envelope.action, extra={PLACE: place}
+        )

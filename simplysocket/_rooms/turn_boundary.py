@@ -6,6 +6,7 @@ Law: a bug in one handler costs one message. Every request gets exactly one answ
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from .._log_limit import PLACE
 from .._protocol.codec import Envelope
 from .._sessions.session import Session
 from ..errors import ActionError, RoomClosed, count_of, first_of
@@ -56,7 +57,10 @@ class TurnBoundary:
             return
         runtime.home.metrics.handlers_failed += 1
         logger.error(
-            "the handler of %.64r in room %.200r was cancelled by a scope left open", envelope.action, runtime.name
+            "the handler of %.64r in room %.200r was cancelled by a scope left open",
+            envelope.action,
+            runtime.name,
+            extra={PLACE: runtime.home.place_of(runtime, envelope.action)},
         )
         session.refuse(envelope.id, envelope.action, ActionError("internal", "the handler failed"))
 
@@ -68,13 +72,15 @@ class TurnBoundary:
             return
         runtime = self._runtime
         runtime.home.metrics.handlers_failed += 1
+        place = runtime.home.place_of(runtime, envelope.action)
         bug = first_of(bugs) if bugs is not None and count_of(bugs) == 1 else bugs  # a single bug without its group
         logger.error(
             "the handler of %.64r in room %.200r failed; it is at %.300r",
             envelope.action,
             runtime.name,
-            runtime.home.place_of(runtime, envelope.action) or "a place outside your code",
+            place or "a place outside your code",
             exc_info=bug,
+            extra={PLACE: place},
         )
         if isinstance(bug, RuntimeError) and str(bug) == "no running event loop":
             logger.error("asyncio does not run here: use trio, such as trio.sleep and trio.to_thread.run_sync")

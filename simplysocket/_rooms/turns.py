@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import trio
 
+from .._log_limit import PLACE
 from ..limits import Limits
 from .inbox import Entry, Inbox
 from .jobs import Job, Work
@@ -233,4 +234,5 @@ class Turns:
                 name_item(item),
                 self.name,
                 seconds,
+                extra={PLACE: name_item(item)},
             )

@@ -27,7 +27,7 @@ from .._sessions.session import Session
 from .._wire.connection import Connection, Receive
 from .._wire.transport import Transport
 from ..client import Client
-from ..errors import ActionError, CloseCode, Refuse, RegistrationError, first_of
+from ..errors import ActionError, CloseCode, PeerError, Refuse, RegistrationError, first_of
 from ..request import Identity, Request
 
 logger = logging.getLogger("simplysocket.admission")
@@ -135,7 +135,7 @@ class Admission:
                     nursery.cancel_scope.cancel()
         finally:
             if session is not None:
-                hub.metrics.connections_closed[connection.close_code] += 1
+                hub.metrics.count_closed(connection.close_code, is_ours=connection.is_closed_by_us)
                 hub.disconnect(session, connection.why_it_ended)
                 if self._on_disconnect:
                     await self._see_off(session.client, connection.why_it_ended)
@@ -163,6 +163,10 @@ class Admission:
             try:
                 for hook in self._on_connect:
                     await self._call(hook, client, request)
+            except* PeerError as group:
+                self._hub.metrics.peer_errors += 1
+                logger.warning("on_connect for %r did not catch: %.500r", client, str(first_of(group)))
+                connection.close(CloseCode.INTERNAL, "on_connect failed")
             except* (ActionError, Refuse) as group:
                 reason = first_of(group).message
                 # While the server stops, a client that is refused may come back later.

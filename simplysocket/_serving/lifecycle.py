@@ -11,13 +11,14 @@ import math
 import os
 import ssl
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, Final
 
 import trio
 
+from .._log_limit import LOG_LIMIT, SECONDS
 from .._rooms.tasks import CURRENT_ROOM
 from ..errors import CloseCode
+from .accepting import accept_all
 from .assembly import Assembly
 from .listeners import open_tcp, open_unix, remove_unix
 
@@ -69,6 +70,7 @@ class Lifecycle:
         if assembly.is_serving:
             raise RuntimeError(f"server {assembly.name!r} is serving already")
         assembly.is_serving = True
+        LOG_LIMIT.begin_anew()
         self.trio_token = trio.lowlevel.current_trio_token()
         self._stop_asked, self._stopped, self._may_let_go = trio.Event(), trio.Event(), trio.Event()
         self._deadline, self._drain_scope = math.inf, None
@@ -97,6 +99,7 @@ class Lifecycle:
             self._listeners = []
             assembly.is_serving = False
             self.trio_token = None
+            LOG_LIMIT.begin_anew()
             self._stopped.set()
 
     async def _run(self, started: Callable[[], None]) -> None:
@@ -105,10 +108,11 @@ class Lifecycle:
             await rooms.start(assembly.epoll_reader.run)
             assembly.hub.begin(rooms)
             rooms.start_soon(self._heartbeat)
+            rooms.start_soon(_tell_left_out)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as listeners:
-                    listen = partial(trio.serve_listeners, handler_nursery=connections)
-                    listeners.start_soon(listen, assembly.front_door.handle, list(self._listeners))
+                    for each in self._listeners:
+                        listeners.start_soon(accept_all, each, connections, assembly.front_door.handle)
                     started()
                     await self._stop_asked.wait()
                     self._drain_scope = connections.cancel_scope
@@ -171,3 +175,10 @@ class Lifecycle:
             # A late round counts as one, so that a blocked loop does not make clients count as silent.
             for session in list(self._assembly.hub.clients.values()):
                 session.beat(seconds)
+
+
+async def _tell_left_out() -> None:
+    """Let the log say what it has left out, also when no further line comes."""
+    while True:
+        await trio.sleep(SECONDS)
+        LOG_LIMIT.tell()

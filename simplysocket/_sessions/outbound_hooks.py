@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
 from .._functions import name_place
+from .._log_limit import PLACE
 from .._protocol import codec
 from ..errors import RegistrationError
 from ..message import Message
@@ -62,7 +63,9 @@ class OutboundHooks:
                     codec.encode_body(message.body)  # an error here costs only this message
             except* Exception:
                 place = name_place(hook)
-                logger.exception("the outbound hook %.300r failed; the message %.64r is stopped", place, action)
+                logger.exception(
+                    "the outbound hook %.300r failed; the message %.64r is stopped", place, action, extra={PLACE: place}
+                )
                 message = None
         if message is None:
             self._metrics.messages_stopped += 1

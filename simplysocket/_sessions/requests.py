@@ -1,6 +1,8 @@
 """Requests: those that the server has sent to one client, until the client answers.
 
-Law: every request ends: by the client's reply or error, by its timeout, or when the client disconnects.
+Laws:
+- Every request ends: by the client's reply or error, by its timeout, or when the client disconnects.
+- What a client says in its error is bounded before anything keeps it.
 """
 
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from typing import Any, Final
 import trio
 
 from .._protocol import codec
-from ..errors import ActionError, Gone
+from ..errors import ActionError, Gone, PeerError
 
 
 class Requests:
@@ -25,8 +27,8 @@ class Requests:
         """Send a request under a new id, and return the body of its reply.
 
         `send` is called with the id, and returns False if the client is not connected.
-        `action` and `client_id` are for error texts. `timeout` is in seconds. Raises the
-        client's error, `timeout`, or `Gone` when the client disconnects.
+        `action` and `client_id` are for error texts. `timeout` is in seconds. Raises
+        `PeerError` if the client answers with an error, `timeout`, or `Gone` when the client disconnects.
         """
         self._last_id += 1
         id = self._last_id
@@ -86,9 +88,9 @@ class _ErrorBody(codec.Struct):
 _read_error: Final[Callable[[codec.Raw], Any]] = codec.body_decoder(_ErrorBody)
 
 
-def _to_error(body: codec.Raw) -> ActionError:
+def _to_error(body: codec.Raw) -> PeerError:
     try:
         read = _read_error(body)
     except ActionError:
-        return ActionError("internal", "the client answered with an error that cannot be read")
-    return ActionError(read.code, read.message, path=read.path, retry_after=read.retry_after)
+        return PeerError("internal", "the client answered with an error that cannot be read")
+    return PeerError(read.code, read.message, path=read.path, retry_after=read.retry_after)

@@ -5,21 +5,25 @@ Laws:
 - A message to this client alone is sent after the messages that its rooms have sent before,
   so that the client gets all of them in order.
 - Nothing here waits for the peer to read.
+- What one client says in an error is never said to another in the server's name.
 """
 
 import functools
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
+from .._functions import line_of
+from .._log_limit import PLACE
 from .._protocol import codec
 from .._protocol.error_texts import shorten
 from .._protocol.frames import text_frame
 from .._wire.connection import Connection
 from ..client import Client
-from ..errors import ActionError, BadMessage, CloseCode, Gone, SimplySocketError
+from ..errors import ActionError, BadMessage, CloseCode, Gone, PeerError, SimplySocketError
 from ..limits import Limits
 from ..metrics import Metrics
 from ..request import Identity
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from .._rooms.joining import Joins
     from .._rooms.runtime import RoomRuntime
     from .._rooms.turns import Turns
+
+logger = logging.getLogger("simplysocket.session")
 
 _SECONDS_BETWEEN_REFUSALS: Final = 1.0  # of messages without an id: more refusals are not answered
 
@@ -177,7 +183,9 @@ class Session:
 
     def refuse(self, id: str | int | None, action: str, error: ActionError) -> None:
         """Answer a message with an error. Without an id, `busy` and `rate-limited` are sent at most once a second."""
-        self.home.metrics.messages_refused[error.code] += 1
+        if isinstance(error, PeerError):
+            error = self._hide(error, action)
+        self.home.metrics.count_refused(error.code)
         if id is None and error.code in ("busy", "rate-limited"):
             now = trio.current_time()
             if now - self._last_refusal < _SECONDS_BETWEEN_REFUSALS:
@@ -194,9 +202,22 @@ class Session:
         except SimplySocketError:  # a text of the application's cannot be written as JSON
             self.say("error", {"code": "internal", "message": "", "action": ""}, id=id)
 
+    def _hide(self, error: PeerError, action: str) -> ActionError:
+        """Log and count an error of a client that no code caught; return the one for the caller, without its words."""
+        self.home.metrics.peer_errors += 1
+        place = line_of(error)
+        logger.warning(
+            "the handler of %.64r did not catch an error at %.300r: %.500r",
+            action,
+            place or "a place outside your code",
+            str(error),
+            extra={PLACE: place},
+        )
+        return ActionError("internal", "a client that was asked has answered with an error")
+
     def refuse_bad(self, error: BadMessage) -> None:
         """Answer bytes that are not a valid message. After too many of them, close the connection."""
-        self.home.metrics.messages_refused["bad-message"] += 1
+        self.home.metrics.count_refused("bad-message")
         body = {"code": "bad-message", "message": error.message, "action": ""}
         if error.path is not None:
             body["path"] = error.path

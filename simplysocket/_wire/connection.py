@@ -113,6 +113,11 @@ class Connection:
             self.close(CloseCode.SILENT, "nothing was heard")
 
     @property
+    def is_closed_by_us(self) -> bool:
+        """Whether we decided to close it. Else `close_code` and `close_reason` may be the peer's words."""
+        return self._is_our_close
+
+    @property
     def why_it_ended(self) -> str:
         """The reason in a word, for `on_leave`: why we closed it, else "disconnected", whatever the peer said."""
         if not self._is_our_close or self.close_code == CloseCode.ABNORMAL:

@@ -24,6 +24,7 @@ from simplysocket import (
     MemoryBroker,
     Message,
     Next,
+    PeerError,
     Refuse,
     RegistrationError,
     Request,
@@ -157,6 +158,9 @@ async def ask(client: Client[Player], server: Server, options: Options) -> str:
         answer: str = await client.request("question", {"in": options["language"]}, timeout=5)
     except Gone:
         return ""
+    except PeerError as error:
+        wait: float | None = error.retry_after
+        return f"{error.code} {error.message} {error.path} {wait}"
     await server.broadcast("answered", {"by": client.id}, sender=client)
     return answer
 
