@@ -105,6 +105,7 @@ class Lifecycle:
             await rooms.start(assembly.epoll_reader.run)
             assembly.hub.begin(rooms)
             rooms.start_soon(self._heartbeat)
+            rooms.start_soon(assembly.outboxes.watch)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as listeners:
                     listen = partial(trio.serve_listeners, handler_nursery=connections)
