@@ -44,6 +44,7 @@ class Fanout:
         "_slices",
         "frames",
         "is_behind",
+        "is_heavy",
         "is_held",
         "is_marked",
         "publish",
@@ -67,6 +68,7 @@ class Fanout:
         self.publish: Callable[[Batch], None] = self.deliver  # `publish` of the broker's channel, once the room has one
         self.frames: list[bytes] = []  # not published yet
         self.is_behind = False  # True: a member may still lack frames that were published
+        self.is_heavy = False  # True: served in slices because of the bytes, not only of the members
         self.is_held = False  # True: the room's own turn runs, which flushes at its end
         self.is_marked = False  # True: `mark` was called, so `flush` will be
         self._members = members
@@ -87,6 +89,14 @@ class Fanout:
     def is_pending(self) -> bool:
         """Whether a member may still lack a frame."""
         return bool(self.frames or self.is_behind)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether frames wait for the end of slices that take long: the room must say no more meanwhile.
+
+        Without this, a room that says more than can be sent would fill the memory.
+        """
+        return self.is_heavy and bool(self.frames)
 
     # --- frames come in
 
@@ -197,11 +207,9 @@ class Fanout:
         else:
             segment = self._find_published(batch)
         data = b"".join(frames)
-        if (
-            self._slices is not None
-            or len(members) > SLICE
-            or (len(data) > _LIGHT and (len(data) > self._piece_bytes or len(data) * len(members) > SLICE_BYTES))
-        ):
+        if len(data) > _LIGHT and (len(data) > self._piece_bytes or len(data) * len(members) > SLICE_BYTES):
+            self.is_heavy = True
+        if self._slices is not None or self.is_heavy or len(members) > SLICE:
             self._serve_later(segment or Segment(first, frames))
         elif segment is not None:
             self._serve(members.values(), segment.common, self._own_parts(segment))
@@ -300,5 +308,6 @@ class Fanout:
         self._serve(served, slices.common, {each: slices.own[each] for each in served if each in slices.own})
         if slices.is_done:
             self._slices = None
+            self.is_heavy = False
             self._note_behind()
         return self._slices is not None or bool(self.frames)
