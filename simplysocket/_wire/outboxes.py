@@ -110,9 +110,11 @@ class Outboxes:
 
     def progressed(self, client: Waiting, now: float) -> None:
         """Note that a client's transport has taken bytes."""
+        if client not in self._progress:
+            return
         if not client.waiting_bytes:
             self.forget(client)
-        elif client in self._progress:
+        else:
             self._progress[client] = now
             self._progress.move_to_end(client)
             self._note_size(client, now)

@@ -171,7 +171,8 @@ class Writer:
         self._outbox.begin(data if fits else frames[start])
         self.is_blocked = True
         self._wakeup.wake()
-        self._queue(frames, len(frames) if fits else start + 1)
+        if not fits or len(data) > self._transport.chunk:  # one write, which the pump makes next, need not be judged
+            self._queue(frames, len(frames) if fits else start + 1)
 
     def _keep_rest(self, frames: Sequence[bytes], start: int, sent: int) -> None:
         """Keep what was not sent: a begun frame must be finished, the others may still be dropped."""
