@@ -20,7 +20,7 @@ class Metrics:
     refusals_unanswered: int = 0  # of messages without an id, within a second of another such refusal
     broadcasts: int = 0
     deliveries: int = 0  # frames handed to connections; a broadcast counts once for each member
-    frames_dropped: int = 0  # volatile, replaced by a newer one, or for a connection that had ended
+    frames_dropped: int = 0  # volatile, replaced by a newer one, or for a connection that ended or was too slow
     messages_stopped: int = 0  # by an outbound hook
     handlers_failed: int = 0
     rooms_opened: int = 0

@@ -5,7 +5,7 @@ Laws:
 - Every frame has one place in the room's sequence, which `add` gives it. A member gets each
   frame that is for it once, in this order, from its join to its leave.
 - The frames between two flushes are published as one batch, and a member gets them in one
-  piece. A frame for one member alone moves only that member's cursor, so that the others
+  piece, unless they are many bytes. A frame for one member alone moves only that member's cursor, so that the others
   keep their common batch.
 - A flush is bounded in members, and in bytes times members. Beyond that, the room is served in slices, one slice
   a flush, so that the write pumps and other rooms run in between.

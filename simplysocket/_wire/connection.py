@@ -141,7 +141,7 @@ class Connection:
 
     def too_slow(self) -> None:
         """Close: the peer reads too slowly, and too much waits for it."""
-        self.close(CloseCode.SLOW, "too slow: too much waits to be sent")
+        self.close(CloseCode.SLOW, "too slow: the outbox is full")
 
     def stalled(self) -> None:
         """End at once: the peer reads too slowly, and a Close would not go out either."""

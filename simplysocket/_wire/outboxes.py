@@ -35,7 +35,7 @@ class Waiting(Protocol):
         """Whether more waits for it than a bound of one outbox allows."""
 
     def too_slow(self) -> None:
-        """It has been above a bound for `slow_seconds`: close it, after all that waits."""
+        """It has been above a bound for `slow_seconds`: drop what waits for it and close it."""
 
     def give_way(self) -> None:
         """Drop what waits for it and close it, or cut it if it is closing already."""

@@ -25,7 +25,7 @@ class Owner(Protocol):
     """The connection, as the writer sees it. Its methods never wait."""
 
     def too_slow(self) -> None:
-        """The peer reads too slowly: close, after all that waits."""
+        """The peer reads too slowly: close. What waited has been dropped."""
 
     def stalled(self) -> None:
         """The peer reads too slowly, and a Close would not reach it either: end at once."""
@@ -132,16 +132,20 @@ class Writer:
         return self._outbox.is_above
 
     def too_slow(self) -> None:
-        """Close, after all that waits: the outbox was above a bound for too long."""
-        self._owner.too_slow()
+        """Drop what waits and close, unless it is closing already.
+
+        The Close goes next: after all that waits for a slow peer it would seldom arrive within `close_seconds`.
+        """
+        if not self._is_sealed:
+            self._metrics.frames_dropped += self._outbox.drop_waiting()
+            self._owner.too_slow()
 
     def give_way(self) -> None:
-        """Free the memory: drop what waits and close, or end at once if the Close waits already."""
+        """Free the memory: drop what waits and close, or end at once if it is closing already."""
         if self._is_sealed:
             self._owner.stalled()
         else:
-            self._metrics.frames_dropped += self._outbox.drop_waiting()
-            self._owner.too_slow()
+            self.too_slow()
 
     # --- the slow path
 

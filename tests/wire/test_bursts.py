@@ -186,7 +186,7 @@ async def test_a_reader_that_is_faster_than_what_it_is_sent_stays_though_every_b
 async def test_a_reader_that_is_slower_than_what_it_is_sent_gets_a_beginning_of_it_and_3008(
     autojump_clock: MockClock,
 ) -> None:
-    server = make(("talk", Talk), outbox_bytes=200_000, close_seconds=60)
+    server = make(("talk", Talk), outbox_bytes=200_000)
     async with open_server(server) as net:
         peer = await join_paced(net, 400_000)
         async with trio.open_nursery() as nursery:
@@ -196,6 +196,7 @@ async def test_a_reader_that_is_slower_than_what_it_is_sent_gets_a_beginning_of_
         numbers = [each["message_body"]["n"] for each in peer.messages()]
         assert numbers == list(range(len(numbers)))
         assert numbers
+        assert server.statistics()["queued_bytes"] == 0
 
 
 async def test_a_member_that_never_reads_is_closed_after_slow_seconds_and_not_before(
