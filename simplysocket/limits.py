@@ -58,8 +58,10 @@ class Limits:
     handshake_seconds: float = _required(5)  # for TLS, the head, `authenticate` and the upgrade together; beyond: 408
 
     # what waits to be sent to one client
-    outbox_frames: int | None = _bound(1_024)  # beyond either bound the client is too slow: 3008
+    outbox_frames: int | None = _bound(1_024)  # above either bound for `slow_seconds`, a client is too slow: 3008
     outbox_bytes: int | None = _bound(1_048_576)
+    slow_seconds: float = _required(5)  # above a bound without interruption; much at once is not slowness
+    outboxes_bytes: int | None = _bound(268_435_456)  # of all clients, shared frames once; beyond: the slowest get 3008
     unsent_bytes: int = _required(131_072)  # in the kernel (TCP_NOTSENT_LOWAT); by default it hides 4 MiB
     write_seconds: float = _required(10)  # without progress of a write; then the connection is cut
 

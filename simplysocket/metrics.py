@@ -37,7 +37,7 @@ class Metrics:
     peer_errors: int = 0  # errors of clients, in answer to requests of the server, that no code caught
     broadcasts: int = 0
     deliveries: int = 0  # frames handed to connections; a broadcast counts once for each member
-    frames_dropped: int = 0  # volatile, replaced by a newer one, or for a connection that had ended
+    frames_dropped: int = 0  # volatile, replaced by a newer one, or for a connection that ended or was too slow
     messages_stopped: int = 0  # by an outbound hook
     handlers_failed: int = 0
     rooms_opened: int = 0

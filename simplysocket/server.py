@@ -239,9 +239,10 @@ class Server:
     def statistics(self) -> dict[str, Any]:
         """Return the counters since the server was made, and how many connections, clients and rooms there are.
 
-        The keys are the fields of `Metrics` (such as `messages_received`), and `connections`, `clients` and `rooms`,
-        the global room included. Most values are integers. `connections_closed` is {close code: how often},
-        `upgrades_refused` {HTTP status: how often}, and `messages_refused` {error code: how often}.
+        The keys are the fields of `Metrics` (such as `messages_received`), `connections`, `clients` and `rooms`,
+        the global room included, and `queued_bytes`, the memory of all frames that wait to be sent. Most values are
+        integers. `connections_closed` is {close code: how often}, `upgrades_refused` {HTTP status: how often}, and
+        `messages_refused` {error code: how often}.
         """
         return {
             **attrs.asdict(
@@ -250,6 +251,7 @@ class Server:
             "connections": self._assembly.front_door.connections,
             "clients": len(self._assembly.hub.clients),
             "rooms": len(self._assembly.hub.runtimes),
+            "queued_bytes": self._assembly.outboxes.bytes,
         }
 
     def tree(self) -> Tree:

@@ -93,6 +93,7 @@ TRUSTED_LINES = {
 }
 # The only regular expressions, and why each reads a client's text once. All other text of a client is searched plainly.
 EXPRESSIONS = {
+    ("_log_limit", "_CONVERSION"): "not a client's text: the format string of a line of the log",
     ("_http.origins", "HOST"): "a name holds no colon, which begins the port",
     ("_http.pages", "_BAD_ESCAPE"): "each of its choices has a fixed length",
     ("_http.static_files", "_ETAG"): "what is between two quotes holds none",

@@ -77,16 +77,20 @@ async def test_controls_burst_bounds_pings(autojump_clock: MockClock) -> None:
 
 @pytest.mark.parametrize("limits", [{"outbox_frames": 10}, {"outbox_bytes": 5_000}])
 async def test_the_outbox_is_bounded_in_frames_and_in_bytes(autojump_clock: MockClock, limits: dict[str, int]) -> None:
-    server = make(**limits)
+    server = make(slow_seconds=5, write_seconds=100, close_seconds=20, **limits)
     async with open_server(server) as net:
         slow = await net.connect("slow", reads=False, pipe_bytes=200)
         ana = await net.connect("ana")
         client = server.clients[slow.id]
-        sent = 0
-        while await client.send("news", {"x": "x" * 500}):
-            sent += 1
+        for _ in range(11 if "outbox_frames" in limits else 8):  # as many as the bounds allow
+            assert await client.send("news", {"x": "x" * 500})
             await trio.testing.wait_all_tasks_blocked()
-        assert sent == (11 if "outbox_frames" in limits else 8)
+        await trio.sleep(10)
+        assert await client.send("news", {"x": "x" * 500})  # one more: slow from now on
+        await trio.sleep(4.9)
+        assert await client.send("news", {"x": "x" * 500})
+        await trio.sleep(0.2)
+        assert not await client.send("news", {"x": "x" * 500})
         await ana.request("ping")
         slow.start_reading(net.nursery)
         assert (await slow.wait_ended()).code == 3008
@@ -150,6 +154,8 @@ DEFAULTS = {
     "handshake_seconds": 5,
     "outbox_frames": 1_024,
     "outbox_bytes": 1_048_576,
+    "slow_seconds": 5,
+    "outboxes_bytes": 268_435_456,
     "unsent_bytes": 131_072,
     "write_seconds": 10,
     "ping_seconds": 25,
@@ -183,6 +189,7 @@ NEEDED = {
     "head_lines",
     "joins_burst",
     "messages_burst",
+    "slow_seconds",
     "turn_seconds",
     "unsent_bytes",
     "write_seconds",

@@ -55,7 +55,8 @@ class Chat(Room):
 
     async def list_it(self, members: int) -> None:
         """Tell all clients how many members the room has, for their lists of rooms; 0 means that it has closed."""
-        await server.broadcast("room", {"roomname": self.name, "members": members, "capacity": self.capacity})
+        body = {"roomname": self.name, "members": members, "capacity": self.capacity}
+        await server.broadcast("room", body, coalesce=self.name)  # of those that wait for a client, only the newest
 
     @action("say")
     async def say(self, client: Client, body: Say) -> None:

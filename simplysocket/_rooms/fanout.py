@@ -5,9 +5,10 @@ Laws:
 - Every frame has one place in the room's sequence, which `add` gives it. A member gets each
   frame that is for it once, in this order, from its join to its leave.
 - The frames between two flushes are published as one batch, and a member gets them in one
-  piece. A frame for one member alone moves only that member's cursor, so that the others
+  piece, unless they are many bytes. A frame for one member alone moves only that member's cursor, so that the others
   keep their common batch.
-- A very large room is served in slices, at most one slice a flush.
+- A flush is bounded in members, and in bytes times members. Beyond that, the room is served in slices, one slice
+  a flush, so that the write pumps and other rooms run in between.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,9 @@ from .segment import Segment
 from .slices import Member, Slices
 
 SLICE: Final = 512  # members served between two passes of the scheduler: about 5 ms of sends
+SLICE_BYTES: Final = 8_388_608  # that these members are given together: about 5 ms of copying into the kernel
+PIECE_BYTES: Final = 262_144  # that one member is given at a time: a quarter of the default of `Limits.outbox_bytes`
+_LIGHT: Final = SLICE_BYTES // SLICE  # bytes of a flush that any room of one slice may be given at once
 
 
 class Fanout:
@@ -33,12 +37,14 @@ class Fanout:
         "_mark",
         "_members",
         "_metrics",
+        "_piece_bytes",
         "_published",
         "_returned",
         "_segment",
         "_slices",
         "frames",
         "is_behind",
+        "is_heavy",
         "is_held",
         "is_marked",
         "publish",
@@ -51,21 +57,25 @@ class Fanout:
         *,
         mark: Callable[["Fanout"], None],
         failed: Callable[[BaseExceptionGroup[Exception], Batch], None],
+        piece_bytes: int = PIECE_BYTES,
     ) -> None:
         """`members` is the room's own map, {client id: member}.
 
         `mark` arranges a call of `flush` in the next pass of the scheduler. `failed` is called when
-        `publish` has raised, with the exceptions and the batch.
+        `publish` has raised, with the exceptions and the batch. `piece_bytes`: about how much one
+        member is given at a time, if it is much.
         """
         self.publish: Callable[[Batch], None] = self.deliver  # `publish` of the broker's channel, once the room has one
         self.frames: list[bytes] = []  # not published yet
         self.is_behind = False  # True: a member may still lack frames that were published
+        self.is_heavy = False  # True: served in slices because of the bytes, not only of the members
         self.is_held = False  # True: the room's own turn runs, which flushes at its end
         self.is_marked = False  # True: `mark` was called, so `flush` will be
         self._members = members
         self._mark = mark
         self._failed = failed
         self._metrics = metrics
+        self._piece_bytes = piece_bytes
         self._first = 0  # the place of the first of `frames`
         self._segment: Segment | None = None  # the same frames; None while all of them are for everyone
         self._leaving: Batch | None = None  # the batch that is being published at this moment, and its segment
@@ -73,12 +83,20 @@ class Fanout:
         self._published: tuple[Segment, ...] = ()  # on their way through the broker
         self._returned = 0  # the place after the last frame that came back
         self._cursors: dict[Member, int] = {}  # {member: the place before which it has been given all frames}
-        self._slices: Slices | None = None  # while a very large room is served
+        self._slices: Slices | None = None  # while the room is served in slices
 
     @property
     def is_pending(self) -> bool:
         """Whether a member may still lack a frame."""
         return bool(self.frames or self.is_behind)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether frames wait for the end of slices that take long: the room must say no more meanwhile.
+
+        Without this, a room that says more than can be sent would fill the memory.
+        """
+        return self.is_heavy and bool(self.frames)
 
     # --- frames come in
 
@@ -112,8 +130,7 @@ class Fanout:
         """Let the frames leave now, so that no other task is woken for them: the turn ends."""
         self.is_held = False
         if self.frames and not self.is_marked and (len(self._members) > SLICE or self.flush()):
-            self.is_marked = True
-            self._mark(self)
+            self._mark_once()
 
     # --- members come and go
 
@@ -156,9 +173,9 @@ class Fanout:
     # --- frames leave
 
     def flush(self) -> bool:
-        """Publish the frames that wait. Return True if a very large room needs another call.
+        """Publish the frames that wait. Return True if slices are left, which need another call.
 
-        Such a room publishes its next frames after the last slice of these.
+        The next frames are published after the last slice of these.
         """
         frames = self.frames
         if self._slices is not None:
@@ -189,28 +206,36 @@ class Fanout:
             segment, self._leaving = self._leaving_segment, None
         else:
             segment = self._find_published(batch)
-        if self._slices is not None or len(members) > SLICE:
-            self._slices = self._slices or Slices()
-            self._slices.waiting.append(segment or Segment(first, frames))
-            self.is_behind = True
-            if not self.is_marked:
-                self.is_marked = True
-                self._mark(self)
+        data = b"".join(frames)
+        if len(data) > _LIGHT and (len(data) > self._piece_bytes or len(data) * len(members) > SLICE_BYTES):
+            self.is_heavy = True
+        if self._slices is not None or self.is_heavy or len(members) > SLICE:
+            self._serve_later(segment or Segment(first, frames))
         elif segment is not None:
             self._serve(members.values(), segment.common, self._own_parts(segment))
         elif self._cursors:
-            self._deliver_from_cursors(first, frames)
+            self._deliver_from_cursors(first, frames, data)
         else:
             # The hot path of every broadcast: the same bytes for everyone, since a server's frames carry no mask.
-            data = b"".join(frames)
             for member in members.values():
                 member.deliver(data, frames)
             self._metrics.deliveries += len(members) * len(frames)
 
-    def _deliver_from_cursors(self, first: int, frames: list[bytes]) -> None:
+    def _serve_later(self, segment: Segment) -> None:
+        """Deliver a segment in slices, after those that wait already."""
+        self._slices = self._slices or Slices()
+        self._slices.waiting += segment.pieces(self._piece_bytes)
+        self.is_behind = True
+        self._mark_once()
+
+    def _mark_once(self) -> None:
+        if not self.is_marked:
+            self.is_marked = True
+            self._mark(self)
+
+    def _deliver_from_cursors(self, first: int, frames: list[bytes], data: bytes) -> None:
         """Deliver frames that are for everyone, except those that a member has been given before."""
         cursors, metrics = self._cursors, self._metrics
-        data = b"".join(frames)
         for member in self._members.values():
             start = cursors.get(member, 0) - first
             if start <= 0:
@@ -273,15 +298,16 @@ class Fanout:
         self._metrics.deliveries += count
 
     def _serve_slice(self) -> bool:
-        """Serve the next members of a very large room. Return True if another call is needed."""
+        """Serve the next members of the room. Return True if another call is needed."""
         slices = self._slices
         assert slices is not None
         if not slices.unserved and slices.waiting:
             segment = slices.waiting.pop(0)
             slices.begin(segment, self._own_parts(segment), self._members.values())
-        served = slices.next(SLICE)
+        served = slices.next(SLICE, SLICE_BYTES)
         self._serve(served, slices.common, {each: slices.own[each] for each in served if each in slices.own})
         if slices.is_done:
             self._slices = None
+            self.is_heavy = False
             self._note_behind()
         return self._slices is not None or bool(self.frames)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .._sessions.session import Session
 from ..message import GLOBAL_ROOM
 from .crashes import RestartAfterCrash
+from .fanout import Fanout
 from .jobs import Work
 from .runtime import RoomRuntime
 from .tasks import CURRENT_ROOM
@@ -27,13 +28,43 @@ def make_global_room(hub: "Hub", room_class: Callable[[RoomRuntime], Any]) -> Ro
     )
 
 
+class _ClientOutput:
+    """The global room's fan-out, as the turns of one client see it.
+
+    Others have turns at the same time, so nothing is held back. A client that says more while the room is being served
+    in slices waits for these; the others do not wait for what it has said.
+    """
+
+    __slots__ = ("_before", "_fanout", "is_heavy")
+
+    def __init__(self, fanout: Fanout) -> None:
+        self._fanout = fanout
+        self._before = 0  # how many frames of the room waited when this step began
+        self.is_heavy = False  # True: this client has added to them while the room was being served in slices
+
+    @property
+    def is_full(self) -> bool:
+        self.is_heavy = self._fanout.is_full
+        return self.is_heavy
+
+    def hold(self) -> None:
+        self._before = len(self._fanout.frames)
+
+    def pause(self) -> None:
+        fanout = self._fanout
+        if fanout.is_heavy and len(fanout.frames) > self._before:
+            self.is_heavy = True
+
+    release = pause
+
+
 class ClientTurns(Turns):
     """The turns of the global room: one for each client, and one for the room's timers and `on_create`."""
 
     __slots__ = ("_runtime",)
 
     def __init__(self, runtime: RoomRuntime) -> None:
-        super().__init__(runtime.name, runtime.home.limits, runtime.boundary.run)
+        super().__init__(runtime.name, runtime.home.limits, runtime.boundary.run, _ClientOutput(runtime.fanout))
         self._runtime = runtime
 
     def of(self, session: Session) -> Turns:
@@ -41,7 +72,9 @@ class ClientTurns(Turns):
         turns = session.global_turns
         if turns is None:
             runtime = self._runtime
-            turns = session.global_turns = Turns(runtime.name, runtime.home.limits, runtime.boundary.run)
+            turns = session.global_turns = Turns(
+                runtime.name, runtime.home.limits, runtime.boundary.run, _ClientOutput(runtime.fanout)
+            )
             runtime.home.start(runtime.tasks.run_inside, turns.serve)
         return turns
 

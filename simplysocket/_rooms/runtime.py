@@ -26,7 +26,7 @@ from ..limits import Limits
 from ..metrics import Metrics
 from .closing import Closing
 from .crashes import CloseAfterCrash, CrashPolicy
-from .fanout import Fanout
+from .fanout import PIECE_BYTES, Fanout
 from .flush import Flusher
 from .hooks import Hooks
 from .jobs import Job, NeverBegun, run_job
@@ -135,7 +135,13 @@ class RoomRuntime:
         self.timers = Timers(self)
         self.closing = Closing(self)
         self.boundary = TurnBoundary(self)
-        self.fanout = Fanout(self.members.by_id, home.metrics, mark=home.flusher.mark, failed=self._publish_failed)
+        self.fanout = Fanout(
+            self.members.by_id,
+            home.metrics,
+            mark=home.flusher.mark,
+            failed=self._publish_failed,
+            piece_bytes=PIECE_BYTES if home.limits.outbox_bytes is None else home.limits.outbox_bytes // 4,
+        )
         self.turns = make_turns(self) if make_turns else Turns(name, home.limits, self.boundary.run, self.fanout)
         self.post = self.turns.post  # kept, since every message comes in here
         # {action: the call of its handler in this room}

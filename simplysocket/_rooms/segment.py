@@ -51,6 +51,19 @@ class Segment:
                 self.common.append(frame)
         self.frames.append(frame)
 
+    def pieces(self, most_bytes: int) -> "list[Segment]":
+        """Return segments of the same frames, in order, each of at most `most_bytes`, or of one larger frame."""
+        if sum(map(len, self.frames)) <= most_bytes:
+            return [self]
+        pieces, size = [Segment(self.first, [])], 0
+        for place, frame in enumerate(self.frames, self.first):
+            if size and size + len(frame) > most_bytes:
+                pieces.append(Segment(place, []))
+                size = 0
+            pieces[-1].add(frame, self.exclude.get(place, ()), self.only.get(place))
+            size += len(frame)
+        return pieces
+
     def part(self, id: str, cursor: int) -> list[bytes]:
         """Return the frames for one member, from the place `cursor` on."""
         start = 0

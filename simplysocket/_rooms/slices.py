@@ -1,11 +1,10 @@
-"""Slices: the frames of a very large room while its members are served, some at a time.
+"""Slices: the frames of a room while its members are served, some at a time: it is very large, or has said much.
 
 Laws: a plain machine. The frames that a member lacks are kept here until they are served or
 taken, and no longer.
 """
 
 from collections.abc import Iterable
-from itertools import islice
 from typing import Protocol
 
 from .segment import Segment
@@ -30,15 +29,16 @@ class Deliver(Protocol):
 
 
 class Slices:
-    """The frames of a very large room that wait, and the members that still lack them."""
+    """The frames of a room that wait, and the members that still lack them."""
 
-    __slots__ = ("common", "own", "unserved", "waiting")
+    __slots__ = ("_common_bytes", "common", "own", "unserved", "waiting")
 
     def __init__(self) -> None:
         self.waiting: list[Segment] = []  # the segments after the one that is being served
         # Of the segment that is being served: the frames for everyone, the frames of each member that
         # gets other ones, and the members that are not served yet.
         self.common: list[bytes] = []
+        self._common_bytes = 0
         self.own: dict[Member, list[bytes]] = {}
         self.unserved: dict[Member, None] = {}  # a dict as an ordered set
 
@@ -50,11 +50,22 @@ class Slices:
     def begin(self, segment: Segment, own: dict[Member, list[bytes]], members: Iterable[Member]) -> None:
         """Begin to serve a segment; `own` holds the frames of the members that do not get the common ones."""
         self.common, self.own = segment.common, own
+        self._common_bytes = sum(map(len, segment.common))
         self.unserved = dict.fromkeys(members if segment.common else own)
 
-    def next(self, most: int) -> list[Member]:
-        """Return the next members to serve, at most `most` of them; they count as served."""
-        served = list(islice(self.unserved, most))
+    def next(self, most: int, most_bytes: int) -> list[Member]:
+        """Return the next members to serve; they count as served.
+
+        There is at least one if any is left, and at most `most`, which get `most_bytes` together.
+        """
+        served: list[Member] = []
+        size = 0
+        for member in self.unserved:
+            part = self.own.get(member)
+            size += self._common_bytes if part is None else sum(map(len, part))
+            if len(served) == most or (served and size > most_bytes):
+                break
+            served.append(member)
         for member in served:
             del self.unserved[member]
         return served

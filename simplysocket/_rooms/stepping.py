@@ -17,6 +17,14 @@ import trio
 class TurnOutput(Protocol):
     """The fan-out of a room, which holds frames back while a step of its turn runs."""
 
+    @property
+    def is_heavy(self) -> bool:
+        """Whether it is served in slices because it has said much; False costs the worker least."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is heavy and has said more since: the next entry waits until that has begun to leave."""
+
     def hold(self) -> None:
         """Hold back the frames from now on, since more may follow in this step."""
 
@@ -28,7 +36,9 @@ class TurnOutput(Protocol):
 
 
 class _DirectOutput:
-    """Holds nothing back: for handlers outside the turn, and for turns of one client in the global room."""
+    """Holds nothing back: for handlers outside the turn."""
+
+    is_heavy = is_full = False
 
     def hold(self) -> None: ...
 

@@ -165,6 +165,8 @@ class Turns:
         entries, clients = inbox.entries, inbox.clients
         done = 0
         while True:
+            while output.is_heavy and output.is_full:  # no reader can make this last: what it does not read is queued
+                await trio.lowlevel.checkpoint()
             output.hold()
             began = perf_counter()
             try:

@@ -25,6 +25,7 @@ from .._rooms.hub import Hub
 from .._rooms.tasks import CURRENT_ROOM
 from .._sessions.session import Session
 from .._wire.connection import Connection, Receive
+from .._wire.outboxes import Outboxes
 from .._wire.transport import Transport
 from ..client import Client
 from ..errors import ActionError, CloseCode, PeerError, Refuse, RegistrationError, first_of
@@ -56,10 +57,11 @@ class Admission:
     `make_state` is called for each new client; its result is `client.state`.
     """
 
-    def __init__(self, hub: Hub, inbound: Inbound, make_state: Callable[[], object]) -> None:
+    def __init__(self, hub: Hub, inbound: Inbound, outboxes: Outboxes, make_state: Callable[[], object]) -> None:
         _check_state(make_state)
         self._hub = hub
         self._inbound = inbound
+        self._outboxes = outboxes
         self._make_state = make_state
         self._authenticate: Authenticate | None = None
         self._on_connect: list[Hook] = []
@@ -105,7 +107,7 @@ class Admission:
     async def enter(self, transport: Transport, upgrade: Upgrade) -> None:
         """Run the connection of one client, from the handshake to its end."""
         hub = self._hub
-        connection = Connection(transport, hub.limits, hub.metrics)
+        connection = Connection(transport, hub.limits, hub.metrics, self._outboxes)
         session: Session | None = None
         opening = trio.Event()
 

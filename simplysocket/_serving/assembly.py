@@ -15,6 +15,7 @@ from .._http.pages import Pages
 from .._http.proxies import Proxies
 from .._rooms.hub import Hub
 from .._wire.epoll import EpollReader
+from .._wire.outboxes import Outboxes
 from ..brokers import Broker, MemoryBroker
 from ..errors import RegistrationError
 from ..introspection import ActionInfo, Description, RoomInfo
@@ -67,7 +68,8 @@ class Assembly:
         self.registry = Registry(server, relay=relay)
         self.hub = Hub(server, name, self.limits, self.metrics, broker or MemoryBroker(), open_rooms=open_rooms)
         self.hub.place_of = self.registry.place_of
-        self.admission = Admission(self.hub, Inbound(self.hub, self.registry, direct=direct), state)
+        self.outboxes = Outboxes(self.limits)
+        self.admission = Admission(self.hub, Inbound(self.hub, self.registry, direct=direct), self.outboxes, state)
         self.epoll_reader = EpollReader()
         self.pages = Pages(static_bytes=self.limits.static_bytes, paths=paths, is_ready=lambda: self.front_door.is_open)
         self.front_door = FrontDoor(

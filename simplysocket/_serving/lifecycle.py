@@ -109,6 +109,7 @@ class Lifecycle:
             assembly.hub.begin(rooms)
             rooms.start_soon(self._heartbeat)
             rooms.start_soon(_tell_left_out)
+            rooms.start_soon(assembly.outboxes.watch)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as listeners:
                     for each in self._listeners:

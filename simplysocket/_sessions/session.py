@@ -159,7 +159,7 @@ class Session:
             )
         )
         self.deliver_after_rooms(frame)
-        return connection.is_open  # False if this very message has overflowed the outbox
+        return connection.is_open  # False if the client was closed because too much waits in all outboxes
 
     def deliver_after_rooms(self, frame: bytes) -> None:
         """Send a frame after the frames of its rooms that this client has not been given yet, in one piece."""

@@ -22,6 +22,7 @@ from ..limits import Limits
 from ..metrics import Metrics
 from .heartbeat import Due, Heartbeat
 from .library_stream import LibraryStream
+from .outboxes import Outboxes
 from .reader import Reader, Receive
 from .transport import Transport
 from .writer import Writer
@@ -56,11 +57,11 @@ class Connection:
         "is_open",
     )
 
-    def __init__(self, transport: Transport, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, transport: Transport, limits: Limits, metrics: Metrics, outboxes: Outboxes) -> None:
         self._transport = transport
         self._limits = limits
         self._heartbeat = Heartbeat(limits)
-        self._writer = Writer(self, transport, limits, metrics)
+        self._writer = Writer(self, transport, limits, metrics, outboxes)
         self.deliver = self._writer.deliver  # the same method, without a call of ours: the fan-out's hot path
         self._scope: trio.CancelScope | None = None  # around all that `run` does; None before it
         self.is_open = True
@@ -143,12 +144,12 @@ class Connection:
             self._transport.send_eof()
             self._scope.cancel()
 
-    def overflowed(self) -> None:
-        """Close: the outbox is full, because the peer reads too slowly."""
+    def too_slow(self) -> None:
+        """Close: the peer reads too slowly, and too much waits for it."""
         self.close(CloseCode.SLOW, "too slow: the outbox is full")
 
     def stalled(self) -> None:
-        """End at once: the peer took nothing within `write_seconds`, so a Close would not go out either."""
+        """End at once: the peer reads too slowly, and a Close would not go out either."""
         self._is_our_close = self._is_our_close or not self.close_code
         self._cut(CloseCode.SLOW)
 

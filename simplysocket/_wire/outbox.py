@@ -1,114 +1,179 @@
 """The outbox: the frames that wait for one client, after its socket took no more.
 
 Laws:
-- put() never waits.
+- put() never waits, and refuses nothing: which client is too slow is judged by the time (outboxes.py).
 - A frame whose first bytes were sent is finished before anything else is sent.
 - The order of the frames is kept.
 - A volatile frame never waits. Of the coalesced frames with the same key only the newest waits.
+- A large frame is not copied: all outboxes in which it waits, or is being sent, hold the same object.
 
 Knows nothing of sockets, tasks or clocks.
 """
 
+import math
 from collections import deque
 from collections.abc import Hashable, Sequence
 from itertools import islice
+from typing import Protocol
 
 from .._protocol.delivery_classes import CoalescedFrame, VolatileFrame
 
 
+class Counts(Protocol):
+    """What counts the frames of all outboxes, as one outbox sees it: `Outboxes`."""
+
+    def keep(self, frame: bytes) -> None:
+        """Count one more place in which a frame waits."""
+
+    def release(self, frame: bytes) -> None:
+        """Count one place less in which a frame waits."""
+
+
 class Outbox:
-    """Frames that wait for one client, bounded in number and in bytes.
+    """Frames that wait for one client.
 
     `size` is the number of bytes that wait, those of a begun frame included. `dropped`
-    counts the volatile and the replaced frames since the beginning, `refused` the frames
-    that the last `put` did not keep.
+    counts the volatile and the replaced frames since the beginning. `counts` is told of each
+    frame for as long as this outbox holds it.
     """
 
-    __slots__ = ("_begun", "_count", "_frames", "_max_bytes", "_max_frames", "_newest", "dropped", "refused", "size")
+    __slots__ = (
+        "_begun",
+        "_begun_at",
+        "_count",
+        "_counts",
+        "_frames",
+        "_max_bytes",
+        "_max_frames",
+        "_newest",
+        "dropped",
+        "size",
+    )
 
-    def __init__(self, max_frames: int | None, max_bytes: int | None) -> None:
-        self._max_frames = max_frames
-        self._max_bytes = max_bytes
-        self._begun = b""  # the rest of the chunk that is being sent
+    def __init__(self, max_frames: int | None, max_bytes: int | None, counts: Counts) -> None:
+        self._max_frames = math.inf if max_frames is None else max_frames
+        self._max_bytes = math.inf if max_bytes is None else max_bytes
+        self._counts = counts
+        self._begun = b""  # the chunk that is being sent; b"" if there is none
+        self._begun_at = 0  # how many bytes of it were sent
         self._frames: deque[bytes] = deque()  # with replaced ones, which are skipped later
         self._newest: dict[Hashable, CoalescedFrame] = {}
         self._count = 0  # of the frames that were not replaced
         self.size = 0
         self.dropped = 0
-        self.refused = 0
 
-    def begin(self, rest: bytes) -> None:
-        """Keep the rest of a frame whose first bytes were sent; the outbox must be empty."""
-        self._begun = rest
-        self.size = len(rest)
+    @property
+    def is_above(self) -> bool:
+        """Whether more waits than a bound allows.
 
-    def put(self, frames: Sequence[bytes], start: int = 0) -> bool:
-        """Keep frames[start:]; return False if a bound is exceeded.
-
-        The frame that exceeds it is not kept, nor are those after it. A frame of any size fits into an empty outbox.
+        A frame that is being sent does not count if it alone is larger than the bound: it may take its time.
         """
-        for at, frame in enumerate(islice(frames, start, None), start):
+        begun = len(self._begun) - self._begun_at
+        waiting = self.size - begun if begun > self._max_bytes else self.size
+        return waiting > self._max_bytes or self._count > self._max_frames
+
+    def begin(self, chunk: bytes, sent: int = 0) -> None:
+        """Keep a chunk of whole frames, of which `sent` bytes were sent; the outbox must be empty."""
+        self._counts.keep(chunk)
+        self._begun = chunk
+        self._begun_at = sent
+        self.size = len(chunk) - sent
+
+    def put(self, frames: Sequence[bytes], start: int = 0) -> None:
+        """Keep frames[start:]."""
+        for frame in islice(frames, start, None):
             if frame.__class__ is VolatileFrame:
                 self.dropped += 1
                 continue
-            older = self._newest.get(frame.key) if isinstance(frame, CoalescedFrame) else None
-            count, size = self._count, self.size
-            if older is not None:
-                count -= 1
-                size -= len(older)
-            if size and (
-                (self._max_frames is not None and count >= self._max_frames)
-                or (self._max_bytes is not None and size + len(frame) > self._max_bytes)
-            ):
-                self.refused = len(frames) - at
-                return False
-            self._frames.append(frame)
-            self._count = count + 1
-            self.size = size + len(frame)
             if isinstance(frame, CoalescedFrame):
+                older = self._newest.get(frame.key)
+                if older is not None:
+                    self._count -= 1
+                    self.size -= len(older)
+                    self.dropped += 1
                 self._newest[frame.key] = frame
-                self.dropped += older is not None
+            self.append(frame)
         if len(self._frames) > 2 * self._count + 64:
-            self._frames = deque(frame for frame in self._frames if self._is_live(frame))
-        return True
+            self._remove_replaced()
 
     def append(self, frame: bytes) -> None:
-        """Keep one frame in spite of the bounds: the Close, which is the last."""
+        """Keep one frame, whatever its delivery class."""
         self._frames.append(frame)
+        self._counts.keep(frame)
         self._count += 1
         self.size += len(frame)
 
-    def next_bytes(self, most: int = 65_536) -> bytes:
+    def next_bytes(self, most: int = 65_536) -> bytes | memoryview:
         """Return the next bytes to send: those that were begun, or else whole frames of about `most` bytes.
 
         They count as begun until `sent` is called.
         """
         if not self._begun:
-            chunk: list[bytes] = []
-            room = most
-            while self._frames and room > 0:
-                frame = self._frames.popleft()
-                if not self._is_live(frame):
-                    continue
-                if isinstance(frame, CoalescedFrame):
-                    del self._newest[frame.key]
-                chunk.append(frame)
-                room -= len(frame)
-                self._count -= 1
-            self._begun = b"".join(chunk)
-        return self._begun
+            self._begin_next(most)
+        return memoryview(self._begun)[self._begun_at :] if self._begun_at else self._begun
 
     def sent(self, count: int) -> None:
         """Note that the first `count` of the next bytes were sent."""
-        self._begun = self._begun[count:]
+        if not self._begun:
+            return  # the outbox was cleared meanwhile
+        self._begun_at += count
         self.size -= count
+        if self._begun_at == len(self._begun):
+            self._end_begun()
+
+    def drop_waiting(self) -> int:
+        """Drop all frames except the chunk that is being sent. Return how many were dropped."""
+        dropped = self._count
+        for frame in self._frames:
+            self._counts.release(frame)
+        self._frames.clear()
+        self._newest.clear()
+        self._count = 0
+        self.size = len(self._begun) - self._begun_at
+        return dropped
 
     def clear(self) -> None:
         """Drop all frames: the connection ends."""
+        self.drop_waiting()
+        if self._begun:
+            self._end_begun()
+        self.size = 0
+
+    def _begin_next(self, most: int) -> None:
+        """Take the next whole frames, of about `most` bytes, as the chunk that is being sent."""
+        chunk: list[bytes] = []
+        room = most
+        while self._frames and room > 0:
+            frame = self._frames.popleft()
+            if not self._is_live(frame):
+                self._counts.release(frame)
+                continue
+            if isinstance(frame, CoalescedFrame):
+                del self._newest[frame.key]
+            chunk.append(frame)
+            room -= len(frame)
+            self._count -= 1
+        if len(chunk) == 1:
+            self._begun = chunk[0]
+        elif chunk:
+            self._begun = b"".join(chunk)
+            self._counts.keep(self._begun)
+            for frame in chunk:
+                self._counts.release(frame)
+
+    def _end_begun(self) -> None:
+        self._counts.release(self._begun)
         self._begun = b""
-        self._frames.clear()
-        self._newest.clear()
-        self._count = self.size = 0
+        self._begun_at = 0
+
+    def _remove_replaced(self) -> None:
+        """Remove the frames that were replaced by newer ones, so that they take no memory for long."""
+        frames, self._frames = self._frames, deque()
+        for frame in frames:
+            if self._is_live(frame):
+                self._frames.append(frame)
+            else:
+                self._counts.release(frame)
 
     def _is_live(self, frame: bytes) -> bool:
         return not isinstance(frame, CoalescedFrame) or self._newest.get(frame.key) is frame

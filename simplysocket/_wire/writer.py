@@ -2,7 +2,8 @@
 
 Laws:
 - Only the writer sends frames, and only whole ones, each in one step.
-- `deliver` never waits. The write pump waits, and gives up when nothing was taken for `write_seconds`.
+- `deliver` never waits, and refuses nothing because there is much of it: only time makes a client slow (outboxes.py).
+- The write pump waits, and gives up when nothing was taken for `write_seconds`.
 - Nothing is sent after the Close.
 """
 
@@ -16,17 +17,18 @@ from .._wakeup import Wakeup
 from ..limits import Limits
 from ..metrics import Metrics
 from .outbox import Outbox
+from .outboxes import Outboxes
 from .transport import Transport
 
 
 class Owner(Protocol):
     """The connection, as the writer sees it. Its methods never wait."""
 
-    def overflowed(self) -> None:
-        """The outbox is full: the peer reads too slowly."""
+    def too_slow(self) -> None:
+        """The peer reads too slowly: close. What waited has been dropped."""
 
     def stalled(self) -> None:
-        """The transport took nothing for `write_seconds`; the write pump ends."""
+        """The peer reads too slowly, and a Close would not reach it either: end at once."""
 
     def broken(self) -> None:
         """The transport failed: the peer is gone."""
@@ -43,6 +45,7 @@ class Writer:
         "_metrics",
         "_most_begun",
         "_outbox",
+        "_outboxes",
         "_owner",
         "_send",
         "_transport",
@@ -51,12 +54,15 @@ class Writer:
         "is_blocked",
     )
 
-    def __init__(self, owner: Owner, transport: Transport, limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self, owner: Owner, transport: Transport, limits: Limits, metrics: Metrics, outboxes: Outboxes
+    ) -> None:
         self._owner = owner
         self._transport = transport
         self._metrics = metrics
         self._send = transport.send_now
-        self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
+        self._outboxes = outboxes
+        self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes, outboxes)
         self._most_begun = math.inf if limits.outbox_bytes is None else limits.outbox_bytes
         self._write_seconds = limits.write_seconds
         self._wakeup = Wakeup()  # of the write pump
@@ -101,16 +107,47 @@ class Writer:
         """Drop all that waits, and take no more frames."""
         self._is_sealed = self.is_blocked = True
         self._outbox.clear()
+        self._outboxes.forget(self)
 
     def last_bytes(self, close_frame: bytes) -> bytes:
         """Return all that waits, then the Close, for one last write; b"" if a write was cut short."""
         outbox = self._outbox
         if outbox.size and not self._transport.sends_now:
             return b""  # it cannot be known how much of the last frame was sent
-        rest = outbox.next_bytes(2**63)  # the rest of a begun frame, or else all that waits
+        rest = bytes(outbox.next_bytes(2**63))  # the rest of a begun frame, or else all that waits
         outbox.sent(len(rest))
         outbox.append(close_frame)
         return rest + outbox.next_bytes(2**63)
+
+    # --- for the outboxes of the server
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes wait to be sent."""
+        return self._outbox.size
+
+    @property
+    def is_above(self) -> bool:
+        """Whether more waits than a bound of one outbox allows."""
+        return self._outbox.is_above
+
+    def too_slow(self) -> None:
+        """Drop what waits and close, unless it is closing already.
+
+        The Close goes next: after all that waits for a slow peer it would seldom arrive within `close_seconds`.
+        """
+        if not self._is_sealed:
+            self._metrics.frames_dropped += self._outbox.drop_waiting()
+            self._owner.too_slow()
+
+    def give_way(self) -> None:
+        """Free the memory: drop what waits and close, or end at once if it is closing already."""
+        if self._is_sealed:
+            self._owner.stalled()
+        else:
+            self.too_slow()
+
+    # --- the slow path
 
     async def pump(self) -> None:
         """Send what waits in the outbox as fast as the transport takes it; ends when it stalls or is cancelled."""
@@ -123,6 +160,7 @@ class Writer:
                     self._owner.stalled()
                     return
                 outbox.sent(sent)
+                self._outboxes.progressed(self, trio.current_time())
             self.is_blocked = self._is_sealed
             self._owner.end_if_both_closed()
             await self._wakeup.wait()
@@ -131,14 +169,14 @@ class Writer:
         """Leave frames[start:] to the write pump, for a transport that never takes bytes at once.
 
         Nothing waits before them, so they count as begun and no volatile frame is dropped;
-        if together they are larger than the outbox, only the first counts as begun.
+        if together they are larger than `outbox_bytes`, only the first counts as begun.
         """
         fits = len(data) <= self._most_begun
         self._outbox.begin(data if fits else frames[start])
         self.is_blocked = True
         self._wakeup.wake()
-        if not fits:
-            self._queue(frames, start + 1)
+        if not fits or len(data) > self._transport.chunk:  # one write, which the pump makes next, need not be judged
+            self._queue(frames, len(frames) if fits else start + 1)
 
     def _keep_rest(self, frames: Sequence[bytes], start: int, sent: int) -> None:
         """Keep what was not sent: a begun frame must be finished, the others may still be dropped."""
@@ -146,7 +184,7 @@ class Writer:
             size = len(frames[at])
             if sent < size:
                 if sent:
-                    self._outbox.begin(frames[at][sent:])
+                    self._outbox.begin(frames[at], sent)
                     at += 1
                 break
             sent -= size
@@ -160,8 +198,7 @@ class Writer:
             self._metrics.frames_dropped += len(frames) - start
             return
         dropped = self._outbox.dropped
-        fits = self._outbox.put(frames, start)
+        self._outbox.put(frames, start)
         self._metrics.frames_dropped += self._outbox.dropped - dropped
-        if not fits:
-            self._metrics.frames_dropped += self._outbox.refused
-            self._owner.overflowed()
+        if self._outbox.size:
+            self._outboxes.grown(self, trio.current_time())

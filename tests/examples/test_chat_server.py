@@ -104,6 +104,23 @@ async def test_everyone_is_told_of_the_rooms_there_are(autojump_clock: trio.abc.
         assert (await zoe.request("list-rooms"))["rooms"] == []
 
 
+async def test_of_the_changes_of_a_room_only_the_newest_waits_for_a_client_that_does_not_read(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with open_server(server) as net:
+        zoe = await net.connect("Zoë", reads=False, pipe_bytes=50)
+        ana = await net.connect("Ana")
+        for _ in range(8):
+            await ana.join("garden")
+            await ana.join("attic")
+            await ana.request("leave-room", {"roomname": "garden"})
+            await ana.request("leave-room", {"roomname": "attic"})
+        zoe.start_reading(net.nursery)
+        bodies = [each["message_body"] for each in await heard_in(zoe, GLOBAL_ROOM) if each["action"] == "room"]
+        assert [(body["roomname"], body["members"]) for body in bodies[-2:]] == [("garden", 0), ("attic", 0)]
+        assert len(bodies) <= 3  # the one that was being sent, and the newest of each room
+
+
 async def test_a_full_room_of_the_chat_refuses_the_next_client(autojump_clock: trio.abc.Clock) -> None:
     async with open_server(server) as net:
         for number in range(Chat.capacity or 0):

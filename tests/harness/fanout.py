@@ -2,7 +2,7 @@
 
 import msgspec
 
-from simplysocket._rooms.fanout import Fanout
+from simplysocket._rooms.fanout import PIECE_BYTES, Fanout
 from simplysocket.brokers import Batch
 from simplysocket.metrics import Metrics
 
@@ -29,11 +29,13 @@ class Member:
 class FanoutRoom:
     """A fan-out with its members; it counts how often a flush was asked for."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, piece_bytes: int | None = None) -> None:
         self.members = {name: Member(name) for name in names}
         self.marks = 0
         self.metrics = Metrics()
-        self.fanout = Fanout(self.members, self.metrics, mark=self.mark, failed=self.fail)
+        self.fanout = Fanout(
+            self.members, self.metrics, mark=self.mark, failed=self.fail, piece_bytes=piece_bytes or PIECE_BYTES
+        )
 
     def mark(self, _: Fanout) -> None:
         self.marks += 1

@@ -7,10 +7,12 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from simplysocket import ActionError, Client, Room, RoomClosed, action
+from simplysocket import GLOBAL_ROOM, ActionError, Client, Room, RoomClosed, action
+from simplysocket._rooms import fanout
 from simplysocket.testing import open_server
 
 from ..harness.crowd import connect_many
+from ..harness.frames import message
 from ..harness.messages import actions_of, bodies_of
 from ..harness.rooms import Talk
 from ..harness.servers import make
@@ -157,3 +159,66 @@ async def test_what_cannot_be_said_is_the_callers_error(autojump_clock: MockCloc
         with pytest.raises(RoomClosed):
             await room.send(here, "late")
         assert [message["action"] for message in await ana.settle()] == ["room-closed"]
+
+
+@pytest.mark.parametrize("room", ["one", GLOBAL_ROOM])
+async def test_a_room_that_says_more_than_can_be_sent_does_not_fill_the_memory(
+    room: str, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "SLICE_BYTES", 20_000)
+    monkeypatch.setattr(fanout, "_LIGHT", 1_000)
+    waiting: list[int] = []
+    add = fanout.Fanout.add
+
+    def count(self: fanout.Fanout, *args: Any) -> None:
+        add(self, *args)
+        waiting.append(len(self.frames))
+
+    monkeypatch.setattr(fanout.Fanout, "add", count)
+    server = make(inbox_messages=None)
+
+    @server.action("say")
+    async def say(body: int, room: Room, client: Client) -> None:
+        await room.broadcast("said", [body, "x" * 2_000], sender=client)
+
+    async with open_server(server) as net:
+        clients = await connect_many(net, 10, room="one")
+        for client in clients:
+            await client.settle()
+        for speaker in (clients[0], clients[1]):
+            await speaker.send_bytes(b"".join(message("say", n, target=room) for n in range(400)))
+        heard = [await client.settle() for client in clients]
+        for messages in heard:
+            said = [(each["sender"], each["message_body"][0]) for each in messages]
+            for speaker in (clients[0], clients[1]):
+                assert [n for sender, n in said if sender == speaker.id] == list(range(400))
+        assert max(waiting) <= 3 * 64 * (2 if room == GLOBAL_ROOM else 1)  # a worker runs 64 entries at a time
+
+
+async def test_in_the_global_room_nobody_waits_for_what_another_client_has_said(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "SLICE_BYTES", 100)
+    monkeypatch.setattr(fanout, "_LIGHT", 10)
+    server = make(inbox_messages=None)
+    handled: list[str] = []
+
+    @server.action("say")
+    async def say(room: Room) -> None:
+        handled.append("say")
+        await room.broadcast("said", "x" * 2_000)
+
+    @server.action("ask")
+    async def ask() -> None:
+        handled.append("ask")
+
+    async with open_server(server) as net:
+        loud, *quiet = await connect_many(net, 15)
+        await loud.send_bytes(message("say") * 1_000)
+        for client in quiet:
+            await client.send("ask")
+        for _ in range(10):
+            await trio.lowlevel.checkpoint()
+        assert handled.count("ask") == len(quiet)
+        assert handled.count("say") < 1_000
+        assert len([each for each in await quiet[0].settle() if each["action"] == "said"]) == 1_000

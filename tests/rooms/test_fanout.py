@@ -233,6 +233,94 @@ def test_the_next_frames_wait_for_the_last_slice(monkeypatch: pytest.MonkeyPatch
     assert room.got == [[b"a", b"b"]] * 5
 
 
+# --- much at once
+
+
+def served_bytes(room: FanoutRoom) -> int:
+    return sum(len(frame) for got in room.got for frame in got)
+
+
+def test_what_a_room_says_at_once_reaches_a_member_a_quarter_of_its_outbox_a_flush() -> None:
+    room = FanoutRoom("ana", "ben")
+    frames = [bytes([at]) * 65_000 for at in range(20)]
+    for frame in frames:
+        room.fanout.add(frame)
+    while room.flush():
+        pass
+    for member in room.members.values():
+        assert member.got == frames
+        assert [len(piece) for piece in member.pieces] == [4] * 5  # 4 * 65,000 <= 262,144
+
+
+def test_a_flush_is_bounded_in_bytes_times_members() -> None:
+    room = FanoutRoom(*(str(number) for number in range(300)))
+    frames = [b"x" * 100_000, b"y" * 100_000]
+    for frame in frames:
+        room.fanout.add(frame)
+    before, more = 0, True
+    while more:
+        more = room.flush()
+        assert 0 < served_bytes(room) - before <= fanout.SLICE_BYTES
+        before = served_bytes(room)
+    assert room.got == [frames] * 300
+    assert [len(member.pieces) for member in room.members.values()] == [1] * 300
+
+
+def test_a_frame_larger_than_the_bounds_is_delivered_to_one_member_a_flush() -> None:
+    room = FanoutRoom("ana", "ben")
+    frame = b"x" * (fanout.SLICE_BYTES + 1)
+    room.fanout.add(b"a")
+    room.fanout.add(frame)
+    room.fanout.add(b"b")
+    room.flush_all()
+    assert room.got == [[b"a", frame, b"b"]] * 2
+
+
+def test_much_that_is_said_in_a_turn_asks_for_a_flush_once() -> None:
+    room = FanoutRoom("ana")
+    for _ in range(3):
+        room.fanout.hold()
+        room.fanout.add(b"x" * 200_000)
+        room.fanout.add(b"y" * 200_000)
+        room.fanout.release()
+    assert room.marks == 1
+    assert len(room.members["ana"].pieces) == 1
+    room.flush_all()
+    assert room.members["ana"].got == [b"x" * 200_000, b"y" * 200_000] * 3
+
+
+def test_much_for_some_members_keeps_its_order_in_pieces() -> None:
+    room = FanoutRoom("ana", "ben", "cem", piece_bytes=30_000)
+    expected: dict[str, list[bytes]] = {"ana": [], "ben": [], "cem": []}
+    for at in range(12):
+        frame = bytes([at]) * 9_000
+        excluded, only = [((), None), (("ana",), None), ((), "ben")][at % 3]
+        room.fanout.add(frame, excluded, only)
+        for id, frames in expected.items():
+            if only == id or (only is None and id not in excluded):
+                frames.append(frame)
+        if at == 7:
+            room.join("dan")
+            expected["dan"] = []
+    room.flush_all()
+    assert {member.id: member.got for member in room.members.values()} == expected
+
+
+def test_who_joins_or_leaves_while_much_is_delivered_gets_what_is_its_own() -> None:
+    room = FanoutRoom("ana", "ben")
+    frames = [bytes([at]) * 200_000 for at in range(4)]
+    for frame in frames:
+        room.fanout.add(frame)
+    assert room.flush()
+    late = room.join("late")
+    ben = room.leave("ben")
+    room.fanout.add(b"next")
+    assert room.fanout.take(room.members["ana"]) == [*frames[1:], b"next"]
+    room.flush_all()
+    assert (ben.got, late.got) == (frames, [b"next"])
+    assert not room.fanout.is_pending
+
+
 def test_what_a_member_lacks_of_a_slice_goes_before_its_direct_message(monkeypatch: pytest.MonkeyPatch) -> None:
     room = large(monkeypatch, 1, 2)
     room.fanout.add(b"a")

@@ -97,8 +97,14 @@ class Schedule:
         assert self.room.metrics.deliveries <= sum(map(len, self.expected.values()))
 
 
-def test_in_4000_random_schedules_every_member_sees_the_order_of_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("slice_bytes", [fanout.SLICE_BYTES, 30])
+def test_in_4000_random_schedules_every_member_sees_the_order_of_sending(
+    slice_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fanout, "SLICE", 3)
+    monkeypatch.setattr(fanout, "SLICE_BYTES", slice_bytes)
+    monkeypatch.setattr(fanout, "_LIGHT", slice_bytes // 3)
+    monkeypatch.setattr("tests.harness.fanout.PIECE_BYTES", slice_bytes // 2)
     steps = [Schedule.add, Schedule.add, Schedule.tell, Schedule.reply, Schedule.join, Schedule.come_back]
     steps += [Schedule.leave, Schedule.flush, Schedule.flush, Schedule.arrive]
     for seed in range(4_000):

@@ -80,7 +80,7 @@ ENDINGS = [
 async def test_a_client_not_admitted_by_on_connect_is_told_and_on_disconnect_is_called(
     act: Act, code: int, reason: str, autojump_clock: MockClock
 ) -> None:
-    guarded = make_guarded(act, outbox_frames=20)
+    guarded = make_guarded(act, outboxes_bytes=20_000)
     async with open_checked(guarded.server) as net:
         ana = await net.connect("ana")
         peer, answer = await request_upgrade(net, target="/ws?name=odd")

@@ -56,10 +56,12 @@ async def test_peers_that_never_read_are_closed_as_slow_and_cost_no_memory_and_n
 
 async def test_a_slow_peer_gets_whole_frames_in_order_and_then_3008() -> None:
     async with under_attack(
-        outbox_bytes=100_000, messages_per_second=None, close_seconds=10, write_seconds=10
+        outbox_bytes=100_000, messages_per_second=None, close_seconds=10, write_seconds=10, slow_seconds=0.2
     ) as attack:
         speaker, slow = await attack.join("hall"), await attack.join("hall", receive_bytes=16_384)
         await say(speaker, range(100))
+        sessions = attack.server._assembly.hub.clients.values()
+        await until(lambda: not all(session.is_connected for session in sessions))
         assert await slow.end() == 3008
         said = [each["message_body"] for each in slow.messages()]
         assert [each["n"] for each in said] == list(range(len(said)))
