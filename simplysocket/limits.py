@@ -47,6 +47,7 @@ class Limits:
     bytes_burst: float = _required(4_194_304)  # bytes at once, after a pause
     joins_per_second: float | None = _bound(5)  # a join may create a room, the most expensive thing to ask for
     joins_burst: float = _required(20)
+    join_bytes: int | None = _bound(4_096)  # of a join's body, which a room may keep; beyond: `too-large`
     controls_per_second: float | None = _bound(10)  # pings and pongs; every Ping costs a Pong; beyond: 3013
     controls_burst: float = _required(50)
     protocol_errors: int | None = _bound(10)  # invalid messages; one a minute is forgiven; beyond: 3501

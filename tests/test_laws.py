@@ -50,6 +50,7 @@ MACHINES = (
     *(
         "_rooms.state",
         "_rooms.crashes",
+        "_rooms.options",
         "_rooms.fanout",
         "_rooms.segment",
         "_rooms.slices",

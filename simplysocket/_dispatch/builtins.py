@@ -6,7 +6,7 @@ Law: each answers at once, or puts an entry into an inbox whose work will answer
 import heapq
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -17,6 +17,7 @@ from .._rooms.hub import Hub
 from .._rooms.inbox import busy
 from .._rooms.jobs import Work
 from .._rooms.joining import leave_as_asked
+from .._rooms.options import read_options
 from .._rooms.runtime import RoomRuntime
 from .._sessions.session import Session
 from ..errors import ActionError, BadBody
@@ -36,7 +37,6 @@ class _ListRooms(codec.Struct):
 
 _read_room_name: Final = codec.body_decoder(_RoomName)
 _read_list_rooms: Final = codec.body_decoder(_ListRooms)
-_read_options: Final = codec.body_decoder(dict[str, Any])
 
 
 class Builtins:
@@ -64,13 +64,16 @@ class Builtins:
     # --- rooms
 
     def _join(self, session: Session, envelope: Envelope) -> None:
+        most, size = session.home.limits.join_bytes, memoryview(envelope.message_body).nbytes
+        if most is not None and size > most:
+            raise ActionError("too-large", f"a join holds {size} bytes, and {most} is the most")
         name = _named(envelope)
         wait = session.rates.charge_join(trio.current_time())
         if wait is not None:
             raise ActionError("rate-limited", "too many joins", retry_after=wait)
-        options = _read_options(envelope.message_body)
-        options.pop("roomname", None)
-        answer = self._hub.joins.queue(session, name, options, envelope)
+        read_options(envelope.message_body)  # only to refuse at once what cannot be decoded; the result is not kept
+        envelope.message_body = envelope.message_body.copy()  # the original holds on to the bytes of the whole frame
+        answer = self._hub.joins.queue(session, name, envelope.message_body, envelope)
         if answer is not None:
             _answer_at_once(session, envelope, answer)
 

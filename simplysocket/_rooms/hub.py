@@ -25,6 +25,7 @@ from ..room import Room
 from .flush import Flusher
 from .global_room import make_global_room
 from .joining import Joins
+from .options import Options
 from .room_classes import RoomClasses
 from .runtime import RoomRuntime
 
@@ -108,7 +109,7 @@ class Hub:
 
     # --- rooms
 
-    def runtime_to_join(self, name: str, creator: Session | None, options: dict[str, Any]) -> RoomRuntime:
+    def runtime_to_join(self, name: str, creator: Session | None, options: Options) -> RoomRuntime:
         """Return the room that takes a join to this name, and make it if there is none.
 
         `ActionError` if such a room may not be made. `creator` is None for the server's own code.
@@ -142,7 +143,7 @@ class Hub:
             raise ActionError("unknown-target", f"there is no room {name!r}")
         return runtime
 
-    def successor_of(self, runtime: RoomRuntime, creator: Session, options: dict[str, Any]) -> RoomRuntime:
+    def successor_of(self, runtime: RoomRuntime, creator: Session, options: Options) -> RoomRuntime:
         """Return the next room of the name of a closing room, and make it if there is none."""
         return runtime.successor or self._make(runtime.name, type(runtime.room), creator, options)
 
@@ -151,7 +152,7 @@ class Hub:
         name: str,
         room_class: Callable[[RoomRuntime], Room[Any]],
         creator: Session | None,
-        options: dict[str, Any],
+        options: Options,
     ) -> RoomRuntime:
         """Make a room; it begins now, or when a closing room has freed the name."""
         runtime = RoomRuntime(self, name, room_class, creator, options)

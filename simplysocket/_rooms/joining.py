@@ -17,6 +17,7 @@ from ..errors import ActionError, Gone, RoomClosed
 from ..message import GLOBAL_ROOM
 from .inbox import Entry, busy
 from .jobs import Job, NeverBegun, run_job
+from .options import NO_OPTIONS, Options, read_options
 from .runtime import RoomRuntime
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Join:
 
     __slots__ = ("options",)
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Options) -> None:
         self.options = options
 
     async def __call__(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> dict[str, Any]:
@@ -50,7 +51,7 @@ class Joins:
 
     # --- by a client
 
-    def queue(self, session: Session, name: str, options: dict[str, Any], envelope: Envelope) -> dict[str, Any] | None:
+    def queue(self, session: Session, name: str, options: Options, envelope: Envelope) -> dict[str, Any] | None:
         """Put a client's `join-room` into the inbox of the room. For the global room, return the answer at once."""
         runtime = self._hub.runtime_to_join(name, session, options)
         if runtime.is_global:
@@ -130,7 +131,7 @@ class Joins:
                 item.fail(NeverBegun(f"room {runtime.name!r} is closed"))
             elif (isinstance(work, Join) or session in joining) and runtime.is_created and not self._hub.is_stopping:
                 # A room whose on_create failed has no successor: it would fail once more.
-                options = work.options if isinstance(work, Join) else {}
+                options = work.options if isinstance(work, Join) else NO_OPTIONS
                 successor = self._hub.successor_of(runtime, session, options)
                 successor.turns.post_always(work, session, item)
                 joining.add(session)
@@ -147,7 +148,7 @@ class Joins:
 # --- in the room's turn
 
 
-async def admit(runtime: RoomRuntime, session: Session, options: dict[str, Any]) -> dict[str, Any]:
+async def admit(runtime: RoomRuntime, session: Session, options: Options) -> dict[str, Any]:
     """Make a client a member and return the answer to the join; raise the reason if it is refused."""
     try:
         created = False
@@ -159,11 +160,12 @@ async def admit(runtime: RoomRuntime, session: Session, options: dict[str, Any])
         runtime.closing.begin_if_empty()
 
 
-async def _make_member(runtime: RoomRuntime, session: Session, options: dict[str, Any]) -> None:
+async def _make_member(runtime: RoomRuntime, session: Session, options: Options) -> None:
     """Call `on_auth`, add the client to the members, call `on_join`, and announce the join."""
     members, hooks, client = runtime.members, runtime.hooks, session.client
     _check_capacity(runtime, session)
-    await hooks.call("on_auth", client, options)
+    if hooks.is_written("on_auth"):
+        await hooks.call("on_auth", client, read_options(options))
     _check_capacity(runtime, session)  # while on_auth waited, the client may have disconnected or joined other rooms
     members.add(session)
     try:

@@ -31,6 +31,7 @@ from .flush import Flusher
 from .hooks import Hooks
 from .jobs import Job, NeverBegun, run_job
 from .members import Members
+from .options import Options, read_options
 from .outgoing import Outgoing
 from .state import ACCEPTING, RoomState, check_transition
 from .tasks import CURRENT_ROOM, Tasks
@@ -76,6 +77,7 @@ class RoomRuntime:
     __slots__ = (
         "_channel",
         "_crash_policy",
+        "_options",
         "_restart_seconds",
         "boundary",
         "calls",
@@ -91,7 +93,6 @@ class RoomRuntime:
         "is_open",
         "members",
         "name",
-        "options",
         "outgoing",
         "post",
         "room",
@@ -108,7 +109,7 @@ class RoomRuntime:
         name: str,
         room_class: "Callable[[RoomRuntime], Room[Any]]",
         creator: Session | None,
-        options: dict[str, Any],
+        options: Options,
         *,
         make_turns: "Callable[[RoomRuntime], Turns] | None" = None,
         crash_policy: CrashPolicy | None = None,
@@ -117,7 +118,7 @@ class RoomRuntime:
         self.home = home
         self.name = name
         self.creator = creator  # the client whose join made the room; None if the server's own code did
-        self.options = options
+        self._options = options
         self.is_global = is_global
         self.state = RoomState.WAITING
         self.is_open = True  # True: the state accepts joins, messages and tasks
@@ -145,6 +146,13 @@ class RoomRuntime:
 
     def __repr__(self) -> str:
         return f"<RoomRuntime {self.name!r}, {self.state.value}>"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that the room was created with; from the first look at them on they are kept decoded."""
+        if not isinstance(self._options, dict):
+            self._options = read_options(self._options)
+        return self._options
 
     # --- from the first turn to the last
 
