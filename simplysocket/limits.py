@@ -77,6 +77,8 @@ class Limits:
     blocked_seconds: float | None = _bound(0.1)  # of a handler without an await; beyond: a warning names it
     turn_seconds: float = _required(5)  # a handler's wait for another room's turn; beyond: `busy`
     rooms_per_client: int | None = _bound(100)  # in addition to the global room; beyond: `too-many`
+    rooms: int | None = _bound(10_000)  # in all, while they live; beyond: a join that makes one more gets `too-many`
+    rooms_per_creator: int | None = _bound(100)  # living rooms made by one user, else address; beyond: `too-many`
     members_per_room: int | None = _bound(None)  # for rooms whose class sets no capacity; beyond: `room-full`
 
     # the port

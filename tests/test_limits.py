@@ -159,6 +159,8 @@ DEFAULTS = {
     "inbox_messages": 128,
     "inbox_per_client": 16,
     "rooms_per_client": 100,
+    "rooms": 10_000,
+    "rooms_per_creator": 100,
     "join_bytes": 4_096,
     "members_per_room": None,
     "name_length": 200,

@@ -22,6 +22,7 @@ from ..limits import Limits
 from ..message import GLOBAL_ROOM
 from ..metrics import Metrics
 from ..room import Room
+from .census import Census
 from .flush import Flusher
 from .global_room import make_global_room
 from .joining import Joins
@@ -49,6 +50,7 @@ class Hub:
         self.broker = broker
         self.runtimes: dict[str, RoomRuntime] = {}  # {name: the room that has the name}
         self.clients: dict[str, Session] = {}  # {client id: session}
+        self.census = Census(limits)
         self.classes = RoomClasses()
         self.outbound = OutboundHooks(metrics)
         self.flusher = Flusher()
@@ -144,7 +146,10 @@ class Hub:
         return runtime
 
     def successor_of(self, runtime: RoomRuntime, creator: Session, options: Options) -> RoomRuntime:
-        """Return the next room of the name of a closing room, and make it if there is none."""
+        """Return the next room of the name of a closing room, and make it if there is none.
+
+        `ActionError` if there are too many rooms.
+        """
         return runtime.successor or self._make(runtime.name, type(runtime.room), creator, options)
 
     def _make(
@@ -154,10 +159,19 @@ class Hub:
         creator: Session | None,
         options: Options,
     ) -> RoomRuntime:
-        """Make a room; it begins now, or when a closing room has freed the name."""
-        runtime = RoomRuntime(self, name, room_class, creator, options)
+        """Make a room; it begins now, or when a closing room has freed the name.
+
+        `ActionError` if its creator is a client and there are too many rooms.
+        """
         closing = self.runtimes.get(name)
+        counted_as = None if creator is None else creator.counted_as
+        if creator is not None:
+            replaces_own = closing is not None and closing.creator is not None and closing.counted_as == counted_as
+            self.census.check(counted_as, replaces=closing is not None, replaces_own=replaces_own)
+        runtime = RoomRuntime(self, name, room_class, creator, options)
+        self.census.add(runtime.counted_as)
         if closing is not None:
+            self.census.remove(closing.counted_as)  # from now on its successor counts for the name
             closing.successor = runtime
         else:
             self._begin_room(runtime)
@@ -172,6 +186,8 @@ class Hub:
         """Free a closed room's name, for its successor if there is one."""
         del self.runtimes[runtime.name]
         successor = runtime.successor
+        if successor is None and not runtime.is_global:
+            self.census.remove(runtime.counted_as)
         if successor is not None:
             if self.is_stopping:
                 successor.closing.begin("shutdown")

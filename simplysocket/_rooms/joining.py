@@ -132,7 +132,11 @@ class Joins:
             elif (isinstance(work, Join) or session in joining) and runtime.is_created and not self._hub.is_stopping:
                 # A room whose on_create failed has no successor: it would fail once more.
                 options = work.options if isinstance(work, Join) else NO_OPTIONS
-                successor = self._hub.successor_of(runtime, session, options)
+                try:
+                    successor = self._hub.successor_of(runtime, session, options)
+                except ActionError as refusal:
+                    session.refuse(item.id, item.action, refusal)
+                    continue
                 successor.turns.post_always(work, session, item)
                 joining.add(session)
             else:

@@ -148,6 +148,11 @@ class RoomRuntime:
         return f"<RoomRuntime {self.name!r}, {self.state.value}>"
 
     @property
+    def counted_as(self) -> str | None:
+        """The user or the address that the room counts for: that of its creator, also after this has disconnected."""
+        return None if self.creator is None else self.creator.counted_as
+
+    @property
     def options(self) -> dict[str, Any]:
         """The options that the room was created with; from the first look at them on they are kept decoded."""
         if not isinstance(self._options, dict):

@@ -67,7 +67,8 @@ class Assembly:
         self.registry = Registry(server, relay=relay)
         self.hub = Hub(server, name, self.limits, self.metrics, broker or MemoryBroker(), open_rooms=open_rooms)
         self.hub.place_of = self.registry.place_of
-        self.admission = Admission(self.hub, Inbound(self.hub, self.registry, direct=direct), state)
+        proxies = Proxies.of(trusted_proxies)
+        self.admission = Admission(self.hub, Inbound(self.hub, self.registry, direct=direct), state, proxies)
         self.epoll_reader = EpollReader()
         self.pages = Pages(static_bytes=self.limits.static_bytes, paths=paths, is_ready=lambda: self.front_door.is_open)
         self.front_door = FrontDoor(
@@ -76,7 +77,7 @@ class Assembly:
             epoll_reader=self.epoll_reader,
             paths=paths,
             origins=self._origins,
-            proxies=Proxies.of(trusted_proxies),
+            proxies=proxies,
             respond=self.pages.respond,
             identify=self.admission.identify,
             enter=self.admission.enter,
