@@ -47,7 +47,8 @@ class Room(Generic[State]):
     relay: ClassVar[bool | None] = None
     """Whether a message that no handler takes is sent to everyone in the room; None: as `Server(relay=)` says."""
     announce: ClassVar[bool] = False
-    """Whether members are told who joins and leaves (`client-joined-room`, `client-left-room`)."""
+    """Whether members are told who joins and leaves: `client-joined-room`, `client-left-room`; above 100 members
+    `members-changed`, which names those of one pass of the scheduler together."""
     open: ClassVar[bool] = True
     """Whether a client's join may create the room; False: only `Server.open_room` creates it."""
     empty_ttl: ClassVar[float | None] = 0.0

@@ -15,6 +15,7 @@ from .._protocol.codec import Envelope
 from .._sessions.session import Session
 from ..errors import ActionError, Gone, RoomClosed
 from ..message import GLOBAL_ROOM
+from .announcements import announcements_of
 from .inbox import Entry, busy
 from .jobs import Job, NeverBegun, run_job
 from .options import NO_OPTIONS, Options, read_options
@@ -180,8 +181,8 @@ async def _make_member(runtime: RoomRuntime, session: Session, options: Options)
     if session not in members:
         raise ActionError("forbidden", f"room {runtime.name!r} did not keep you")
     members.was_joined = True
-    if runtime.room.announce:
-        runtime.outgoing.broadcast("client-joined-room", {"client": client.id, "name": client.name}, exclude=client)
+    if announcements := announcements_of(runtime):
+        announcements.joined(session)
 
 
 def _check_capacity(runtime: RoomRuntime, session: Session) -> None:
@@ -206,8 +207,8 @@ async def remove(runtime: RoomRuntime, session: Session, reason: str, *, tell: b
     runtime.members.remove(session)
     try:
         await runtime.hooks.call_guarded("on_leave", client, reason, session=session)
-        if runtime.room.announce:
-            runtime.outgoing.broadcast("client-left-room", body)
+        if announcements := announcements_of(runtime):
+            announcements.left(session, body)
         if tell:
             session.tell("client-left-room", body, room=runtime.name)
     finally:

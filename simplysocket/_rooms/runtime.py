@@ -24,6 +24,7 @@ from ..client import Client
 from ..errors import ActionError, RoomClosed, first_of
 from ..limits import Limits
 from ..metrics import Metrics
+from .announcements import Announcements
 from .closing import Closing
 from .crashes import CloseAfterCrash, CrashPolicy
 from .fanout import Fanout
@@ -79,6 +80,7 @@ class RoomRuntime:
         "_crash_policy",
         "_options",
         "_restart_seconds",
+        "announcements",
         "boundary",
         "calls",
         "closing",
@@ -135,6 +137,7 @@ class RoomRuntime:
         self.tasks = Tasks(self)
         self.timers = Timers(self)
         self.closing = Closing(self)
+        self.announcements: Announcements | None = None  # made with the first join that is announced
         self.boundary = TurnBoundary(self)
         self.fanout = Fanout(self.members.by_id, home.metrics, mark=home.flusher.mark, failed=self._publish_failed)
         self.turns = make_turns(self) if make_turns else Turns(name, home.limits, self.boundary.run, self.fanout)
