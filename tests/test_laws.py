@@ -20,7 +20,7 @@ REFERENCE = TESTS.parent / "docs" / "reference"
 # modules in it.
 FLOORS = (
     ("errors", "limits", "message", "request", "metrics", "introspection", "logs", "describe", "tree"),
-    ("_functions", "_token_bucket", "_wakeup"),
+    ("_functions", "_live_view", "_token_bucket", "_wakeup"),
     ("_protocol",),
     ("client", "middleware", "room", "actions"),
     ("_wire", "brokers"),
@@ -36,7 +36,8 @@ FLOORS = (
 ENTRANCES = ("__init__", "__main__")  # on no floor: they import from any, and no module imports them
 # Neither trio nor sockets, no clock, and nothing in them waits.
 MACHINES = (
-    *("errors", "limits", "message", "request", "metrics", "introspection", "_functions", "_token_bucket"),
+    *("errors", "limits", "message", "request", "metrics", "introspection"),
+    *("_functions", "_live_view", "_token_bucket"),
     *("_protocol.codec", "_protocol.frames", "_protocol.delivery_classes", "_protocol.names"),
     *(
         "_wire.outbox",
@@ -50,7 +51,10 @@ MACHINES = (
     *(
         "_rooms.state",
         "_rooms.crashes",
+        "_rooms.census",
         "_rooms.options",
+        "_rooms.sorted_names",
+        "_rooms.member_order",
         "_rooms.fanout",
         "_rooms.segment",
         "_rooms.slices",

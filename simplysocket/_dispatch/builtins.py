@@ -3,10 +3,9 @@
 Law: each answers at once, or puts an entry into an inbox whose work will answer.
 """
 
-import heapq
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -31,11 +30,16 @@ class _RoomName(codec.Struct):
     roomname: str | None = None
 
 
+class _Who(codec.Struct):
+    after: str | None = None
+
+
 class _ListRooms(codec.Struct):
     after: str = ""
 
 
 _read_room_name: Final = codec.body_decoder(_RoomName)
+_read_who: Final = codec.body_decoder(_Who)
 _read_list_rooms: Final = codec.body_decoder(_ListRooms)
 
 
@@ -92,13 +96,12 @@ class Builtins:
 
     def _list_rooms(self, session: Session, envelope: Envelope) -> None:
         after = _read_list_rooms(envelope.message_body).after
-        runtimes = self._hub.runtimes
-        names = heapq.nsmallest(_LIST_MOST, (name for name in runtimes if name > after and name != GLOBAL_ROOM))
+        runtimes, names = self._hub.runtimes, self._hub.names
         listed = []
-        for name in names:
+        for name in names.after(after, _LIST_MOST):
             members = runtimes[name].members
             listed.append({"roomname": name, "members": len(members), "capacity": members.capacity})
-        _answer_at_once(session, envelope, {"rooms": listed, "total": len(runtimes) - 1})  # without the global one
+        _answer_at_once(session, envelope, {"rooms": listed, "total": len(names)})
 
     def _ping(self, session: Session, envelope: Envelope) -> None:
         _answer_at_once(session, envelope, codec.EMPTY)
@@ -139,10 +142,10 @@ def _named(envelope: Envelope) -> str:
     return str(name)
 
 
-async def _who_is_here(runtime: RoomRuntime, session: Session, envelope: Envelope) -> dict[str, list[dict[str, str]]]:
+async def _who_is_here(runtime: RoomRuntime, session: Session, envelope: Envelope) -> dict[str, Any]:
     """Answer a client's `who`: the work of its entry in the inbox."""
     if session not in runtime.members:
         raise ActionError("not-a-member", f"you are not in room {runtime.name!r}")
-    result = {"members": runtime.members.list()}
+    result = runtime.members.page(_read_who(envelope.message_body).after)
     session.tell_without_id(envelope, result)
     return result

@@ -29,6 +29,7 @@ from .joining import Joins
 from .options import Options
 from .room_classes import RoomClasses
 from .runtime import RoomRuntime
+from .sorted_names import SortedNames
 
 if TYPE_CHECKING:
     from ..server import Server
@@ -50,6 +51,7 @@ class Hub:
         self.broker = broker
         self.runtimes: dict[str, RoomRuntime] = {}  # {name: the room that has the name}
         self.clients: dict[str, Session] = {}  # {client id: session}
+        self.names = SortedNames()  # of `runtimes`, without the global room
         self.census = Census(limits)
         self.classes = RoomClasses()
         self.outbound = OutboundHooks(metrics)
@@ -179,12 +181,16 @@ class Hub:
 
     def _begin_room(self, runtime: RoomRuntime) -> None:
         self.runtimes[runtime.name] = runtime
+        if not runtime.is_global:
+            self.names.add(runtime.name)
         runtime.begin()
         self.start(runtime.live)
 
     def closed(self, runtime: RoomRuntime) -> None:
         """Free a closed room's name, for its successor if there is one."""
         del self.runtimes[runtime.name]
+        if not runtime.is_global:
+            self.names.remove(runtime.name)
         successor = runtime.successor
         if successor is None and not runtime.is_global:
             self.census.remove(runtime.counted_as)

@@ -146,7 +146,7 @@ class Joins:
 
     def let_go(self, runtime: RoomRuntime) -> None:
         """Remove every member from a room that has ended, without `on_leave`."""
-        for session in list(runtime.members.by_id.values()):
+        for session in reversed(list(runtime.members.by_id.values())):  # the last first, so that no order moves up
             runtime.members.remove(session)
 
 
@@ -228,8 +228,9 @@ async def leave_as_asked(runtime: RoomRuntime, session: Session, envelope: Envel
 
 
 def _answer(runtime: RoomRuntime, *, created: bool) -> dict[str, Any]:
-    """Return the answer to a join."""
-    return {"roomname": runtime.name, "created": created, "members": runtime.members.list()}
+    """Return the answer to a join: it lists the first members, and `who` the others."""
+    page = runtime.members.page()
+    return {"roomname": runtime.name, "created": created, "members": page["members"], "total": page["total"]}
 
 
 def _post_global_hook(runtime: RoomRuntime, hook: str, session: Session, *args: object) -> None:
