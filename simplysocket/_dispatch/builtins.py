@@ -5,7 +5,7 @@ Law: each answers at once, or puts an entry into an inbox whose work will answer
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -79,7 +79,7 @@ class Builtins:
         envelope.message_body = envelope.message_body.copy()  # the original holds on to the bytes of the whole frame
         answer = self._hub.joins.queue(session, name, envelope.message_body, envelope)
         if answer is not None:
-            _answer_at_once(session, envelope, answer)
+            _answer_at_once(session, envelope, codec.encode_body(answer, may_hold_floats=False))
 
     def _leave(self, session: Session, envelope: Envelope) -> None:
         self._post_to_named(session, envelope, leave_as_asked)
@@ -101,7 +101,8 @@ class Builtins:
         for name in names.after(after, _LIST_MOST):
             members = runtimes[name].members
             listed.append({"roomname": name, "members": len(members), "capacity": members.capacity})
-        _answer_at_once(session, envelope, {"rooms": listed, "total": len(names)})
+        answer = {"rooms": listed, "total": len(names)}
+        _answer_at_once(session, envelope, codec.encode_body(answer, may_hold_floats=False))
 
     def _ping(self, session: Session, envelope: Envelope) -> None:
         _answer_at_once(session, envelope, codec.EMPTY)
@@ -123,10 +124,10 @@ class Builtins:
         return session.answer(envelope.id, envelope.message_body, is_error=is_error)
 
 
-def _answer_at_once(session: Session, envelope: Envelope, result: object) -> None:
-    session.tell_without_id(envelope, result)
+def _answer_at_once(session: Session, envelope: Envelope, body: codec.Raw) -> None:
+    session.tell_without_id(envelope, body)
     if envelope.id is not None:
-        session.reply(envelope.id, result)
+        session.reply(envelope.id, body)
 
 
 def _forbid(_: Session, envelope: Envelope) -> None:
@@ -142,10 +143,11 @@ def _named(envelope: Envelope) -> str:
     return str(name)
 
 
-async def _who_is_here(runtime: RoomRuntime, session: Session, envelope: Envelope) -> dict[str, Any]:
+async def _who_is_here(runtime: RoomRuntime, session: Session, envelope: Envelope) -> codec.Raw:
     """Answer a client's `who`: the work of its entry in the inbox."""
     if session not in runtime.members:
         raise ActionError("not-a-member", f"you are not in room {runtime.name!r}")
-    result = runtime.members.page(_read_who(envelope.message_body).after)
+    page = runtime.members.page(_read_who(envelope.message_body).after)
+    result = codec.encode_body(page, may_hold_floats=False)
     session.tell_without_id(envelope, result)
     return result

@@ -93,6 +93,6 @@ class Announcements:
             return
         body = {"joined": list(joined.values()), "left": list(left.values()), "total": len(runtime.members)}
         try:
-            runtime.outgoing.broadcast("members-changed", codec.encode_body(body))
+            runtime.outgoing.broadcast("members-changed", codec.encode_body(body, may_hold_floats=False))
         except SimplySocketError:  # an outbound hook gave it an action or a sender that cannot be written
             logger.exception("room %.200r could not tell who has joined and left", runtime.name)

@@ -38,8 +38,8 @@ class Join:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    async def __call__(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> dict[str, Any]:
-        result = await admit(runtime, session, self.options)
+    async def __call__(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> codec.Raw:
+        result = codec.encode_body(await admit(runtime, session, self.options), may_hold_floats=False)
         session.tell_without_id(envelope, result)
         return result
 
