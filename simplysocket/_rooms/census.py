@@ -31,10 +31,12 @@ class Census:
         """
         most = self._limits.rooms
         if most is not None and self.total - replaces >= most:
-            raise ActionError("too-many", f"the server has {most} rooms, and {most} is the most")
+            raise ActionError("too-many", f"the server has {self.total} rooms, and {most} is the most")
         most = self._limits.rooms_per_creator
         if most is not None and creator is not None and self._by_creator[creator] - replaces_own >= most:
-            raise ActionError("too-many", f"{most} rooms that you have created still exist, and {most} is the most")
+            raise ActionError(
+                "too-many", f"{most} rooms that your user or address has created still exist, and {most} is the most"
+            )
 
     def add(self, creator: str | None) -> None:
         """Count a room that is made. `creator` is None for the server's own code, and where the creator is unknown."""

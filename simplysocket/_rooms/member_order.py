@@ -45,9 +45,9 @@ class MemberOrder:
         del self._numbers[index], self._sessions[index]
 
     def page(self, cursor: str | None = None) -> tuple[list[Session], str | None]:
-        """Return the next members after a cursor, at most `PAGE`, and the cursor for the page after them.
+        """Return the members after a cursor, at most `PAGE`, and the cursor for the next page, None on the last page.
 
-        None as a cursor: the first page, and no further one. `BadBody` for a text that is no cursor.
+        Without a cursor it is the first page. `BadBody` for a text that is no cursor.
         """
         start = 0 if cursor is None else bisect_right(self._numbers, _read_cursor(cursor))
         end = start + PAGE
