@@ -38,7 +38,7 @@ ENTRANCES = ("__init__", "__main__")  # on no floor: they import from any, and n
 MACHINES = (
     *("errors", "limits", "message", "request", "metrics", "introspection"),
     *("_functions", "_live_view", "_token_bucket"),
-    *("_protocol.codec", "_protocol.frames", "_protocol.delivery_classes", "_protocol.names"),
+    *("_protocol.codec", "_protocol.error_texts", "_protocol.frames", "_protocol.delivery_classes", "_protocol.names"),
     *(
         "_wire.outbox",
         "_wire.heartbeat",
@@ -94,6 +94,14 @@ TRUSTED_LINES = {
         "await something meanwhile, or hand the work to `await trio.to_thread.run_sync(...)`",
     ),
     ("_operation.cli", "%s listens on %s (Ctrl+C stops)"),  # the server's own name, and the address it was given
+}
+# The only regular expressions, and why each reads a client's text once. All other text of a client is searched plainly.
+EXPRESSIONS = {
+    ("_http.origins", "HOST"): "a name holds no colon, which begins the port",
+    ("_http.pages", "_BAD_ESCAPE"): "each of its choices has a fixed length",
+    ("_http.static_files", "_ETAG"): "what is between two quotes holds none",
+    ("_http.static_files", "_URL"): "not a client's text: a url that the server's code has given",
+    ("_rooms.room_classes", "_NO_PATTERN"): "not a client's text: a pattern that the server's code has given",
 }
 SAFE_CONVERSION = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[radegfx%]")
 LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
@@ -285,6 +293,22 @@ def test_a_file_of_tests_is_short_and_imports_no_other(path: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):
             assert not (node.module or "").split(".")[-1].startswith("test_"), f"line {node.lineno}"
+
+
+# --- what runs over a client's text
+
+
+def test_a_regular_expression_is_a_known_one() -> None:
+    found = set()
+    for name, tree in MODULES.items():
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "re"]
+        constants = [
+            node for node in tree.body if isinstance(node, ast.AnnAssign) and "re.compile" in ast.unparse(node)
+        ]
+        found |= {(name, ast.unparse(node.target)) for node in constants}
+        assert len([node for node in calls if node.attr != "Pattern"]) == len(constants), f"{name}: make it a constant"
+    assert {name for name in MODULES if "re" in imports(name)} == {name for name, _ in found}
+    assert found == EXPRESSIONS.keys(), "say why it reads a client's text only once"
 
 
 # --- what is caught, and what is said

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import trio
 
 from .._protocol import codec
+from .._protocol.error_texts import shorten
 from .._protocol.frames import text_frame
 from .._wire.connection import Connection
 from ..client import Client
@@ -187,9 +188,9 @@ class Session:
                 self.home.metrics.refusals_unanswered += 1
                 return
             self._last_refusal = now
-        body: dict[str, object] = {"code": error.code, "message": error.message, "action": action}
+        body: dict[str, object] = {"code": error.code, "message": shorten(error.message), "action": action}
         if error.path is not None:
-            body["path"] = error.path
+            body["path"] = shorten(error.path)
         if error.retry_after is not None:
             body["retry_after"] = round(error.retry_after, 3)
         try:
