@@ -102,8 +102,9 @@ class Client(Generic[State]):
     async def join(self, name: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
         """Make the client a member of a room, and return the answer to a join.
 
-        The answer is `{"roomname": ..., "created": ..., "members": [{"client": id, "name": name}, ...]}`.
-        The room is created if there is none. `options` goes to its hooks. Raises `ActionError` if
+        The answer is `{"roomname": ..., "created": ..., "members": [{"client": id, "name": name}, ...],
+        "total": ...}`, with the first 100 members in the order of their joins, and the number of all. The
+        room is created if there is none. `options` goes to its hooks. Raises `ActionError` if
         the join is refused; from a handler, with the code `busy` if the turn of the room does not
         come within `Limits.turn_seconds`.
         """

@@ -47,6 +47,7 @@ class Limits:
     bytes_burst: float = _required(4_194_304)  # bytes at once, after a pause
     joins_per_second: float | None = _bound(5)  # a join may create a room, the most expensive thing to ask for
     joins_burst: float = _required(20)
+    join_bytes: int | None = _bound(4_096)  # of a join's body, which a room may keep; beyond: `too-large`
     controls_per_second: float | None = _bound(10)  # pings and pongs; every Ping costs a Pong; beyond: 3013
     controls_burst: float = _required(50)
     protocol_errors: int | None = _bound(10)  # invalid messages; one a minute is forgiven; beyond: 3501
@@ -78,6 +79,8 @@ class Limits:
     blocked_seconds: float | None = _bound(0.1)  # of a handler without an await; beyond: a warning names it
     turn_seconds: float = _required(5)  # a handler's wait for another room's turn; beyond: `busy`
     rooms_per_client: int | None = _bound(100)  # in addition to the global room; beyond: `too-many`
+    rooms: int | None = _bound(10_000)  # in all, while they live; beyond: a join that makes one more gets `too-many`
+    rooms_per_creator: int | None = _bound(100)  # living rooms made by one user, else address; beyond: `too-many`
     members_per_room: int | None = _bound(None)  # for rooms whose class sets no capacity; beyond: `room-full`
 
     # the port

@@ -5,6 +5,7 @@ Laws:
 - `broadcast` and `send` never wait for a client, and are not cancellation points.
 """
 
+import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVarTuple
 
@@ -46,7 +47,8 @@ class Room(Generic[State]):
     relay: ClassVar[bool | None] = None
     """Whether a message that no handler takes is sent to everyone in the room; None: as `Server(relay=)` says."""
     announce: ClassVar[bool] = False
-    """Whether members are told who joins and leaves (`client-joined-room`, `client-left-room`)."""
+    """Whether members are told who joins and leaves: `client-joined-room`, `client-left-room`; above 100 members
+    `members-changed`, which names those of one pass of the scheduler together."""
     open: ClassVar[bool] = True
     """Whether a client's join may create the room; False: only `Server.open_room` creates it."""
     empty_ttl: ClassVar[float | None] = 0.0
@@ -56,12 +58,6 @@ class Room(Generic[State]):
     """The room's name, which is the target of its messages."""
     creator: Client[State] | None
     """The client whose join created the room; None if `Server.open_room` did."""
-    options: dict[str, Any]
-    """The options that the room was created with: a dict of JSON values.
-
-    They are the body of the join that created it, without the room's name, or the `options`
-    of `Server.open_room`. They come from a client, so check them in `on_create`.
-    """
     server: "Server"
     """The server that the room belongs to."""
 
@@ -73,7 +69,6 @@ class Room(Generic[State]):
             )
         self.name = runtime.name
         self.creator = None if runtime.creator is None else runtime.creator.client
-        self.options = runtime.options
         self.server = runtime.home.server
         self._runtime = runtime
 
@@ -141,7 +136,17 @@ class Room(Generic[State]):
         `reason` is the one given to `close`, or "empty", "crashed" or "shutdown".
         """
 
-    # --- methods to call
+    # --- what to look at, and methods to call
+
+    @functools.cached_property
+    def options(self) -> dict[str, Any]:
+        """The options that the room was created with: a dict of JSON values.
+
+        They are the body of the join that created it, without the room's name, or the `options`
+        of `Server.open_room`. They come from a client, so check them in `on_create`. They are
+        decoded when they are first looked at; a body has at most `Limits.join_bytes`.
+        """
+        return self._runtime.options
 
     @property
     def members(self) -> Mapping[str, Client[State]]:

@@ -9,6 +9,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,13 +17,13 @@ import attrs
 import trio
 
 from ._dispatch.chain import check_error_class
+from ._live_view import LiveView
 from ._protocol import codec
 from ._rooms.room_tree import build_tree
 from ._serving.admission import Authenticate, Connecting, Disconnecting
 from ._serving.assembly import Assembly, RoomClass, Strings
 from ._serving.lifecycle import Lifecycle
 from ._serving.signals import name_places, run_program
-from ._sessions.clients_view import ClientsView
 from ._sessions.outbound_hooks import Hook
 from .actions import Actions, Handler, Mark
 from .brokers import Broker
@@ -211,13 +212,13 @@ class Server:
 
     @property
     def rooms(self) -> Mapping[str, Room[Any]]:
-        """The rooms at this moment, {name: room}; the global room is one of them."""
-        return {name: runtime.room for name, runtime in self._assembly.hub.runtimes.items()}
+        """The rooms, {name: room}; the global room is one of them. A live view; an iteration goes over a snapshot."""
+        return LiveView(self._assembly.hub.runtimes, attrgetter("room"))
 
     @property
     def clients(self) -> Mapping[str, Client[Any]]:
         """The connected clients, {id: client}. A live view; an iteration goes over a snapshot."""
-        return ClientsView(self._assembly.hub.clients)
+        return LiveView(self._assembly.hub.clients, attrgetter("client"))
 
     @property
     def port(self) -> int:

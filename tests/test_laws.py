@@ -1,19 +1,15 @@
-"""The laws of the package's layout and code, read from the source."""
+"""The laws of the package's layout, read from the source."""
 
 import ast
 import graphlib
 import re
 import statistics
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import simplysocket
-from simplysocket._log_limit import LIMITED
-from simplysocket.errors import ERROR_CODES
+from .harness.source import MODULES, PACKAGE, PATHS, imports, own_imports, place_of
 
-PACKAGE = Path(simplysocket.__file__).parent
 TESTS = Path(__file__).parent
 REFERENCE = TESTS.parent / "docs" / "reference"
 
@@ -21,7 +17,7 @@ REFERENCE = TESTS.parent / "docs" / "reference"
 # modules in it.
 FLOORS = (
     ("errors", "limits", "message", "request", "metrics", "introspection", "logs", "describe", "tree", "_log_limit"),
-    ("_functions", "_token_bucket", "_wakeup"),
+    ("_functions", "_live_view", "_token_bucket", "_wakeup"),
     ("_protocol",),
     ("client", "middleware", "room", "actions"),
     ("_wire", "brokers"),
@@ -37,7 +33,8 @@ FLOORS = (
 ENTRANCES = ("__init__", "__main__")  # on no floor: they import from any, and no module imports them
 # Neither trio nor sockets, no clock, and nothing in them waits.
 MACHINES = (
-    *("errors", "limits", "message", "request", "metrics", "introspection", "_functions", "_token_bucket"),
+    *("errors", "limits", "message", "request", "metrics", "introspection"),
+    *("_functions", "_live_view", "_token_bucket"),
     *("_protocol.codec", "_protocol.error_texts", "_protocol.frames", "_protocol.delivery_classes", "_protocol.names"),
     *(
         "_wire.outbox",
@@ -51,6 +48,10 @@ MACHINES = (
     *(
         "_rooms.state",
         "_rooms.crashes",
+        "_rooms.census",
+        "_rooms.options",
+        "_rooms.sorted_names",
+        "_rooms.member_order",
         "_rooms.fanout",
         "_rooms.segment",
         "_rooms.slices",
@@ -59,111 +60,15 @@ MACHINES = (
         "_operation.settings_check",
     ),
 )
-# May catch `except* Exception`: the boundaries of a connection, a turn, a room and the HTTP side.
-BOUNDARIES = {
-    "_wire.connection",
-    "_http.front_door",
-    "_sessions.outbound_hooks",
-    "_rooms.turn_boundary",
-    "_rooms.closing",
-    "_rooms.fanout",
-    "_rooms.hooks",
-    "_rooms.jobs",
-    "_rooms.outside_turn",
-    "_rooms.runtime",
-    "_rooms.timers",
-    "_rooms.turns",
-    "_serving.admission",
-}
 # The session has the connection; the server accepts it, and makes a session for it.
 HOLDERS_OF_CONNECTIONS = {"_sessions.session", "_serving.admission"}
-# What hands an exception on other than by `raise`.
-HANDED_ON = {("_rooms.stepping", "go_on"), ("_wire.epoll", "_serve"), ("_dispatch.chain", "caught")}
-# A line of the log is written whatever its values raise when they are shown: they say that they could not be.
-SHOWN_ANYWAY = {("logs", name) for name in ("_message", "_exception", "_field", "_repr_of")}
-# What a log line may hold by %s: never a client's text.
-TRUSTED_LINES = {
-    ("_rooms.hooks", "%s of room %.200r failed"),  # the name of a hook, a constant of ours
-    (
-        "_rooms.turns",  # the function that blocked: one of ours, or a handler with its action quoted
-        "%s in room %.200r blocked the loop for %.2f s, and with it every client: "
-        "await something meanwhile, or hand the work to `await trio.to_thread.run_sync(...)`",
-    ),
-    ("_operation.cli", "%s listens on %s (Ctrl+C stops)"),  # the server's own name, and the address it was given
-}
-# The only regular expressions, and why each reads a client's text once. All other text of a client is searched plainly.
-EXPRESSIONS = {
-    ("_log_limit", "_CONVERSION"): "not a client's text: the format string of a line of the log",
-    ("_http.origins", "HOST"): "a name holds no colon, which begins the port",
-    ("_http.pages", "_BAD_ESCAPE"): "each of its choices has a fixed length",
-    ("_http.static_files", "_ETAG"): "what is between two quotes holds none",
-    ("_http.static_files", "_URL"): "not a client's text: a url that the server's code has given",
-    ("_rooms.room_classes", "_NO_PATTERN"): "not a client's text: a pattern that the server's code has given",
-}
-# Their lines come from the person who runs the command, and from signals: never from a client.
-UNLIMITED_LOGGERS = {"simplysocket.cli", "simplysocket.program", "simplysocket.supervisor"}
-SAFE_CONVERSION = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[radegfx%]")
-LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 LONGEST_MODULE = 350  # lines
 MEDIAN_MODULE = 160
 LONGEST_TEST = 400
 
-
-def name_of(path: Path) -> str:
-    """Return a module's dotted name inside the package; that of a folder is its `__init__`."""
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-
-
-PATHS = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-MODULES = {name: ast.parse(path.read_text("utf-8")) for name, path in PATHS.items()}
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 TEST_PATHS = sorted(TESTS.rglob("*.py"))
-
-
-def is_for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-
-
-def walk(tree: ast.AST, *, with_types: bool) -> Iterator[ast.AST]:
-    """Yield all nodes; those under `if TYPE_CHECKING` only if asked for."""
-    for node in ast.iter_child_nodes(tree):
-        yield node
-        if with_types or not is_for_types(node):
-            yield from walk(node, with_types=with_types)
-        elif isinstance(node, ast.If):
-            for each in node.orelse:
-                yield from walk(each, with_types=with_types)
-
-
-def imports(name: str, *, with_types: bool = False) -> set[str]:
-    """Return what a module imports: "trio", "os.path", "simplysocket._protocol.codec"."""
-    found: set[str] = set()
-    package = ["simplysocket", *name.split(".")[:-1]]
-    for node in walk(MODULES[name], with_types=with_types):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            start = package[: len(package) + 1 - node.level] if node.level else []
-            module = ".".join([*start, *([node.module] if node.module else [])])
-            own = module.removeprefix("simplysocket").lstrip(".")
-            if module.startswith("simplysocket") and own not in MODULES:  # a folder: its modules are imported
-                found |= {f"{module}.{alias.name}" for alias in node.names}
-            else:
-                found.add(module)
-    return found
-
-
-def own_imports(name: str, *, with_types: bool = False) -> set[str]:
-    """Return the modules of the package that a module imports, by their dotted names inside the package."""
-    found = imports(name, with_types=with_types)
-    own = {each.removeprefix("simplysocket.") for each in found if each.startswith("simplysocket.")}
-    return {each if each in MODULES else each.rpartition(".")[0] + ".__init__" for each in own}
-
-
-def place_of(name: str) -> str:
-    """Return the folder of a module, or the module itself at the top of the package."""
-    return name.partition(".")[0]
 
 
 # --- the floors
@@ -292,123 +197,3 @@ def test_a_file_of_tests_is_short_and_imports_no_other(path: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):
             assert not (node.module or "").split(".")[-1].startswith("test_"), f"line {node.lineno}"
-
-
-# --- what runs over a client's text
-
-
-def test_a_regular_expression_is_a_known_one() -> None:
-    found = set()
-    for name, tree in MODULES.items():
-        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "re"]
-        constants = [
-            node for node in tree.body if isinstance(node, ast.AnnAssign) and "re.compile" in ast.unparse(node)
-        ]
-        found |= {(name, ast.unparse(node.target)) for node in constants}
-        assert len([node for node in calls if node.attr != "Pattern"]) == len(constants), f"{name}: make it a constant"
-    assert {name for name in MODULES if "re" in imports(name)} == {name for name, _ in found}
-    assert found == EXPRESSIONS.keys(), "say why it reads a client's text only once"
-
-
-# --- what is caught, and what is said
-
-
-def handlers(tree: ast.AST) -> list[tuple[str, ast.ExceptHandler, bool]]:
-    """Return (the function around it, the handler, whether it is `except*`) of every handler."""
-    found = []
-
-    def visit(node: ast.AST, function: str) -> None:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            function = node.name
-        if isinstance(node, ast.Try | ast.TryStar):
-            found.extend((function, handler, isinstance(node, ast.TryStar)) for handler in node.handlers)
-        for child in ast.iter_child_nodes(node):
-            visit(child, function)
-
-    visit(tree, "")
-    return found
-
-
-def caught(handler: ast.ExceptHandler) -> set[str]:
-    if handler.type is None:
-        return {"BaseException"}
-    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return {ast.unparse(each).split(".")[-1] for each in types}
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_nothing_catches_broadly_without_raising_again(name: str) -> None:
-    for function, handler, is_star in handlers(MODULES[name]):
-        broad = caught(handler) & ({"BaseException"} if is_star else {"BaseException", "Exception"})
-        if broad and (name, function) not in HANDED_ON | SHOWN_ANYWAY:
-            assert isinstance(handler.body[-1], ast.Raise), f"{name}:{handler.lineno} catches {broad}"
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_only_a_boundary_catches_every_exception_of_a_group(name: str) -> None:
-    found = [
-        handler.lineno for _, handler, is_star in handlers(MODULES[name]) if is_star and "Exception" in caught(handler)
-    ]
-    assert not found or name in BOUNDARIES
-
-
-@pytest.mark.parametrize("name", sorted(BOUNDARIES))
-def test_every_boundary_is_one(name: str) -> None:
-    assert [handler for _, handler, is_star in handlers(MODULES[name]) if is_star and "Exception" in caught(handler)]
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_a_cancellation_is_never_swallowed(name: str) -> None:
-    for _, handler, _ in handlers(MODULES[name]):
-        if "Cancelled" in caught(handler):
-            assert isinstance(handler.body[-1], ast.Raise), f"{name}:{handler.lineno}"
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_every_refusal_has_a_code_of_the_protocol(name: str) -> None:
-    for node in ast.walk(MODULES[name]):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "ActionError" and node.args:
-            code = node.args[0]
-            if isinstance(code, ast.Constant):
-                assert code.value in ERROR_CODES, f"{name}:{node.lineno}"
-
-
-def log_lines(tree: ast.AST) -> list[ast.expr]:
-    """Return the format strings of the calls of loggers, whatever these are called."""
-    return [
-        node.args[1 if node.func.attr == "log" else 0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in LOGGING
-        and "log" in ast.unparse(node.func.value).lower()
-    ]
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_a_log_line_is_a_constant_and_quotes_what_it_holds(name: str) -> None:
-    for line in log_lines(MODULES[name]):
-        at = f"{name}:{line.lineno}"
-        assert isinstance(line, ast.Constant), f"{at}: give the values as arguments, not inside the text"
-        assert isinstance(line.value, str), at
-        rest = SAFE_CONVERSION.sub("", line.value).replace("%d", "")
-        assert "%" not in rest or (name, line.value) in TRUSTED_LINES, f"{at}: write %.200r for what may be a client's"
-
-
-def test_the_log_of_a_running_server_is_limited() -> None:
-    said = {
-        ast.literal_eval(node.args[0])
-        for tree in MODULES.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) == "logging.getLogger"
-        and isinstance(node.args[0], ast.Constant)
-        and str(node.args[0].value).startswith("simplysocket.")
-    }
-    assert said - UNLIMITED_LOGGERS == set(LIMITED)
-    assert said >= UNLIMITED_LOGGERS
-
-
-def test_every_trusted_log_line_is_there() -> None:
-    said = {(name, ast.literal_eval(line)) for name in MODULES for line in log_lines(MODULES[name])}
-    assert said >= TRUSTED_LINES

@@ -11,12 +11,13 @@ from typing import Annotated
 import attrs
 from msgspec import Meta
 
-from simplysocket import Client, Room, Server, action
+from simplysocket import Client, Limits, Room, Server, action
 
 TEXT_LENGTH = 2_000  # characters of one message: a long paragraph
 NAME_LENGTH = 40  # characters of a person's name
+ROOMS = 5  # of one person at a time: each of them is told of a new name
 
-server = Server("chat")
+server = Server("chat", limits=Limits(rooms_per_client=ROOMS))
 server.static("/", Path(__file__).with_name("static"))
 
 

@@ -3,10 +3,9 @@
 Law: each answers at once, or puts an entry into an inbox whose work will answer.
 """
 
-import heapq
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -17,6 +16,7 @@ from .._rooms.hub import Hub
 from .._rooms.inbox import busy
 from .._rooms.jobs import Work
 from .._rooms.joining import leave_as_asked
+from .._rooms.options import read_options
 from .._rooms.runtime import RoomRuntime
 from .._sessions.session import Session
 from ..errors import ActionError, BadBody
@@ -30,13 +30,17 @@ class _RoomName(codec.Struct):
     roomname: str | None = None
 
 
+class _Who(codec.Struct):
+    after: str | None = None
+
+
 class _ListRooms(codec.Struct):
     after: str = ""
 
 
 _read_room_name: Final = codec.body_decoder(_RoomName)
+_read_who: Final = codec.body_decoder(_Who)
 _read_list_rooms: Final = codec.body_decoder(_ListRooms)
-_read_options: Final = codec.body_decoder(dict[str, Any])
 
 
 class Builtins:
@@ -64,15 +68,18 @@ class Builtins:
     # --- rooms
 
     def _join(self, session: Session, envelope: Envelope) -> None:
+        most, size = session.home.limits.join_bytes, memoryview(envelope.message_body).nbytes
+        if most is not None and size > most:
+            raise ActionError("too-large", f"a join holds {size} bytes, and {most} is the most")
         name = _named(envelope)
         wait = session.rates.charge_join(trio.current_time())
         if wait is not None:
             raise ActionError("rate-limited", "too many joins", retry_after=wait)
-        options = _read_options(envelope.message_body)
-        options.pop("roomname", None)
-        answer = self._hub.joins.queue(session, name, options, envelope)
+        read_options(envelope.message_body)  # only to refuse at once what cannot be decoded; the result is not kept
+        envelope.message_body = envelope.message_body.copy()  # the original holds on to the bytes of the whole frame
+        answer = self._hub.joins.queue(session, name, envelope.message_body, envelope)
         if answer is not None:
-            _answer_at_once(session, envelope, answer)
+            _answer_at_once(session, envelope, codec.encode_body(answer, may_hold_floats=False))
 
     def _leave(self, session: Session, envelope: Envelope) -> None:
         self._post_to_named(session, envelope, leave_as_asked)
@@ -89,13 +96,13 @@ class Builtins:
 
     def _list_rooms(self, session: Session, envelope: Envelope) -> None:
         after = _read_list_rooms(envelope.message_body).after
-        runtimes = self._hub.runtimes
-        names = heapq.nsmallest(_LIST_MOST, (name for name in runtimes if name > after and name != GLOBAL_ROOM))
+        runtimes, names = self._hub.runtimes, self._hub.names
         listed = []
-        for name in names:
+        for name in names.after(after, _LIST_MOST):
             members = runtimes[name].members
             listed.append({"roomname": name, "members": len(members), "capacity": members.capacity})
-        _answer_at_once(session, envelope, {"rooms": listed, "total": len(runtimes) - 1})  # without the global one
+        answer = {"rooms": listed, "total": len(names)}
+        _answer_at_once(session, envelope, codec.encode_body(answer, may_hold_floats=False))
 
     def _ping(self, session: Session, envelope: Envelope) -> None:
         _answer_at_once(session, envelope, codec.EMPTY)
@@ -117,10 +124,10 @@ class Builtins:
         return session.answer(envelope.id, envelope.message_body, is_error=is_error)
 
 
-def _answer_at_once(session: Session, envelope: Envelope, result: object) -> None:
-    session.tell_without_id(envelope, result)
+def _answer_at_once(session: Session, envelope: Envelope, body: codec.Raw) -> None:
+    session.tell_without_id(envelope, body)
     if envelope.id is not None:
-        session.reply(envelope.id, result)
+        session.reply(envelope.id, body)
 
 
 def _forbid(_: Session, envelope: Envelope) -> None:
@@ -136,10 +143,11 @@ def _named(envelope: Envelope) -> str:
     return str(name)
 
 
-async def _who_is_here(runtime: RoomRuntime, session: Session, envelope: Envelope) -> dict[str, list[dict[str, str]]]:
+async def _who_is_here(runtime: RoomRuntime, session: Session, envelope: Envelope) -> codec.Raw:
     """Answer a client's `who`: the work of its entry in the inbox."""
     if session not in runtime.members:
         raise ActionError("not-a-member", f"you are not in room {runtime.name!r}")
-    result = {"members": runtime.members.list()}
+    page = runtime.members.page(_read_who(envelope.message_body).after)
+    result = codec.encode_body(page, may_hold_floats=False)
     session.tell_without_id(envelope, result)
     return result

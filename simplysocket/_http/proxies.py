@@ -14,6 +14,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAPPED_BITS: Final = 96  # of the prefix ::ffff:0:0/96, before the IPv4 address
+_CLIENT_BITS: Final = 64  # of an IPv6 address; the client chooses the rest
 _HOPS: Final = 32  # entries of one header that are read; each costs 7 us or more, and a chain of proxies is shorter
 _UNIX: Final = "unix"  # in the option: every peer on a Unix socket
 
@@ -63,6 +64,18 @@ class Proxies:
             if not self._has(address):
                 break
         return found
+
+    def origin_of(self, address: str) -> str | None:
+        """Return what the clients at an address are counted as; None for a Unix socket or a proxy, which serve many.
+
+        An IPv6 client has 2^64 addresses of its own (RFC 6177), so its network counts.
+        """
+        if not address or self.trust(address):
+            return None
+        found = _read(address)
+        if isinstance(found, ipaddress.IPv6Address):
+            return str(ipaddress.ip_network((found, _CLIENT_BITS), strict=False))
+        return str(found or address)
 
     def _has(self, address: Address) -> bool:
         return any(address in network for network in self.networks)

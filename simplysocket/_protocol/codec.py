@@ -126,15 +126,20 @@ def body_decoder(type_: Any) -> Callable[[Raw], Any]:  # Any: any type that msgs
 decode_body: Final = body_decoder(Any)
 
 
-def encode_body(body: object) -> Raw:
-    """Write a body as JSON once, for several messages; `EncodeError` if JSON cannot hold it."""
+def encode_body(body: object, *, may_hold_floats: bool = True) -> Raw:
+    """Write a body as JSON once, for several messages; `EncodeError` if JSON cannot hold it.
+
+    `may_hold_floats=False` is for bodies of the package's own, which hold none: they are not
+    searched for NaN, which takes 400 us for a list of 100 rooms.
+    """
     try:
         encoded = _write(body)
     except _ENCODE_FAILURES as exc:
         raise EncodeError(
             f"a body of type {type(body).__name__} cannot be written as JSON: {exc}{_mend(body)}"
         ) from exc
-    _check(encoded, body)
+    if may_hold_floats:
+        _check(encoded, body)
     return Raw(encoded)
 
 

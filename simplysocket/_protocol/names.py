@@ -24,6 +24,7 @@ RESERVED_ACTIONS: Final = frozenset(
         "room-closed",
         "client-joined-room",
         "client-left-room",
+        "members-changed",
     }
 )
 

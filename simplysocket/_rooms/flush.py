@@ -14,7 +14,7 @@ from .._wakeup import Wakeup
 
 
 class Flushable(Protocol):
-    """The fan-out of a room, as the flusher sees it."""
+    """The fan-out of a room, or its announcements, as the flusher sees them."""
 
     is_marked: bool
 

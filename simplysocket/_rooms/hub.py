@@ -22,11 +22,14 @@ from ..limits import Limits
 from ..message import GLOBAL_ROOM
 from ..metrics import Metrics
 from ..room import Room
+from .census import Census
 from .flush import Flusher
 from .global_room import make_global_room
 from .joining import Joins
+from .options import Options
 from .room_classes import RoomClasses
 from .runtime import RoomRuntime
+from .sorted_names import SortedNames
 
 if TYPE_CHECKING:
     from ..server import Server
@@ -48,6 +51,8 @@ class Hub:
         self.broker = broker
         self.runtimes: dict[str, RoomRuntime] = {}  # {name: the room that has the name}
         self.clients: dict[str, Session] = {}  # {client id: session}
+        self.names = SortedNames()  # of `runtimes`, without the global room
+        self.census = Census(limits)
         self.classes = RoomClasses()
         self.outbound = OutboundHooks(metrics)
         self.flusher = Flusher()
@@ -108,7 +113,7 @@ class Hub:
 
     # --- rooms
 
-    def runtime_to_join(self, name: str, creator: Session | None, options: dict[str, Any]) -> RoomRuntime:
+    def runtime_to_join(self, name: str, creator: Session | None, options: Options) -> RoomRuntime:
         """Return the room that takes a join to this name, and make it if there is none.
 
         `ActionError` if such a room may not be made. `creator` is None for the server's own code.
@@ -142,8 +147,11 @@ class Hub:
             raise ActionError("unknown-target", f"there is no room {name!r}")
         return runtime
 
-    def successor_of(self, runtime: RoomRuntime, creator: Session, options: dict[str, Any]) -> RoomRuntime:
-        """Return the next room of the name of a closing room, and make it if there is none."""
+    def successor_of(self, runtime: RoomRuntime, creator: Session, options: Options) -> RoomRuntime:
+        """Return the next room of the name of a closing room, and make it if there is none.
+
+        `ActionError` if there are too many rooms.
+        """
         return runtime.successor or self._make(runtime.name, type(runtime.room), creator, options)
 
     def _make(
@@ -151,12 +159,21 @@ class Hub:
         name: str,
         room_class: Callable[[RoomRuntime], Room[Any]],
         creator: Session | None,
-        options: dict[str, Any],
+        options: Options,
     ) -> RoomRuntime:
-        """Make a room; it begins now, or when a closing room has freed the name."""
-        runtime = RoomRuntime(self, name, room_class, creator, options)
+        """Make a room; it begins now, or when a closing room has freed the name.
+
+        `ActionError` if its creator is a client and there are too many rooms.
+        """
         closing = self.runtimes.get(name)
+        counted_as = None if creator is None else creator.counted_as
+        if creator is not None:
+            replaces_own = closing is not None and closing.creator is not None and closing.counted_as == counted_as
+            self.census.check(counted_as, replaces=closing is not None, replaces_own=replaces_own)
+        runtime = RoomRuntime(self, name, room_class, creator, options)
+        self.census.add(runtime.counted_as)
         if closing is not None:
+            self.census.remove(closing.counted_as)  # from now on its successor counts for the name
             closing.successor = runtime
         else:
             self._begin_room(runtime)
@@ -164,13 +181,19 @@ class Hub:
 
     def _begin_room(self, runtime: RoomRuntime) -> None:
         self.runtimes[runtime.name] = runtime
+        if not runtime.is_global:
+            self.names.add(runtime.name)
         runtime.begin()
         self.start(runtime.live)
 
     def closed(self, runtime: RoomRuntime) -> None:
         """Free a closed room's name, for its successor if there is one."""
         del self.runtimes[runtime.name]
+        if not runtime.is_global:
+            self.names.remove(runtime.name)
         successor = runtime.successor
+        if successor is None and not runtime.is_global:
+            self.census.remove(runtime.counted_as)
         if successor is not None:
             if self.is_stopping:
                 successor.closing.begin("shutdown")

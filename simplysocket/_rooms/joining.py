@@ -15,8 +15,10 @@ from .._protocol.codec import Envelope
 from .._sessions.session import Session
 from ..errors import ActionError, Gone, RoomClosed
 from ..message import GLOBAL_ROOM
+from .announcements import announcements_of
 from .inbox import Entry, busy
 from .jobs import Job, NeverBegun, run_job
+from .options import NO_OPTIONS, Options, read_options
 from .runtime import RoomRuntime
 
 if TYPE_CHECKING:
@@ -33,11 +35,11 @@ class Join:
 
     __slots__ = ("options",)
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Options) -> None:
         self.options = options
 
-    async def __call__(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> dict[str, Any]:
-        result = await admit(runtime, session, self.options)
+    async def __call__(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> codec.Raw:
+        result = codec.encode_body(await admit(runtime, session, self.options), may_hold_floats=False)
         session.tell_without_id(envelope, result)
         return result
 
@@ -50,7 +52,7 @@ class Joins:
 
     # --- by a client
 
-    def queue(self, session: Session, name: str, options: dict[str, Any], envelope: Envelope) -> dict[str, Any] | None:
+    def queue(self, session: Session, name: str, options: Options, envelope: Envelope) -> dict[str, Any] | None:
         """Put a client's `join-room` into the inbox of the room. For the global room, return the answer at once."""
         runtime = self._hub.runtime_to_join(name, session, options)
         if runtime.is_global:
@@ -130,8 +132,12 @@ class Joins:
                 item.fail(NeverBegun(f"room {runtime.name!r} is closed"))
             elif (isinstance(work, Join) or session in joining) and runtime.is_created and not self._hub.is_stopping:
                 # A room whose on_create failed has no successor: it would fail once more.
-                options = work.options if isinstance(work, Join) else {}
-                successor = self._hub.successor_of(runtime, session, options)
+                options = work.options if isinstance(work, Join) else NO_OPTIONS
+                try:
+                    successor = self._hub.successor_of(runtime, session, options)
+                except ActionError as refusal:
+                    session.refuse(item.id, item.action, refusal)
+                    continue
                 successor.turns.post_always(work, session, item)
                 joining.add(session)
             else:
@@ -140,14 +146,14 @@ class Joins:
 
     def let_go(self, runtime: RoomRuntime) -> None:
         """Remove every member from a room that has ended, without `on_leave`."""
-        for session in list(runtime.members.by_id.values()):
+        for session in reversed(list(runtime.members.by_id.values())):  # the last first, so that no order moves up
             runtime.members.remove(session)
 
 
 # --- in the room's turn
 
 
-async def admit(runtime: RoomRuntime, session: Session, options: dict[str, Any]) -> dict[str, Any]:
+async def admit(runtime: RoomRuntime, session: Session, options: Options) -> dict[str, Any]:
     """Make a client a member and return the answer to the join; raise the reason if it is refused."""
     try:
         created = False
@@ -159,11 +165,12 @@ async def admit(runtime: RoomRuntime, session: Session, options: dict[str, Any])
         runtime.closing.begin_if_empty()
 
 
-async def _make_member(runtime: RoomRuntime, session: Session, options: dict[str, Any]) -> None:
+async def _make_member(runtime: RoomRuntime, session: Session, options: Options) -> None:
     """Call `on_auth`, add the client to the members, call `on_join`, and announce the join."""
     members, hooks, client = runtime.members, runtime.hooks, session.client
     _check_capacity(runtime, session)
-    await hooks.call("on_auth", client, options)
+    if hooks.is_written("on_auth"):
+        await hooks.call("on_auth", client, read_options(options))
     _check_capacity(runtime, session)  # while on_auth waited, the client may have disconnected or joined other rooms
     members.add(session)
     try:
@@ -174,8 +181,8 @@ async def _make_member(runtime: RoomRuntime, session: Session, options: dict[str
     if session not in members:
         raise ActionError("forbidden", f"room {runtime.name!r} did not keep you")
     members.was_joined = True
-    if runtime.room.announce:
-        runtime.outgoing.broadcast("client-joined-room", {"client": client.id, "name": client.name}, exclude=client)
+    if announcements := announcements_of(runtime):
+        announcements.joined(session)
 
 
 def _check_capacity(runtime: RoomRuntime, session: Session) -> None:
@@ -200,8 +207,8 @@ async def remove(runtime: RoomRuntime, session: Session, reason: str, *, tell: b
     runtime.members.remove(session)
     try:
         await runtime.hooks.call_guarded("on_leave", client, reason, session=session)
-        if runtime.room.announce:
-            runtime.outgoing.broadcast("client-left-room", body)
+        if announcements := announcements_of(runtime):
+            announcements.left(session, body)
         if tell:
             session.tell("client-left-room", body, room=runtime.name)
     finally:
@@ -221,8 +228,9 @@ async def leave_as_asked(runtime: RoomRuntime, session: Session, envelope: Envel
 
 
 def _answer(runtime: RoomRuntime, *, created: bool) -> dict[str, Any]:
-    """Return the answer to a join."""
-    return {"roomname": runtime.name, "created": created, "members": runtime.members.list()}
+    """Return the answer to a join: it lists the first members, and `who` the others."""
+    page = runtime.members.page()
+    return {"roomname": runtime.name, "created": created, "members": page["members"], "total": page["total"]}
 
 
 def _post_global_hook(runtime: RoomRuntime, hook: str, session: Session, *args: object) -> None:

@@ -7,25 +7,31 @@ Laws:
 """
 
 import itertools
-from typing import TYPE_CHECKING, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
-from .._sessions.clients_view import ClientsView
+from .._live_view import LiveView
 from .._sessions.session import Session
+from ..client import Client
+from ..errors import BadBody
+from .member_order import PAGE, MemberOrder
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
 
-_LIST_MOST: Final = 100  # members of the global room in one answer
+_client_of: Final = attrgetter("client")
 
 
 class Members:
     """The members of one room."""
 
-    __slots__ = ("_runtime", "by_id", "was_joined")
+    __slots__ = ("_order", "_runtime", "by_id", "was_joined")
 
     def __init__(self, runtime: "RoomRuntime") -> None:
         self._runtime = runtime
         self.by_id: dict[str, Session] = {}  # {client id: session}
+        # Of the global room, in which every client is, only the first page is shown: it keeps no order.
+        self._order = None if runtime.is_global else MemberOrder()
         self.was_joined = False  # True: a join has succeeded
 
     def __len__(self) -> int:
@@ -35,9 +41,9 @@ class Members:
         return session.id in self.by_id
 
     @property
-    def view(self) -> ClientsView:
+    def view(self) -> LiveView[Session, Client[Any]]:
         """The members as the application sees them, {client id: client}."""
-        return ClientsView(self.by_id)
+        return LiveView(self.by_id, _client_of)
 
     @property
     def capacity(self) -> int | None:
@@ -46,20 +52,35 @@ class Members:
         capacity: int | None = runtime.room.capacity
         return runtime.home.limits.members_per_room if capacity is None else capacity
 
-    def list(self) -> "list[dict[str, str]]":
-        """Return the members as in the answers to `join-room` and `who`; of the global room only the first 100."""
-        first = itertools.islice(self.by_id.values(), _LIST_MOST if self._runtime.is_global else None)
-        return [{"client": session.id, "name": session.client.name} for session in first]
+    def page(self, cursor: str | None = None) -> dict[str, Any]:
+        """Return `{members, total, next?}`, as in the answer to `who`: the first members, or those after a cursor.
+
+        `BadBody` for a text that is no cursor. Of the global room there is only the first page.
+        """
+        following = None
+        if self._order is not None:
+            sessions, following = self._order.page(cursor)
+        elif cursor is None:
+            sessions = list(itertools.islice(self.by_id.values(), PAGE))
+        else:
+            raise BadBody("the global room is not listed further", path="$.after")
+        listed = [{"client": session.id, "name": session.client.name} for session in sessions]
+        page = {"members": listed, "total": len(self.by_id)}
+        return page if following is None else {**page, "next": following}
 
     def add(self, session: Session) -> None:
         """Add a client. It gets the messages that the room sends from now on."""
         runtime = self._runtime
         self.by_id[session.id] = session
         session.rooms[runtime.name] = runtime
+        if self._order is not None:
+            self._order.add(session)
         runtime.fanout.joined(session)
 
     def remove(self, session: Session) -> None:
         """Remove a client, after delivering the messages that the room has sent before."""
         if self.by_id.pop(session.id, None) is not None:
+            if self._order is not None:
+                self._order.remove(session)
             self._runtime.fanout.left(session)
             session.rooms.pop(self._runtime.name, None)

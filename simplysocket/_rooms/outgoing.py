@@ -47,6 +47,8 @@ class Outgoing:
             sender = home.server_name
         elif isinstance(sender, Client):
             sender = sender.id
+        if runtime.announcements is not None:
+            runtime.announcements.before(sender)
         if home.outbound.hooks:
             message = home.outbound.pass_through(action, body, runtime.name, sender)
             if message is None:

@@ -24,6 +24,7 @@ from ..client import Client
 from ..errors import ActionError, RoomClosed, first_of
 from ..limits import Limits
 from ..metrics import Metrics
+from .announcements import Announcements
 from .closing import Closing
 from .crashes import CloseAfterCrash, CrashPolicy
 from .fanout import PIECE_BYTES, Fanout
@@ -31,6 +32,7 @@ from .flush import Flusher
 from .hooks import Hooks
 from .jobs import Job, NeverBegun, run_job
 from .members import Members
+from .options import Options, read_options
 from .outgoing import Outgoing
 from .state import ACCEPTING, RoomState, check_transition
 from .tasks import CURRENT_ROOM, Tasks
@@ -76,7 +78,9 @@ class RoomRuntime:
     __slots__ = (
         "_channel",
         "_crash_policy",
+        "_options",
         "_restart_seconds",
+        "announcements",
         "boundary",
         "calls",
         "closing",
@@ -91,7 +95,6 @@ class RoomRuntime:
         "is_open",
         "members",
         "name",
-        "options",
         "outgoing",
         "post",
         "room",
@@ -108,7 +111,7 @@ class RoomRuntime:
         name: str,
         room_class: "Callable[[RoomRuntime], Room[Any]]",
         creator: Session | None,
-        options: dict[str, Any],
+        options: Options,
         *,
         make_turns: "Callable[[RoomRuntime], Turns] | None" = None,
         crash_policy: CrashPolicy | None = None,
@@ -117,7 +120,7 @@ class RoomRuntime:
         self.home = home
         self.name = name
         self.creator = creator  # the client whose join made the room; None if the server's own code did
-        self.options = options
+        self._options = options
         self.is_global = is_global
         self.state = RoomState.WAITING
         self.is_open = True  # True: the state accepts joins, messages and tasks
@@ -134,6 +137,7 @@ class RoomRuntime:
         self.tasks = Tasks(self)
         self.timers = Timers(self)
         self.closing = Closing(self)
+        self.announcements: Announcements | None = None  # made with the first join that is announced
         self.boundary = TurnBoundary(self)
         self.fanout = Fanout(
             self.members.by_id,
@@ -151,6 +155,18 @@ class RoomRuntime:
 
     def __repr__(self) -> str:
         return f"<RoomRuntime {self.name!r}, {self.state.value}>"
+
+    @property
+    def counted_as(self) -> str | None:
+        """The user or the address that the room counts for: that of its creator, also after this has disconnected."""
+        return None if self.creator is None else self.creator.counted_as
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that the room was created with; from the first look at them on they are kept decoded."""
+        if not isinstance(self._options, dict):
+            self._options = read_options(self._options)
+        return self._options
 
     # --- from the first turn to the last
 

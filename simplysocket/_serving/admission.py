@@ -19,6 +19,7 @@ import trio
 
 from .._dispatch.inbound import Inbound
 from .._functions import check_hook, name_place, takes
+from .._http.proxies import Proxies
 from .._http.upgrade import Upgrade
 from .._protocol.names import clean_name
 from .._rooms.hub import Hub
@@ -57,12 +58,20 @@ class Admission:
     `make_state` is called for each new client; its result is `client.state`.
     """
 
-    def __init__(self, hub: Hub, inbound: Inbound, outboxes: Outboxes, make_state: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        inbound: Inbound,
+        outboxes: Outboxes,
+        proxies: Proxies,
+        make_state: Callable[[], object],
+    ) -> None:
         _check_state(make_state)
         self._hub = hub
         self._inbound = inbound
         self._outboxes = outboxes
         self._make_state = make_state
+        self._proxies = proxies
         self._authenticate: Authenticate | None = None
         self._on_connect: list[Hook] = []
         self._on_disconnect: list[Hook] = []
@@ -150,13 +159,29 @@ class Admission:
         session: Session | None = None
         try:
             state = self._make_state()
-            session = Session(hub.make_id(), name, request.address, connection, hub, state=state, identity=identity)
+            session = Session(
+                hub.make_id(),
+                name,
+                request.address,
+                connection,
+                hub,
+                state=state,
+                identity=identity,
+                counted_as=self._count_as(identity, request.address),
+            )
         except* Exception:
             logger.exception("the option state= failed: no client can be made")
             connection.close(CloseCode.INTERNAL, "a fault of the server")
         else:
             hub.metrics.connections_opened += 1
         return session
+
+    def _count_as(self, identity: Identity | None, address: str) -> str | None:
+        """Return what a client is counted as where its connections count together: its user, or else its address."""
+        if identity is not None:
+            return f"user {identity.user}"
+        origin = self._proxies.origin_of(address)
+        return None if origin is None else f"address {origin}"
 
     async def _greet(self, session: Session, request: Request, connection: Connection) -> None:
         """Call `on_connect`. If it refuses the client, close the connection with the reason."""

@@ -69,7 +69,9 @@ class Assembly:
         self.hub = Hub(server, name, self.limits, self.metrics, broker or MemoryBroker(), open_rooms=open_rooms)
         self.hub.place_of = self.registry.place_of
         self.outboxes = Outboxes(self.limits)
-        self.admission = Admission(self.hub, Inbound(self.hub, self.registry, direct=direct), self.outboxes, state)
+        proxies = Proxies.of(trusted_proxies)
+        inbound = Inbound(self.hub, self.registry, direct=direct)
+        self.admission = Admission(self.hub, inbound, self.outboxes, proxies, state)
         self.epoll_reader = EpollReader()
         self.pages = Pages(static_bytes=self.limits.static_bytes, paths=paths, is_ready=lambda: self.front_door.is_open)
         self.front_door = FrontDoor(
@@ -78,7 +80,7 @@ class Assembly:
             epoll_reader=self.epoll_reader,
             paths=paths,
             origins=self._origins,
-            proxies=Proxies.of(trusted_proxies),
+            proxies=proxies,
             respond=self.pages.respond,
             identify=self.admission.identify,
             enter=self.admission.enter,

@@ -75,6 +75,7 @@ class Session:
         "_requests",
         "client",
         "connection",
+        "counted_as",
         "deliver",
         "global_turns",
         "handler_scopes",
@@ -96,8 +97,11 @@ class Session:
         *,
         state: Any,  # Any: the application's own
         identity: Identity | None = None,
+        counted_as: str | None = None,
     ) -> None:
+        """`counted_as` is what all connections of one user, or else of one address, have in common; None if unknown."""
         self.id = id
+        self.counted_as = counted_as
         self.home = home
         self.connection: Connection | None = connection
         self.deliver: Callable[..., None] = connection.deliver  # the connection's own method: the fan-out's hot path

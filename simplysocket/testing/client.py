@@ -143,7 +143,7 @@ class TestClient:
         return answer
 
     async def join(self, name: str, **options: object) -> dict[str, Any]:
-        """Join a room and return the answer: `{roomname, created, members}`; `ActionError` if it is refused."""
+        """Join a room and return the answer: `{roomname, created, members, total}`; `ActionError` if it is refused."""
         answer: dict[str, Any] = await self.request("join-room", {"roomname": name, **options})
         return answer
 

@@ -37,6 +37,28 @@ async def test_list_rooms_is_cut_and_continued(autojump_clock: MockClock) -> Non
         assert second["rooms"][0] == {"roomname": "r100", "members": 1, "capacity": None}
 
 
+async def test_no_built_in_answer_is_searched_for_floats(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[object] = []
+
+    def note(body: object) -> bool:
+        searched.append(body)
+        return False
+
+    monkeypatch.setattr("simplysocket._protocol.codec._has_non_finite", note)
+    async with open_server(make(("*", Talk))) as net:
+        ana = await net.connect("null")
+        for n in range(2):
+            await ana.join(f"null{n}")
+        for name in ("who", "list-rooms", "ping"):
+            await ana.request(name, {"roomname": "null0"})
+            await ana.send(name, {"roomname": "null0"})
+        await ana.join("mesh-global")
+        assert "null" in str(await ana.settle())
+        assert searched == []
+
+
 async def test_a_join_that_names_no_room_is_told_so(autojump_clock: MockClock) -> None:
     async with open_server(make()) as net:
         ana = await net.connect("ana")

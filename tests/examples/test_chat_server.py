@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import trio
 
-from examples.chat.server import NAME_LENGTH, TEXT_LENGTH, Chat, server
+from examples.chat.server import NAME_LENGTH, ROOMS, TEXT_LENGTH, Chat, server
 from simplysocket import GLOBAL_ROOM, ActionError
 from simplysocket.testing import TestClient, open_server
 
@@ -68,6 +68,19 @@ async def test_who_takes_another_name_is_heard_under_it(autojump_clock: trio.abc
         assert await zoe.settle() == []
         joined = await zoe.join("garden")
         assert [member["name"] for member in joined["members"]] == ["Ana María", "Ben", "Zoë"]
+
+
+async def test_a_new_name_is_told_to_a_few_rooms_at_most(autojump_clock: trio.abc.Clock) -> None:
+    async with open_server(server) as net:
+        ana = await net.connect("Ana")
+        for number in range(ROOMS):
+            await ana.join(f"room {number}")
+        with pytest.raises(ActionError) as refusal:
+            await ana.join("one more")
+        assert refusal.value.code == "too-many"
+        await ana.settle()
+        await ana.request("rename", {"name": "Anna"})
+        assert len([each for each in await ana.settle() if each["action"] == "renamed"]) == ROOMS
 
 
 @pytest.mark.parametrize("name", ["", " ", "Ana ", "Ana\nBen", "Ana\n", "x" * (NAME_LENGTH + 1)])

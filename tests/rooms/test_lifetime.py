@@ -45,11 +45,13 @@ async def test_the_first_to_join_creates_and_the_last_to_leave_closes(autojump_c
             "roomname": "one",
             "created": False,
             "members": [{"client": ana.id, "name": "ana"}, {"client": bob.id, "name": "bob"}],
+            "total": 2,
         }
         assert (await bob.join("one"))["created"] is False  # joining again answers again
         assert server.rooms["one"].creator is server.clients[ana.id]
         assert await ana.request("leave-room", {"roomname": "one"}) == {"roomname": "one"}
-        assert await bob.request("who", {"roomname": "one"}) == {"members": [{"client": bob.id, "name": "bob"}]}
+        who = await bob.request("who", {"roomname": "one"})
+        assert who == {"members": [{"client": bob.id, "name": "bob"}], "total": 1}
         assert await bob.request("leave-room", target="one") == {"roomname": "one"}
         await trio.testing.wait_all_tasks_blocked()
         assert set(server.rooms) == {"mesh-global"}

@@ -33,6 +33,7 @@ async def test_a_subclass_may_name_its_attributes_as_it_likes(autojump_clock: Mo
     class Rich(Room):
         async def on_create(self) -> None:
             names = [name for name in dir(self) if not name.startswith("_") and name not in dir(Room)]
+            names += {"options"} & set(dir(Room))  # decoded when it is looked at
             assert sorted(names) == ["creator", "name", "options", "server"], "a public name more in every user's way"
             self.life = self.turns = self.fanout = self.nursery = self.home = self.count = self.post = 3
 
