@@ -8,7 +8,7 @@ import pytest
 from simplysocket._log_limit import LIMITED
 from simplysocket.errors import ERROR_CODES
 
-from .harness.source import MODULES
+from .harness.source import MODULES, imports
 
 # May catch `except* Exception`: the boundaries of a connection, a turn, a room and the HTTP side.
 BOUNDARIES = {
