@@ -41,7 +41,7 @@ async def error_of(client: TestClient, message: dict[str, Any]) -> dict[str, Any
 @pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("id", [None, "i" * 64])
 async def test_no_error_repeats_a_long_text_of_the_client(autojump_clock: MockClock, word: str, id: str | None) -> None:
-    server = make(direct=False)
+    server = make(direct=False, join_bytes=None)
     text = word * (LONG // len(msgspec.json.encode(word)))
     codes = []
 
