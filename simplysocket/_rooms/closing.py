@@ -134,6 +134,7 @@ class Closing:
                 await self._run_on_close()
         finally:
             if not runtime.is_global:  # all clients of the global room have disconnected by now
+                runtime.home.metrics.broadcasts += 1
                 runtime.fanout.add(self._goodbye)
             while runtime.fanout.flush():
                 pass

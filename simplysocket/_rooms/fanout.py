@@ -19,6 +19,7 @@ from ..metrics import Metrics
 from .segment import Segment
 from .slices import Member, Slices
 
+_MOST_PUBLISHED: Final = 1_024  # batches that a broker may keep before the room takes them for lost
 SLICE: Final = 512  # members served between two passes of the scheduler: about 5 ms of sends
 SLICE_BYTES: Final = 8_388_608  # that these members are given together: about 5 ms of copying into the kernel
 PIECE_BYTES: Final = 262_144  # that one member is given at a time: a quarter of the default of `Limits.outbox_bytes`
@@ -194,6 +195,9 @@ class Fanout:
             self._leaving = None
             self._published = (*self._published, segment or Segment(first, frames))
             self.is_behind = True
+            if len(self._published) > _MOST_PUBLISHED:
+                lost = RuntimeError(f"{len(self._published)} batches of the room have not come back from the broker")
+                self._failed(ExceptionGroup("the broker lost batches", [lost]), batch)
         return self._slices is not None and self._serve_slice()
 
     def deliver(self, batch: Batch) -> None:
@@ -202,8 +206,9 @@ class Fanout:
         if first < self._returned:
             return
         self._returned = first + len(frames)
-        if batch is self._leaving:
-            segment, self._leaving = self._leaving_segment, None
+        if self._leaving is not None and first == self._leaving.first:
+            # The frames as they were said: a copy would have lost their delivery classes.
+            frames, segment, self._leaving = self._leaving.frames, self._leaving_segment, None
         else:
             segment = self._find_published(batch)
         data = b"".join(frames)
@@ -278,7 +283,7 @@ class Fanout:
             if member is not None:
                 own[member] = segment.part(id, cursors.get(member, 0))
         for member, cursor in cursors.items():
-            if member not in own:
+            if member not in own and cursor > segment.first:
                 own[member] = segment.part(member.id, cursor)
         if cursors:
             self._forget_cursors(segment.first + len(segment.frames))

@@ -78,8 +78,9 @@ class Hub:
         self._thread = get_ident()
         self.is_stopping = False
         nursery.start_soon(self.flusher.run)
-        self._global_room = make_global_room(self, self.classes.find(GLOBAL_ROOM) or Room)
-        self._begin_room(self._global_room)
+        global_room = make_global_room(self, self.classes.find(GLOBAL_ROOM) or Room)
+        self._begin_room(global_room)
+        self._global_room = global_room
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task that ends with the server."""
@@ -107,9 +108,9 @@ class Hub:
 
     def disconnect(self, session: Session, reason: str) -> None:
         """Remove a client whose connection has ended. It leaves its rooms in their turns."""
-        self.clients.pop(session.id, None)  # not registered if the connection ended during on_connect
+        is_registered = self.clients.pop(session.id, None) is not None  # False: it ended during on_connect
         session.disconnected()
-        self.joins.disconnect(session, reason)
+        self.joins.disconnect(session, reason, is_registered=is_registered)
 
     # --- rooms
 
@@ -180,10 +181,10 @@ class Hub:
         return runtime
 
     def _begin_room(self, runtime: RoomRuntime) -> None:
+        runtime.begin()
         self.runtimes[runtime.name] = runtime
         if not runtime.is_global:
             self.names.add(runtime.name)
-        runtime.begin()
         self.start(runtime.live)
 
     def closed(self, runtime: RoomRuntime) -> None:

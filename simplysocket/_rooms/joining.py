@@ -106,17 +106,21 @@ class Joins:
         runtime.members.add(session)
         _post_global_hook(runtime, "on_join", session)
 
-    def disconnect(self, session: Session, reason: str) -> None:
-        """Remove a client that is gone from its rooms, in their turns, after its earlier messages."""
+    def disconnect(self, session: Session, reason: str, *, is_registered: bool) -> None:
+        """Remove a client that is gone from its rooms, in their turns, after its earlier messages.
+
+        A client that was registered has been in the global room, whatever has become of that meanwhile.
+        """
         for runtime in list(session.rooms.values()):
-            if runtime.is_global:
-                runtime.members.remove(session)
-                _post_global_hook(runtime, "on_leave", session, reason)
-                if session.global_turns is not None:
-                    session.global_turns.end()
-            elif runtime.is_open:
+            if runtime.is_open and not runtime.is_global:
                 work = functools.partial(remove, runtime, session, reason)
                 runtime.turns.post_always(run_job, session, Job("on_leave", work))
+        if is_registered:
+            global_room = self._hub.global_room
+            global_room.members.remove(session)
+            _post_global_hook(global_room, "on_leave", session, reason)
+            if session.global_turns is not None:
+                session.global_turns.end()
 
     # --- at the end of a room
 
@@ -171,6 +175,8 @@ async def _make_member(runtime: RoomRuntime, session: Session, options: Options)
     _check_capacity(runtime, session)
     if hooks.is_written("on_auth"):
         await hooks.call("on_auth", client, read_options(options))
+    if session in members:
+        return  # on_auth itself has made it join
     _check_capacity(runtime, session)  # while on_auth waited, the client may have disconnected or joined other rooms
     members.add(session)
     try:

@@ -292,9 +292,12 @@ class RoomRuntime:
 
     def close_channel(self) -> None:
         """Release the broker's channel, since the room has ended."""
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            try:
+                channel.close()
+            except* Exception:
+                logger.exception("the broker did not close the channel of room %.200r", self.name)
 
 
 async def _do_nothing() -> None:

@@ -12,7 +12,7 @@ from ..brokers.broker import Batch
 class Segment:
     """Frames of a room in the order of their places, and the members that each is for."""
 
-    __slots__ = ("common", "exclude", "first", "frames", "marks", "only")
+    __slots__ = ("common", "exclude", "first", "frames", "marks", "only", "places")
 
     def __init__(self, first: int, frames: list[bytes]) -> None:
         """Begin with `frames`, which are for everyone; the first of them has the place `first`."""
@@ -20,7 +20,8 @@ class Segment:
         self.frames = frames  # all of them, in the order of their places
         self.common = frames  # without those for one member alone; the same list as `frames` while there are none
         self.exclude: dict[int, tuple[str, ...]] = {}  # as in Batch
-        self.only: dict[int, str] = {}  # in the order of the places
+        self.only: dict[int, str] = {}
+        self.places: list[int] = []  # those of `only`, in order
         # {id of a member: (place, index in `common`, the frame to insert there, or None to leave out the one there)}
         self.marks: dict[str, list[tuple[int, int, bytes | None]]] = {}
 
@@ -41,6 +42,7 @@ class Segment:
             if self.common is self.frames:
                 self.common = list(self.frames)
             self.only[place] = only
+            self.places.append(place)
             self.marks.setdefault(only, []).append((place, index, frame))
         else:
             if exclude:
@@ -68,7 +70,7 @@ class Segment:
         """Return the frames for one member, from the place `cursor` on."""
         start = 0
         if cursor > self.first:
-            start = cursor - self.first - bisect_left(list(self.only), cursor)
+            start = cursor - self.first - bisect_left(self.places, cursor)
         part: list[bytes] = []
         for place, index, frame in self.marks.get(id, ()):
             if place >= cursor:

@@ -167,14 +167,19 @@ class Session:
 
     def deliver_after_rooms(self, frame: bytes) -> None:
         """Send a frame after the frames of its rooms that this client has not been given yet, in one piece."""
+        frames = self._take_from_rooms()
+        frames.append(frame)
+        self.home.metrics.deliveries += 1
+        self.deliver(b"".join(frames) if len(frames) > 1 else frame, frames)
+
+    def _take_from_rooms(self) -> list[bytes]:
+        """Return the frames that the rooms have for this client and have not sent yet."""
         frames: list[bytes] = []
         for runtime in self.rooms.values():
             fanout = runtime.fanout
             if fanout.frames or fanout.is_behind:
                 frames += fanout.take(self)
-        frames.append(frame)
-        self.home.metrics.deliveries += 1
-        self.deliver(b"".join(frames) if len(frames) > 1 else frame, frames)
+        return frames
 
     def reply(self, id: str | int, result: object) -> None:
         """Answer a request with the result of its handler."""
@@ -269,9 +274,14 @@ class Session:
         return self.connection is not None and self.connection.is_open
 
     def close(self, code: int, reason: str) -> None:
-        """Close the connection, after the frames that wait."""
-        if self.connection is not None:
-            self.connection.close(code, reason)
+        """Close the connection after the messages that are queued, those of the rooms included."""
+        if self.connection is None:
+            return
+        if self.connection.is_open:
+            frames = self._take_from_rooms()
+            if frames:
+                self.deliver(b"".join(frames), frames)
+        self.connection.close(code, reason)
 
     def beat(self, seconds: float) -> None:
         """Hand a round of the heartbeat, `seconds` long, to the connection."""

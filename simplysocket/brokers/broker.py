@@ -10,9 +10,11 @@ Laws:
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
+
+from .._protocol.delivery_classes import CoalescedFrame, VolatileFrame
 
 
 class Batch(msgspec.Struct):
@@ -26,6 +28,47 @@ class Batch(msgspec.Struct):
     frames: list[bytes]  # whole WebSocket frames, in the order of their places
     exclude: dict[int, tuple[str, ...]] = {}  # {place of a frame: ids of the members that it is not for}
     only: dict[int, str] = {}  # {place of a frame: id of the one member that it is for}
+
+    def to_bytes(self) -> bytes:
+        """Return the batch as bytes, for a broker that sends it elsewhere; `from_bytes` reads it.
+
+        Use this rather than an encoder of your own: a volatile or a coalesced frame is of a subclass
+        of bytes, and stays one.
+        """
+        volatile: list[int] = []
+        coalesce: dict[int, Any] = {}  # {place of a frame: key}; Any: read back as _Written says
+        for place, frame in enumerate(self.frames, self.first):
+            if isinstance(frame, VolatileFrame):
+                volatile.append(place)
+            elif isinstance(frame, CoalescedFrame):
+                coalesce[place] = frame.key
+        return _write(_Written(self.first, list(map(bytes, self.frames)), self.exclude, self.only, volatile, coalesce))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Batch":
+        """Return the batch that `to_bytes` has written; `msgspec.DecodeError` for other bytes."""
+        written = _read(data)
+        frames = written.frames
+        for place in written.volatile:
+            frames[place - written.first] = VolatileFrame(frames[place - written.first])
+        for place, key in written.coalesce.items():
+            frames[place - written.first] = CoalescedFrame.of(frames[place - written.first], key)
+        return cls(written.first, frames, written.exclude, written.only)
+
+
+class _Written(msgspec.Struct, array_like=True):
+    """A batch as bytes, with the delivery classes beside the frames."""
+
+    first: int
+    frames: list[bytes]
+    exclude: dict[int, tuple[str, ...]]
+    only: dict[int, str]
+    volatile: list[int]
+    coalesce: dict[int, tuple[str, str]]  # (room, the key that the sender gave)
+
+
+_write = msgspec.msgpack.Encoder().encode
+_read = msgspec.msgpack.Decoder(_Written).decode
 
 
 Deliver = Callable[[Batch], None]

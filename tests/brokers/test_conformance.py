@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
+from simplysocket._protocol.delivery_classes import CoalescedFrame, VolatileFrame
 from simplysocket.brokers import Batch, Broker, MemoryBroker
 
 MakeBroker = Callable[[], Broker]
@@ -47,3 +49,17 @@ def test_a_channel_that_is_closed_leaves_the_others_open(broker: Broker) -> None
     channel.close()
     other.publish(Batch(0, [b"a"]))
     assert got == [Batch(0, [b"a"])]
+
+
+def test_a_batch_is_read_as_it_was_written_delivery_classes_included() -> None:
+    frames = [b"a", VolatileFrame(b"b"), CoalescedFrame.of(b"c", ("room", "score"))]
+    batch = Batch(7, frames, {7: ("ana", "ben")}, {8: "ana"})
+    read = Batch.from_bytes(batch.to_bytes())
+    assert read == batch
+    assert [type(frame) for frame in read.frames] == [bytes, VolatileFrame, CoalescedFrame]
+    assert read.frames[2].key == ("room", "score")  # type: ignore[attr-defined]
+
+
+def test_bytes_that_are_no_batch_are_refused() -> None:
+    with pytest.raises(msgspec.DecodeError):
+        Batch.from_bytes(b"\x93\x01")

@@ -1,11 +1,9 @@
 """A room and its channel: one a runtime, one batch a flush, and what happens when the broker fails."""
 
 from collections.abc import Callable
-from typing import Any
 
 import attrs
 import pytest
-import trio
 from trio.testing import MockClock
 
 from simplysocket import ActionError, Client, Room, Server, action
@@ -29,17 +27,23 @@ class RecordedChannel:
         if self.broker.fails_to_publish(self.room, batch):
             raise OSError("the broker is gone")
         assert not self.is_closed
+        if self.broker.copies:
+            batch = Batch.from_bytes(batch.to_bytes())
         self.batches.append(batch)
         if not self.broker.holds:
             self.deliver(batch)
 
     def close(self) -> None:
         self.is_closed = True
+        if self.broker.fails_to_close:
+            raise OSError("the broker is gone")
 
 
 class RecordingBroker:
     def __init__(self) -> None:
         self.channels: list[RecordedChannel] = []
+        self.copies = False  # True: it brings copies back, as a broker between machines does
+        self.fails_to_close = False
         self.holds = False  # True: batches come back only when `bring_back` is called
         self.refuses: set[str] = set()  # names of rooms that it does not open
         self.fails_to_publish: Callable[[str, Batch], bool] = lambda _, __: False
@@ -160,6 +164,57 @@ async def test_a_broker_may_bring_batches_back_later(autojump_clock: MockClock) 
         assert bodies_of(await late.settle(), "said") == []
 
 
+async def test_copies_that_come_straight_back_are_delivered_once(autojump_clock: MockClock) -> None:
+    broker = RecordingBroker()
+    broker.copies = True
+    server = make(broker)
+    async with open_server(server) as net:
+        ana, ben = await net.connect("ana"), await net.connect("ben")
+        for client in (ana, ben):
+            await client.join("hall")
+        for number in range(3):
+            await ana.request("whisper", [number, number, number], target="hall")
+        assert bodies_of(await ana.settle(), "said") == [0, 0, 1, 1, 2, 2]
+        await server.rooms["hall"].broadcast("said", 3, volatile=True)
+        await server.rooms["hall"].close()
+        heard = await ben.settle()
+        assert bodies_of(heard, "said") == [0, 0, 1, 1, 2, 2, 3]
+        assert len(bodies_of(heard, "room-closed")) == 1
+        assert server.statistics()["frames_dropped"] == 0
+
+
+async def test_a_channel_that_cannot_be_closed_costs_nobody_anything(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = RecordingBroker()
+    broker.fails_to_close = True
+    server = make(broker)
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        await ana.join("hall")
+        await server.rooms["hall"].close()
+        assert "the broker did not close the channel of room 'hall'" in caplog.text
+        await ana.join("hall")
+        assert await ana.request("count", target="hall") == 1
+        broker.fails_to_close = False
+
+
+async def test_a_broker_that_keeps_every_batch_is_told_from_a_slow_one(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simplysocket._rooms.fanout._MOST_PUBLISHED", 5)
+    broker = RecordingBroker()
+    async with open_server(make(broker)) as net:
+        ana = await net.connect("ana")
+        await ana.join("hall")
+        broker.holds = True
+        for number in range(10):
+            await ana.send("say", [number], target="hall")
+            await ana.settle()
+        assert "6 batches of the room have not come back from the broker" in caplog.text
+        assert "hall" not in net.server.rooms
+
+
 async def test_a_room_that_the_broker_does_not_open_is_refused_and_no_other(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -181,10 +236,12 @@ async def test_a_room_that_the_broker_does_not_open_is_refused_and_no_other(
 async def test_a_server_does_not_start_without_its_global_room(autojump_clock: MockClock) -> None:
     broker = RecordingBroker()
     broker.refuses.add("mesh-global")
+    server = make(broker)
     with pytest.raises(ExceptionGroup) as caught:
-        async with open_server(make(broker)):
+        async with open_server(server):
             pytest.fail("it serves")  # pragma: no cover
     assert caught.group_contains(OSError, match="no such stream")
+    assert dict(server.rooms) == {}
 
 
 async def test_a_room_whose_batch_is_refused_tells_its_members_and_closes(
@@ -221,49 +278,3 @@ async def test_the_global_room_stays_when_a_batch_of_it_is_refused(
         broker.fails_to_publish = lambda *_: False
         await server.broadcast("news", 2)
         assert bodies_of(await ana.settle(), "news") == [2]
-
-
-# --- very large rooms
-
-
-class Pass(trio.abc.Instrument):
-    """Counts the passes of the scheduler: between two of them trio waits for I/O."""
-
-    def __init__(self) -> None:
-        self.number = 0
-
-    def after_io_wait(self, timeout: float) -> None:
-        self.number += 1
-
-
-async def test_a_very_large_room_is_served_one_slice_a_pass_whatever_is_said(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("simplysocket._rooms.fanout.SLICE", 4)
-    passes, server = Pass(), make(RecordingBroker())
-    async with open_server(server) as net:
-        clients = [await net.connect(str(number)) for number in range(20)]
-        for client in clients:
-            await client.join("hall")
-        served: dict[int, set[str]] = {}  # {pass: the members that were served in it}
-        for session in server._assembly.hub.clients.values():
-            watch_deliveries(session, passes, served)
-        trio.lowlevel.add_instrument(passes)
-        for client in clients[:10]:
-            for number in range(10):
-                await client.send("say", [number, number], target="hall")
-        heard = await clients[-1].settle()
-        trio.lowlevel.remove_instrument(passes)
-        assert len(bodies_of(heard, "said")) == 200
-        assert max(map(len, served.values())) <= 4
-
-
-def watch_deliveries(session: Any, passes: Pass, served: dict[int, set[str]]) -> None:
-    deliver = session.deliver
-
-    def deliver_noted(data: bytes, frames: list[bytes], start: int = 0, /) -> None:
-        if any(b'"said"' in frame for frame in frames[start:]):
-            served.setdefault(passes.number, set()).add(session.id)
-        deliver(data, frames, start)
-
-    session.deliver = deliver_noted

@@ -7,11 +7,11 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from simplysocket import Client, Room
+from simplysocket import GLOBAL_ROOM, Client, Room
 from simplysocket.testing import open_server
 
 from ..harness.crowd import connect_many
-from ..harness.servers import make
+from ..harness.servers import in_cancel_scope, make
 
 
 async def test_in_the_global_room_no_client_waits_for_another(autojump_clock: MockClock) -> None:
@@ -96,3 +96,17 @@ async def test_what_a_client_sent_to_the_global_room_before_it_went_is_handled(a
         await ana.close()
         await trio.sleep(5)
         assert handled == [0, 1, 2]
+
+
+async def test_a_server_that_is_cancelled_calls_on_leave_for_every_client(autojump_clock: MockClock) -> None:
+    left: list[str] = []
+
+    class Everyone(Room):
+        async def on_leave(self, client: Client, reason: str) -> None:
+            left.append(client.name)
+
+    async with in_cancel_scope(make((GLOBAL_ROOM, Everyone))) as (net, scope):
+        for name in ("ana", "ben", "cem"):
+            await net.connect(name)
+        scope.cancel()
+    assert sorted(left) == ["ana", "ben", "cem"]
