@@ -124,7 +124,8 @@ class ActionError(SimplySocketError):
     Handlers and hooks raise it. The library raises it, too, when a request or a
     join that your code makes is refused. `code` is one of `ERROR_CODES` or a code
     of the application; `retry_after` is in seconds; `path` is a JSON path into the
-    body, such as `$.word`.
+    body, such as `$.word`. Message and path reach the caller with at most 500 characters
+    each: of a longer one the middle is left out.
     """
 
     def __init__(

@@ -18,6 +18,7 @@ class ActionInfo:
     turn: bool  # whether the handler runs in the room's turn
     cancel: bool  # whether it was registered with `cancel=True`
     place: str  # where the handler is defined, such as `file.py:12`
+    unbounded_patterns: tuple[str, ...] = ()  # the regular expressions in its body that run over texts of any length
 
 
 @attrs.frozen

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import simplysocket
-from simplysocket._log_limit import LIMITED
 from simplysocket.errors import ERROR_CODES
 
 PACKAGE = Path(simplysocket.__file__).parent
@@ -38,7 +37,7 @@ ENTRANCES = ("__init__", "__main__")  # on no floor: they import from any, and n
 # Neither trio nor sockets, no clock, and nothing in them waits.
 MACHINES = (
     *("errors", "limits", "message", "request", "metrics", "introspection", "_functions", "_token_bucket"),
-    *("_protocol.codec", "_protocol.frames", "_protocol.delivery_classes", "_protocol.names"),
+    *("_protocol.codec", "_protocol.error_texts", "_protocol.frames", "_protocol.delivery_classes", "_protocol.names"),
     *(
         "_wire.outbox",
         "_wire.heartbeat",
@@ -91,8 +90,15 @@ TRUSTED_LINES = {
     ),
     ("_operation.cli", "%s listens on %s (Ctrl+C stops)"),  # the server's own name, and the address it was given
 }
-# Their lines come from the person who runs the command, and from signals: never from a client.
-UNLIMITED_LOGGERS = {"simplysocket.cli", "simplysocket.program", "simplysocket.supervisor"}
+# The only regular expressions, and why each reads a client's text once. All other text of a client is searched plainly.
+EXPRESSIONS = {
+    ("_http.origins", "HOST"): "a name holds no colon, which begins the port",
+    ("_http.pages", "_BAD_ESCAPE"): "each of its choices has a fixed length",
+    ("_http.static_files", "_ETAG"): "what is between two quotes holds none",
+    ("_http.static_files", "_URL"): "not a client's text: a url that the server's code has given",
+    ("_log_limit", "_CONVERSION"): "not a client's text: a format string of this package",
+    ("_rooms.room_classes", "_NO_PATTERN"): "not a client's text: a pattern that the server's code has given",
+}
 SAFE_CONVERSION = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[radegfx%]")
 LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
@@ -285,6 +291,22 @@ def test_a_file_of_tests_is_short_and_imports_no_other(path: Path) -> None:
             assert not (node.module or "").split(".")[-1].startswith("test_"), f"line {node.lineno}"
 
 
+# --- what runs over a client's text
+
+
+def test_a_regular_expression_is_a_known_one() -> None:
+    found = set()
+    for name, tree in MODULES.items():
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "re"]
+        constants = [
+            node for node in tree.body if isinstance(node, ast.AnnAssign) and "re.compile" in ast.unparse(node)
+        ]
+        found |= {(name, ast.unparse(node.target)) for node in constants}
+        assert len([node for node in calls if node.attr != "Pattern"]) == len(constants), f"{name}: make it a constant"
+    assert {name for name in MODULES if "re" in imports(name)} == {name for name, _ in found}
+    assert found == EXPRESSIONS.keys(), "say why it reads a client's text only once"
+
+
 # --- what is caught, and what is said
 
 
@@ -368,20 +390,6 @@ def test_a_log_line_is_a_constant_and_quotes_what_it_holds(name: str) -> None:
         assert isinstance(line.value, str), at
         rest = SAFE_CONVERSION.sub("", line.value).replace("%d", "")
         assert "%" not in rest or (name, line.value) in TRUSTED_LINES, f"{at}: write %.200r for what may be a client's"
-
-
-def test_the_log_of_a_running_server_is_limited() -> None:
-    said = {
-        ast.literal_eval(node.args[0])
-        for tree in MODULES.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) == "logging.getLogger"
-        and isinstance(node.args[0], ast.Constant)
-        and str(node.args[0].value).startswith("simplysocket.")
-    }
-    assert said - UNLIMITED_LOGGERS == set(LIMITED)
-    assert said >= UNLIMITED_LOGGERS
 
 
 def test_every_trusted_log_line_is_there() -> None:

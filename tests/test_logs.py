@@ -135,6 +135,16 @@ def test_a_value_that_holds_itself_and_one_that_is_huge_are_cut() -> None:
     assert as_json(record(number=10**10_000))["number"].startswith("<a int")  # Python does not print so many digits
 
 
+@pytest.mark.parametrize("read", [lambda made: as_json(made)["exception"], as_text])
+def test_a_traceback_is_cut_in_its_middle_and_a_key_at_its_end(read: Any) -> None:
+    made = record("failed", exc_info=raised(KeyError("x" * 1_000_000)), field={"y" * 1_000_000: 1})
+    assert len(read(made)) < 50_000
+    assert "Traceback (most recent call last)" in read(made)
+    assert "KeyError: 'xxx" in read(made)
+    assert read(made).endswith("xxx'")
+    assert len(json.dumps(as_json(made))) < 50_000
+
+
 @pytest.mark.parametrize("read", [lambda made: as_json(made)["message"], as_text])
 def test_a_message_that_does_not_fit_its_arguments_is_still_written(read: Any) -> None:
     assert "'%d clients'" in read(record("%d clients", "many"))

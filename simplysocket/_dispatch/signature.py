@@ -20,6 +20,7 @@ from ..message import Message
 from ..middleware import Call
 from ..request import Identity, Request
 from ..room import Room
+from .body_types import unbounded_patterns, unknown_type
 
 CallHandler = Callable[[Any, Room[Any], Client[Any], Envelope], Awaitable[object]]
 """A handler as the registry calls it, with `(server, room, client, envelope)`. It returns the coroutine."""
@@ -48,6 +49,7 @@ class Signature:
     room_class: type[Room[Any]]  # the handler can be called only in rooms of this class
     body: str  # the annotation of its body as text; "" if it takes no body
     place: str  # where it is defined: "file.py:12"
+    unbounded_patterns: tuple[str, ...]  # the regular expressions in its body's type that run over texts of any length
 
 
 def read(
@@ -87,6 +89,7 @@ def read(
     asked_class: type[Room[Any]] = room_class or Room
     read_body: Callable[[codec.Raw], Any] | None = None
     body = body_name = ""
+    patterns: tuple[str, ...] = ()
     for parameter in parameters:
         hint = hints.get(parameter.name, _USUAL_TYPES.get(parameter.name, Any) if is_hook else Any)
         asked = typing.get_origin(hint) or hint  # Client[Player] asks for a Client
@@ -112,7 +115,8 @@ def read(
         elif read_body is None:
             word = _BODY
             _check_body_hint(hint, parameter, place)
-            read_body, body_name = _body_decoder(hint, place), parameter.name
+            read_body, patterns = _body_decoder(hint, place)
+            body_name = parameter.name
             if parameter.default is not parameter.empty:
                 read_body = _or_default(read_body, parameter.default)
             body = inspect.formatannotation(hint)
@@ -126,7 +130,7 @@ def read(
     names = {"handler": handler, "read_body": read_body, "to_message": codec.to_message, "Call": Call}
     call = eval(f"lambda server, room, client, envelope: handler({', '.join(each for each, _ in words)})", names)
     answer = eval(f"lambda call: handler({', '.join(each for _, each in words)})", names)
-    return Signature(call, answer, asked_class, body, source_of(handler))
+    return Signature(call, answer, asked_class, body, source_of(handler), patterns)
 
 
 def _check_body_hint(hint: Any, parameter: inspect.Parameter, place: str) -> None:  # Any: any annotation
@@ -159,10 +163,13 @@ _USUAL_TYPES: Final[dict[str, Any]] = {"client": Client, "room": Room, "message"
 _USUAL_NAMES: Final = {"server": "Server", **{name: each.__name__ for name, each in _USUAL_TYPES.items()}}
 
 
-def _body_decoder(hint: Any, place: str) -> Callable[[codec.Raw], Any]:  # Any: any annotation
-    """Return the reader of a body of this type; `RegistrationError` if it cannot be read from JSON."""
+def _body_decoder(hint: Any, place: str) -> tuple[Callable[[codec.Raw], Any], tuple[str, ...]]:  # Any: any annotation
+    """Return the reader of a body of this type, and the type's `unbounded_patterns`.
+
+    `RegistrationError` if the type cannot be read from JSON.
+    """
     try:
-        unknown = _unknown_type(msgspec.inspect.type_info(hint))
+        info = msgspec.inspect.type_info(hint)
         reader = codec.body_decoder(hint)
     except (TypeError, ValueError, NameError) as exc:
         mend = ""
@@ -171,34 +178,15 @@ def _body_decoder(hint: Any, place: str) -> Callable[[codec.Raw], Any]:  # Any: 
         raise RegistrationError(
             f"{place} takes a body of {hint!r}, which cannot be read from JSON: {exc}{mend}"
         ) from exc
+    unknown = unknown_type(info)
     if unknown is not None:
         raise RegistrationError(
             f"{place} takes a body of {hint!r}; {unknown!r} cannot be read from JSON:"
             " make it an attrs class, or take a dict"
         )
-    return reader
+    return reader, unbounded_patterns(info)
 
 
 def _or_default(read_body: Callable[[codec.Raw], Any], default: object) -> Callable[[codec.Raw], Any]:
     """Return a reader that returns the parameter's default for a message without a body."""
     return lambda body: default if body is codec.EMPTY else read_body(body)
-
-
-def _unknown_type(info: object) -> type | None:
-    """Return a class inside a body's type that msgspec accepts now but would fail on at the first message."""
-    waiting, seen = [info], set[int]()
-    while waiting:
-        each = waiting.pop()
-        if id(each) in seen:
-            continue  # a type that contains itself
-        seen.add(id(each))
-        if isinstance(each, msgspec.inspect.CustomType) and each.cls is not object:
-            return each.cls
-        for name in getattr(each, "__struct_fields__", ()):
-            value = getattr(each, name)
-            waiting += [
-                inner
-                for inner in (value if isinstance(value, tuple) else (value,))
-                if isinstance(inner, (msgspec.inspect.Type, msgspec.inspect.Field))
-            ]
-    return None

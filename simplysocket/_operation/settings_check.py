@@ -33,6 +33,7 @@ def unsafe_settings(description: Description) -> list[Unsafe]:
         *_check_origins(description.origins or ()),
         *_check_proxies(description.trusted_proxies),
         *_check_rooms(description),
+        *_check_patterns(description),
         *_check_heartbeat(description.limits),
         *_check_limits(description.limits),
     ]
@@ -96,6 +97,16 @@ def _check_rooms(description: Description) -> Iterator[Unsafe]:
                 f"whatever a client sends to a {room.class_name} goes to everyone there, and no code of yours sees it"
             )
             yield Unsafe(f"{room.class_name}.relay", problem, "write actions with typed bodies, or a @middleware")
+
+
+def _check_patterns(description: Description) -> Iterator[Unsafe]:
+    for action in description.actions:
+        for pattern in action.unbounded_patterns:
+            problem = (
+                f"the pattern {pattern!r} in the body of {action.name!r} is searched in texts as long as a message, and"
+                " a pattern that backtracks stops the whole server meanwhile"
+            )
+            yield Unsafe("pattern", problem, "give the length too: Meta(pattern=..., max_length=100)")
 
 
 def _check_heartbeat(limits: Limits) -> Iterator[Unsafe]:

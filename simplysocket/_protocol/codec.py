@@ -11,7 +11,6 @@ Knows nothing of sockets.
 import enum
 import inspect
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
@@ -21,6 +20,7 @@ from msgspec import Meta, Raw, Struct
 
 from ..errors import BadBody, BadMessage, EncodeError
 from ..message import GLOBAL_ROOM, Message
+from .error_texts import explain
 from .names import ACTION_LENGTH
 
 _Action = Annotated[str, Meta(min_length=1, max_length=ACTION_LENGTH)]
@@ -89,7 +89,7 @@ def decode(payload: bytes) -> Envelope:
             payload.decode()  # msgspec does not check a raw body, which may be relayed unchanged
         return _decode_envelope(payload)
     except _DECODE_FAILURES as exc:
-        text, path = _explain(exc)
+        text, path = explain(exc)
         try:
             id = _decode_id(payload).id
         except _DECODE_FAILURES:
@@ -117,7 +117,7 @@ def body_decoder(type_: Any) -> Callable[[Raw], Any]:  # Any: any type that msgs
         try:
             return decode_typed(body)
         except _DECODE_FAILURES as exc:
-            text, path = _explain(exc)
+            text, path = explain(exc)
             raise BadBody(text, path=path) from None
 
     return read
@@ -185,24 +185,6 @@ def _check(encoded: bytes, body: object) -> None:
             raise EncodeError("an empty Raw is no JSON: leave the body out, or send {}")
     elif b"null" in encoded and _has_non_finite(body):  # a null is rare, so this second look costs little
         raise EncodeError("a body holds NaN or Infinity, which JSON has not: send None or a string instead")
-
-
-_MISSING: Final = re.compile(r"missing required field `(.*)`$")
-_PLACE: Final = re.compile(r"^(.*) - at `(.*)`$", re.DOTALL)
-
-
-def _explain(exc: Exception) -> tuple[str, str | None]:
-    """Turn an exception of the decoder into (what is wrong, the JSON path to it)."""
-    if isinstance(exc, RecursionError):
-        return "nested too deeply", None
-    if isinstance(exc, UnicodeDecodeError):
-        return "not UTF-8", None
-    found = _PLACE.match(str(exc))
-    text, path = (found[1], found[2]) if found else (str(exc), None)
-    if isinstance(exc, msgspec.ValidationError):
-        missing = _MISSING.search(text)
-        path = (path or "$") + (f".{missing[1]}" if missing else "")
-    return text, path
 
 
 def _has_non_finite(body: object) -> bool:

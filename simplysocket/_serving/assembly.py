@@ -108,6 +108,7 @@ class Assembly:
                     turn=action.turn,
                     cancel=action.cancel,
                     place=action.signature.place,
+                    unbounded_patterns=action.signature.unbounded_patterns,
                 )
                 for room_class, action in self.registry.actions()
             ),

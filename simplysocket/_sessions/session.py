@@ -19,6 +19,7 @@ import trio
 from .._functions import line_of
 from .._log_limit import PLACE
 from .._protocol import codec
+from .._protocol.error_texts import shorten
 from .._protocol.frames import text_frame
 from .._wire.connection import Connection
 from ..client import Client
@@ -191,9 +192,9 @@ class Session:
                 self.home.metrics.refusals_unanswered += 1
                 return
             self._last_refusal = now
-        body: dict[str, object] = {"code": error.code, "message": error.message, "action": action}
+        body: dict[str, object] = {"code": error.code, "message": shorten(error.message), "action": action}
         if error.path is not None:
-            body["path"] = error.path
+            body["path"] = shorten(error.path)
         if error.retry_after is not None:
             body["retry_after"] = round(error.retry_after, 3)
         try:

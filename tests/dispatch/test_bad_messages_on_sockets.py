@@ -1,6 +1,12 @@
 """Messages that are invalid or not allowed, on a live server with a bystander."""
 
+import enum
+from typing import Literal
+
+import attrs
 import pytest
+
+from simplysocket import Room
 
 from ..harness.attack import under_attack
 from ..harness.frames import (
@@ -69,3 +75,40 @@ async def test_a_direct_message_on_a_live_server_needs_direct_and_a_common_room(
                 True,
                 to_bob,
             )
+
+
+class Role(enum.Enum):
+    GUEST = "guest"
+
+
+@attrs.define
+class Chosen:
+    by_class: str = attrs.field(default="a", validator=attrs.validators.in_(["a", "b"]))
+    by_literal: Literal["a", "b"] = "a"
+    by_enum: Role = Role.GUEST
+
+
+@pytest.mark.parametrize("word", ["missing required field `", " - at `", "a` - at `$.x"])
+async def test_text_that_looks_like_an_error_over_and_over_is_answered_at_once(word: str) -> None:
+    server = make_attacked()
+
+    @server.action("choose")
+    async def choose(body: Chosen) -> None: ...
+
+    text = word * (60_000 // len(word))
+    async with under_attack(server) as attack:
+        peer = await attack.connect()
+        for id, key in enumerate(["by_class", "by_literal", "by_enum"] * 10):  # a minute, with the expressions of old
+            answer = await peer.request("choose", {key: text}, id=id)
+            assert answer["message_body"]["code"] == "bad-body"
+            assert len(answer["message_body"]["message"]) <= 500
+
+
+async def test_names_that_nearly_match_a_pattern_are_looked_up_at_once() -> None:
+    server = make_attacked()
+    server.room("match-*-*-*-*-*-*-lobby")(type("Match", (Room,), {}))
+    async with under_attack(server) as attack:
+        peer = await attack.connect()
+        for number in range(20):  # minutes, with the expressions of old
+            answer = await peer.request("join-room", {"roomname": "match" + "-" * 190 + str(number)}, id=number)
+            assert answer["action"] == "reply"

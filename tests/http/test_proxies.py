@@ -64,6 +64,12 @@ def test_nothing_left_of_an_invalid_entry_is_believed(entry: str) -> None:
     assert known.client_of("10.0.0.1", f"{entry}, 1.2.3.4") == "1.2.3.4"
 
 
+@pytest.mark.parametrize(("proxies", "address"), [(31, "1.2.3.4"), (32, "10.0.0.2"), (5_000, "10.0.0.2")])
+def test_of_a_long_header_only_the_last_entries_are_read(proxies: int, address: str) -> None:
+    forwarded = ["1.2.3.4", *["10.0.0.2"] * proxies]
+    assert Proxies.of(["10.0.0.0/8"]).client_of("10.0.0.1", ", ".join(forwarded)) == address
+
+
 @pytest.mark.parametrize("peer", ["1.2.3.4", "10.0.0.1.evil", "unknown", "2001:db9::1", "127.0.0.1"])
 def test_an_address_that_is_not_listed_is_not_trusted(peer: str) -> None:
     assert not Proxies.of([*CHAIN, "unix"]).trust(peer)
