@@ -1,14 +1,18 @@
 """The limit of the log: what it lets through, what it leaves out, and that it says so."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+import simplysocket
 from simplysocket import _log_limit
 from simplysocket._log_limit import LIMITED, LINES, PLACE, PLACES, SECONDS, LogLimit
 
-NAME = "simplysocket.frontdoor"  # any of those that are limited
+# Their lines come from the person who runs the command, and from signals: never from a client.
+UNLIMITED = {"simplysocket.cli", "simplysocket.program", "simplysocket.supervisor"}
 
 
 class Clock:
@@ -179,7 +183,11 @@ def test_the_places_that_are_remembered_are_bounded(
     assert len(limit_of(logger)._lines) == 1
 
 
-def test_every_logger_of_a_server_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    _log_limit.install()
+def test_every_logger_of_a_server_is_limited() -> None:
+    package = Path(simplysocket.__file__).parent
+    text = "".join(path.read_text("utf-8") for path in package.rglob("*.py"))
+    said = set(re.findall(r'getLogger\("(simplysocket\.[\w-]+)"\)', text))
+    assert said == {*LIMITED, *UNLIMITED}
+    _log_limit.install()  # once more, which changes nothing
     for name in LIMITED:
         assert logging.getLogger(name).filters.count(_log_limit.LOG_LIMIT) == 1
