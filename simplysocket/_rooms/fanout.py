@@ -240,15 +240,17 @@ class Fanout:
 
     def _deliver_from_cursors(self, first: int, frames: list[bytes], data: bytes) -> None:
         """Deliver frames that are for everyone, except those that a member has been given before."""
-        cursors, metrics = self._cursors, self._metrics
+        cursor_of, size, count = self._cursors.get, len(frames), len(self._members) * len(frames)
         for member in self._members.values():
-            start = cursors.get(member, 0) - first
-            if start <= 0:
+            cursor = cursor_of(member)
+            if cursor is None or cursor <= first:
                 member.deliver(data, frames)
-                metrics.deliveries += len(frames)
-            elif start < len(frames):
-                member.deliver(b"".join(frames[start:]), frames, start)
-                metrics.deliveries += len(frames) - start
+            else:
+                start = min(cursor - first, size)
+                count -= start
+                if start < size:
+                    member.deliver(b"".join(frames[start:]), frames, start)
+        self._metrics.deliveries += count
         self._forget_cursors(first + len(frames))
 
     def _forget_cursors(self, end: int) -> None:
