@@ -17,7 +17,7 @@ REFERENCE = TESTS.parent / "docs" / "reference"
 # modules in it.
 FLOORS = (
     ("errors", "limits", "message", "request", "metrics", "introspection", "logs", "describe", "tree", "_log_limit"),
-    ("_functions", "_live_view", "_token_bucket", "_wakeup"),
+    ("_functions", "_live_view", "_pass_budget", "_token_bucket", "_wakeup"),
     ("_protocol",),
     ("client", "middleware", "room", "actions"),
     ("_wire", "brokers"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from .._pass_budget import PassBudget
 from .._protocol.names import is_room_name
 from .._sessions.outbound_hooks import OutboundHooks
 from .._sessions.session import Session
@@ -42,13 +43,22 @@ class Hub:
     """The rooms and the clients of one server. Its plain functions never wait."""
 
     def __init__(
-        self, server: "Server", name: str, limits: Limits, metrics: Metrics, broker: Broker, *, open_rooms: bool
+        self,
+        server: "Server",
+        name: str,
+        limits: Limits,
+        metrics: Metrics,
+        broker: Broker,
+        budget: PassBudget,
+        *,
+        open_rooms: bool,
     ) -> None:
         self.server = server  # `Room.server`
         self.server_name = name
         self.limits = limits
         self.metrics = metrics
         self.broker = broker
+        self.budget = budget
         self.runtimes: dict[str, RoomRuntime] = {}  # {name: the room that has the name}
         self.clients: dict[str, Session] = {}  # {client id: session}
         self.names = SortedNames()  # of `runtimes`, without the global room

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from .._pass_budget import PassBudget
 from .._protocol.codec import Envelope
 from .._sessions.outbound_hooks import OutboundHooks
 from .._sessions.session import Session
@@ -56,6 +57,7 @@ class Home(Protocol):
     server_name: str
     server: "Server"
     broker: Broker
+    budget: PassBudget
     outbound: OutboundHooks
     flusher: Flusher
     joins: "Joins"

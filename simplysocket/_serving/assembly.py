@@ -13,6 +13,7 @@ from .._http.front_door import FrontDoor
 from .._http.origins import Origins
 from .._http.pages import Pages
 from .._http.proxies import Proxies
+from .._pass_budget import PassBudget
 from .._rooms.hub import Hub
 from .._wire.epoll import EpollReader
 from .._wire.outboxes import Outboxes
@@ -66,13 +67,16 @@ class Assembly:
         self._paths, self._relay, self._direct, self._open_rooms = paths, relay, direct, open_rooms
         self._origins, self._trusted_proxies = Origins.of(origins), tuple(trusted_proxies)
         self.registry = Registry(server, relay=relay)
-        self.hub = Hub(server, name, self.limits, self.metrics, broker or MemoryBroker(), open_rooms=open_rooms)
+        self.budget = PassBudget()
+        self.hub = Hub(
+            server, name, self.limits, self.metrics, broker or MemoryBroker(), self.budget, open_rooms=open_rooms
+        )
         self.hub.place_of = self.registry.place_of
         self.outboxes = Outboxes(self.limits)
         proxies = Proxies.of(trusted_proxies)
         inbound = Inbound(self.hub, self.registry, direct=direct)
         self.admission = Admission(self.hub, inbound, self.outboxes, proxies, state)
-        self.epoll_reader = EpollReader()
+        self.epoll_reader = EpollReader(self.budget)
         self.pages = Pages(static_bytes=self.limits.static_bytes, paths=paths, is_ready=lambda: self.front_door.is_open)
         self.front_door = FrontDoor(
             limits=self.limits,

@@ -105,6 +105,7 @@ class Lifecycle:
     async def _run(self, started: Callable[[], None]) -> None:
         assembly = self._assembly
         async with trio.open_nursery() as rooms:
+            await rooms.start(assembly.budget.run)
             await rooms.start(assembly.epoll_reader.run)
             assembly.hub.begin(rooms)
             rooms.start_soon(self._heartbeat)

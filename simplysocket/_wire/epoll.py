@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import trio
 
+from .._pass_budget import PassBudget
+
 HAS_EPOLL: Final = hasattr(select, "epoll")  # elsewhere each owner waits for its socket, with trio
 
 Readable = Callable[[float], bool]
@@ -35,7 +37,8 @@ class _Owner:
 class EpollReader:
     """Reads the sockets of one server; `run` must have begun before the first `wait`."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: PassBudget) -> None:
+        self._budget = budget
         self._owners: dict[int, _Owner] = {}  # {descriptor: the task that sleeps}
         self._epoll: Any = None  # Any: a select.epoll, which not every platform has
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 
+from simplysocket._pass_budget import PassBudget
 from simplysocket._wire.epoll import EpollReader
 
 from ..harness.attacker import Peer
@@ -50,7 +51,7 @@ async def collect(watch: EpollReader, sock: socket.socket, into: list[bytes]) ->
 
 
 async def test_everyone_gets_his_own_and_sleeps_until_his_end(pairs: list[Pair]) -> None:
-    watch, got = EpollReader(), [[] for _ in pairs]  # type: list[list[bytes]]
+    watch, got = EpollReader(PassBudget()), [[] for _ in pairs]  # type: list[list[bytes]]
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             await nursery.start(watch.run)
@@ -69,7 +70,7 @@ async def test_everyone_gets_his_own_and_sleeps_until_his_end(pairs: list[Pair])
 
 
 async def test_what_reading_raises_is_the_owners_and_nobody_elses(pairs: list[Pair]) -> None:
-    watch, got = EpollReader(), []  # type: tuple[EpollReader, list[bytes]]
+    watch, got = EpollReader(PassBudget()), []  # type: tuple[EpollReader, list[bytes]]
 
     def fail(now: float) -> bool:
         raise ConnectionResetError("reset by the peer")
@@ -88,7 +89,7 @@ async def test_what_reading_raises_is_the_owners_and_nobody_elses(pairs: list[Pa
 
 
 async def test_an_owner_that_is_cancelled_is_read_for_no_more(pairs: list[Pair]) -> None:
-    watch, got, (ours, theirs) = EpollReader(), [], pairs[0]  # type: tuple[EpollReader, list[bytes], Pair]
+    watch, got, (ours, theirs) = EpollReader(PassBudget()), [], pairs[0]  # type: tuple[EpollReader, list[bytes], Pair]
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             await nursery.start(watch.run)
@@ -105,7 +106,7 @@ async def test_an_owner_that_is_cancelled_is_read_for_no_more(pairs: list[Pair])
 
 @pytest.mark.parametrize("goes_on", [True, False])
 async def test_an_owner_that_is_cancelled_by_what_was_read_ends_once(pairs: list[Pair], goes_on: bool) -> None:
-    watch, scope, (ours, theirs) = EpollReader(), trio.CancelScope(), pairs[0]
+    watch, scope, (ours, theirs) = EpollReader(PassBudget()), trio.CancelScope(), pairs[0]
 
     def readable(now: float) -> bool:
         ours.recv(100)

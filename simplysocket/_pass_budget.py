@@ -1,0 +1,86 @@
+"""The budget of a pass: the time that all loops together may use before trio looks for I/O again.
+
+Laws:
+- A loop that a peer can lengthen asks `is_spent()` after each entry, and ends or waits for its turn when it is.
+- Who waits goes on in the order in which it began to wait, and does at least one entry then.
+- The clock is trio's: in virtual time a pass takes no time, so that only counts and bytes end a loop.
+
+One step of the application's code can take longer than the whole budget; nothing can interrupt it.
+"""
+
+import math
+from itertools import islice
+from typing import Final
+
+import trio
+
+from ._wakeup import Wakeup
+
+SECONDS: Final = 0.02  # of one pass
+
+
+class PassBudget(trio.abc.Instrument):
+    """The budget of one server. Without `run`, as before the server starts, it is never spent."""
+
+    def __init__(self) -> None:
+        self.ends = math.inf  # the time at which the budget of this pass is spent
+        self._was_spent = False  # in the pass before
+        self._waiting: dict[trio.lowlevel.Task, None] = {}  # a dict as an ordered set
+        self._wakeup = Wakeup()
+
+    def is_spent(self) -> bool:
+        """Tell whether the loops have used up the time of this pass. Takes 0.1 us."""
+        return trio.current_time() > self.ends
+
+    @property
+    def waiting(self) -> int:
+        """The number of tasks that wait for their turn."""
+        return len(self._waiting)
+
+    async def turn(self) -> None:
+        """Wait until a later pass has time for the caller; a checkpoint and a cancellation point."""
+        task = trio.lowlevel.current_task()
+        self._waiting[task] = None
+        self._wakeup.wake()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            del self._waiting[task]
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Renew the budget in each pass, and give those who wait their turns, until cancelled."""
+        trio.lowlevel.add_instrument(self)
+        try:
+            task_status.started()
+            while True:
+                while not self._waiting:
+                    await self._wakeup.wait()
+                at_a_time = 1
+                while self._waiting:
+                    # Those who are let go run in the next pass. What this pass took is known one later.
+                    for _ in range(2):
+                        await trio.lowlevel.checkpoint()
+                        self._let_go_on(at_a_time)
+                    at_a_time = max(1, at_a_time // 2) if self._was_spent else at_a_time * 2
+        finally:
+            trio.lowlevel.remove_instrument(self)
+            self.ends = math.inf
+            for task in self._waiting:
+                trio.lowlevel.reschedule(task)
+            self._waiting.clear()
+
+    def _let_go_on(self, most: int) -> None:
+        """Let the first of those who wait go on."""
+        for task in list(islice(self._waiting, most)):
+            del self._waiting[task]
+            trio.lowlevel.reschedule(task)
+
+    # --- for trio
+
+    def after_io_wait(self, timeout: float) -> None:
+        """Begin a new pass."""
+        now = trio.current_time()
+        self._was_spent = now > self.ends
+        self.ends = now + SECONDS
