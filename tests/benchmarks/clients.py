@@ -51,19 +51,24 @@ def read_until(sock: socket.socket, done: Callable[[bytes], bool]) -> None:
             raise SystemExit(f"the server refused a client: {data[-500:]!r}")
 
 
-def open_clients(port: int, rooms: Iterable[str | None], *, join_answer: bool) -> list[socket.socket]:
-    """Connect one client for each room name, in waves, and let it join (None: stay outside)."""
-    handshake = (
+def handshake(port: int) -> bytes:
+    """Return the request that opens a WebSocket on a port of 127.0.0.1."""
+    return (
         f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     ).encode()
+
+
+def open_clients(port: int, rooms: Iterable[str | None], *, join_answer: bool) -> list[socket.socket]:
+    """Connect one client for each room name, in waves, and let it join (None: stay outside)."""
+    request = handshake(port)
     opened: list[socket.socket] = []
     upcoming = iter(rooms)
     while wave := list(islice(upcoming, WAVE)):
         socks = [socket.create_connection(("127.0.0.1", port), SETUP_SECONDS) for _ in wave]
         for sock in socks:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.sendall(handshake)
+            sock.sendall(request)
         for sock in socks:
             read_until(sock, lambda data: data.startswith(b"HTTP/1.1 101 ") and b"\r\n\r\n" in data)
         joining = [(sock, room) for sock, room in zip(socks, wave, strict=True) if room is not None]

@@ -44,6 +44,8 @@ class Load:
     window: int  # messages in flight for each sender
     action: str = "say"  # "ask" expects a reply too, "others" leaves the sender out
 
+    module = "load"
+
     @property
     def own(self) -> int:
         """What a sender receives for its own message, beyond what every member does."""
@@ -190,7 +192,7 @@ class Generator:
         self.pump(GRACE_SECONDS)
         lost, doubled = self.reckon()
         return {
-            "deliveries_per_second": received / elapsed,
+            "per_second": received / elapsed,
             "p50_ms": percentile(latencies, 0.50) * 1000,
             "p99_ms": percentile(latencies, 0.99) * 1000,
             "sent": self.sent,
