@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 MESSAGE_BYTES = 100  # the JSON a client sends, exactly
-FRAME_BYTES = MESSAGE_BYTES + 6  # RFC 6455 5.2: two bytes of header, four of mask key
+LARGE_BYTES = 65_000  # the JSON of a large message; the product takes 65,536 by default
 DELIVERY = b"~*#%#*~"  # once in every body; of bytes that stand nowhere else, which makes counting fast
 REPLY = b'"reply"'  # the markers and the senders' tags have one length: see the laws of load.py
 ERROR = b'"error"'
@@ -24,15 +24,17 @@ def room_name(number: int) -> str:
 
 
 def text_frame(payload: bytes) -> bytes:
-    """Return a client's text frame of at most 125 bytes; the mask key is zero, so the payload stays as it is."""
-    return bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload
+    """Return a client's text frame of at most 65,535 bytes; the mask key is zero, so the payload stays as it is."""
+    size = len(payload)
+    length = bytes((0x80 | size,)) if size <= 125 else b"\xfe" + size.to_bytes(2, "big")  # RFC 6455 5.2
+    return b"\x81" + length + bytes(4) + payload
 
 
-def say_frame(action: str, room: str, tag: bytes, message_id: int | None) -> bytes:
-    """Return the frame of one message of exactly MESSAGE_BYTES bytes."""
+def say_frame(action: str, room: str, tag: bytes, message_id: int | None, message_bytes: int) -> bytes:
+    """Return the frame of one message of exactly so many bytes."""
     head = b'{"action":"%s","target":"%s","message_body":{"m":"%s%s' % (action.encode(), room.encode(), DELIVERY, tag)
     foot = b'"}}' if message_id is None else b'"},"id":%d}' % message_id
-    return text_frame(head + b"." * (MESSAGE_BYTES - len(head) - len(foot)) + foot)
+    return text_frame(head + b"." * (message_bytes - len(head) - len(foot)) + foot)
 
 
 def join_frame(room: str) -> bytes:
