@@ -1,4 +1,4 @@
-"""What is left open: how many tasks and descriptors there are, and code that leaves cancel scopes and nurseries open."""
+"""What is left open: tasks, descriptors, and code that leaves cancel scopes and nurseries open."""
 
 import os
 from collections.abc import AsyncIterator
