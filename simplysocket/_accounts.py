@@ -25,7 +25,7 @@ OVERRUN: Final = 5.0  # times the burst: so many messages beyond the rate are an
 FORGIVEN_PER_SECOND: Final = 1 / 60  # protocol errors: one a minute
 FIRST_SHARE: Final = 0.1  # of its burst: with so much a session begins also if its account is empty
 _NAME_LENGTH: Final = 100  # characters of a name that is kept as it is; an address has fewer
-_LOOKED_AT: Final = 2  # accounts, in each call that may add one: so the full ones go faster than new ones come
+_LOOKED_AT: Final = 4  # accounts, in each call: two may be added, and the full ones must go faster than new ones come
 _CANDIDATES: Final = 8  # of which one is forgotten when there are too many accounts
 
 
@@ -94,7 +94,8 @@ class Accounts:
         bound = self._bounds[rate]
         if bound is None:
             return None
-        account = self._find(name, now)
+        self._look_at_some(now)
+        account = self._find(name)
         wait = _wait(account[rate], bound, now)
         if wait is None:
             account[rate] = max(account[rate], now) + 1 / bound.per_second
@@ -113,7 +114,8 @@ class Accounts:
         Return what the session begins with, and what was taken from each account, for `end`. Each
         account gives what it has, up to the session's burst. The least of these counts, but at least `first`.
         """
-        accounts = [self._find(name, now) for name in names]
+        self._look_at_some(now)
+        accounts = [self._find(name) for name in names]
         tokens = list(self._full)
         for rate, bound in enumerate(self._first_bounds):
             if bound is not None:
@@ -146,9 +148,8 @@ class Accounts:
 
     # --- which accounts are kept
 
-    def _find(self, name: str, now: float) -> "array[float]":
-        """Return an account; it is made if there is none. Forgets some that are full again."""
-        self._look_at_some(now)
+    def _find(self, name: str) -> "array[float]":
+        """Return an account, which is made if there is none."""
         key = _key(name)
         account = self._accounts.get(key)
         if account is None:
