@@ -4,6 +4,8 @@ Law: a peer that has sent its part loses no time while the server is busy. So a 
 and one that comes while much is going on is served later.
 """
 
+import math
+
 import trio
 
 from .._pass_budget import PassBudget
@@ -22,6 +24,8 @@ class PeerTime:
     async def turn(self) -> None:
         """Go on at once, or in a later pass of the scheduler if the time of this one is used up."""
         if self._budget.is_spent():
-            began = trio.current_time()
+            began, deadline = trio.current_time(), self._scope.deadline
+            self._scope.deadline = math.inf
             await self._budget.turn()
-            self._scope.deadline += trio.current_time() - began
+            # It is nearer than that only if the server has begun to stop meanwhile.
+            self._scope.deadline = min(self._scope.deadline, deadline + trio.current_time() - began)
