@@ -19,7 +19,7 @@ _NOBODY: Final = ()
 class Rates:
     """The token buckets of one client. `messages` and `volume` (in bytes) are open to the hot path."""
 
-    __slots__ = ("_accounts", "_errors", "_joins", "_names", "_overrun", "_taken", "messages", "volume")
+    __slots__ = ("_accounts", "_bytes_burst", "_errors", "_joins", "_names", "_overrun", "_taken", "messages", "volume")
 
     def __init__(
         self, limits: Limits, now: float, accounts: Accounts | None = None, names: Sequence[str] = _NOBODY
@@ -30,6 +30,7 @@ class Rates:
         """
         self.messages = TokenBucket(limits.messages_per_second, limits.messages_burst, now)
         self.volume = TokenBucket(limits.bytes_per_second, limits.bytes_burst, now)
+        self._bytes_burst = limits.bytes_burst
         self._overrun = TokenBucket(limits.messages_per_second, limits.messages_burst * OVERRUN, now)
         self._joins = TokenBucket(limits.joins_per_second, limits.joins_burst, now)
         errors = limits.protocol_errors
@@ -53,8 +54,12 @@ class Rates:
         """Return the buckets in the order of `Rate`."""
         return self.messages, self.volume, self._overrun, self._errors, self._joins
 
-    def charge_message(self, size: int, now: float) -> float | None:
-        """Charge one message of `size` bytes. Return None, or the seconds to wait."""
+    def charge_message(self, size: float, now: float) -> float | None:
+        """Charge one message of `size` bytes. Return None, or the seconds to wait.
+
+        A message larger than the burst takes all of it: else it would never pass where `message_bytes` was raised.
+        """
+        size = min(size, self._bytes_burst)
         if not self.messages.take(1, now):
             return self.messages.seconds_until(1)
         if not self.volume.take(size, now):
