@@ -118,7 +118,7 @@ async def test_a_tls_port_is_not_held_by_what_is_no_tls(
 
 
 async def test_over_tls_a_peer_that_never_reads_is_cut(contexts: Contexts) -> None:
-    server = make_attacked(outbox_bytes=100_000, messages_per_second=None)
+    server = make_attacked(outbox_bytes=100_000, messages_per_second=None, bytes_per_second=None)
     serve = partial(server.serve, "127.0.0.1", 0, ssl_context=contexts[0])
     async with under_attack(server, serve=serve, reach=partial(reach_tls, server, contexts[1])) as attack:
         deaf, speaker = await attack.join("hall"), await attack.join("hall")
