@@ -238,12 +238,11 @@ class Server:
         return self._assembly.describe()
 
     def statistics(self) -> dict[str, Any]:
-        """Return the counters since the server was made, and how many connections, clients and rooms there are.
+        """Return the counters since the server was made, and what there is now, such as `connections` and `rooms`.
 
-        The keys are the fields of `Metrics` (such as `messages_received`), `connections`, `clients` and `rooms`,
-        the global room included, and `queued_bytes`, the memory of all frames that wait to be sent. Most values are
-        integers. `connections_closed` is {close code: how often}, `upgrades_refused` {HTTP status: how often}, and
-        `messages_refused` {error code: how often}.
+        The page "Log and look inside" lists the keys. Most values are integers; `connections_closed` is
+        {close code: how often}, `upgrades_refused` {HTTP status: how often}, and `messages_refused`
+        {error code: how often}.
         """
         return {
             **attrs.asdict(
@@ -253,6 +252,8 @@ class Server:
             "clients": len(self._assembly.hub.clients),
             "rooms": len(self._assembly.hub.runtimes),
             "queued_bytes": self._assembly.outboxes.bytes,
+            "accounts": len(self._assembly.hub.accounts),
+            "handshakes_waiting": self._assembly.front_door.handshakes.waiting,
         }
 
     def tree(self) -> Tree:
