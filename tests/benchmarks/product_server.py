@@ -27,6 +27,8 @@ limits = Limits(
     joins_burst=10**6,
     controls_per_second=1e6,
     controls_burst=10**6,
+    fragments_per_second=1e6,
+    fragments_burst=10**6,
     connections=None,
     connections_per_address=None,
     **dict.fromkeys(each for each in per_address if hasattr(Limits, each)),
