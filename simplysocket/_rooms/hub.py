@@ -66,7 +66,7 @@ class Hub:
         self.census = Census(limits)
         self.classes = RoomClasses()
         self.outbound = OutboundHooks(metrics)
-        self.flusher = Flusher()
+        self.flusher = Flusher(budget)
         self.overdue = Overdue(limits, budget)
         self.joins = Joins(self)
         self.is_stopping = False

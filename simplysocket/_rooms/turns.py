@@ -57,6 +57,7 @@ class Turns:
 
     __slots__ = (
         "_blocked_seconds",
+        "_budget",
         "_current",
         "_inbox",
         "_is_over",
@@ -82,6 +83,7 @@ class Turns:
         """
         self.name = name
         self._blocked_seconds = math.inf if home.limits.blocked_seconds is None else home.limits.blocked_seconds
+        self._budget = home.budget
         self._run = run
         self._output = output
         self._inbox = Inbox(name, home.limits, home.overdue)
@@ -185,12 +187,18 @@ class Turns:
         scope = innermost_scope(task)
         inbox, run, output, blocked = self._inbox, self._run, self._output, self._blocked_seconds
         entries, clients, jobs = inbox.entries, inbox.clients, inbox.jobs
+        budget = self._budget
         done = 0
         while True:
             while output.is_heavy and output.is_full:  # no reader can make this last: what it does not read is queued
                 await trio.lowlevel.checkpoint()
-            output.hold()
             began = perf_counter()
+            if began > budget.ask_from and (entries or jobs) and budget.is_spent():
+                # Shielded, since a worker that is cancelled still answers all entries. One of them is run then.
+                await budget.turn(shielded=True)
+                began = perf_counter()
+            ask_from = budget.ask_from
+            output.hold()
             try:
                 while entries or jobs or (inbox.held is not None and inbox.admit(trio.current_time())):
                     if jobs:
@@ -226,7 +234,7 @@ class Turns:
                     if task.child_nurseries or innermost_scope(task) != scope:
                         return
                     done += 1
-                    if done == _RUN_BEFORE_YIELD:
+                    if done == _RUN_BEFORE_YIELD or (ended > ask_from and budget.is_spent()):
                         break
             finally:
                 self._current = None
@@ -235,6 +243,8 @@ class Turns:
                 done = 0
                 inbox.admit(trio.current_time())
                 await trio.lowlevel.cancel_shielded_checkpoint()
+            elif entries or jobs or (inbox.held is not None and inbox.admit(trio.current_time())):
+                done = 0  # the budget of the pass is spent
             elif self.is_ending:
                 self._is_over = True
                 return
