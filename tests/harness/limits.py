@@ -8,7 +8,12 @@ from simplysocket import Limits
 
 LIMITS: Final = tuple(field.name for field in attrs.fields(Limits))
 """The names of all limits."""
-UNLIMITED: Final = {"joins_per_second": None, "messages_per_second": None, "inbox_per_client": None}
+UNLIMITED: Final = {
+    "joins_per_second": None,
+    "messages_per_second": None,
+    "bytes_per_second": None,
+    "inbox_per_client": None,
+}
 """The limits that a fast test client reaches first; lifted, except where they are what is tested."""
 UNBOUNDED: Final = {"inbox_messages": None, "intake_messages": None, "intake_bytes": None}
 """The limits that hold back what a client sends to a room; lifted where a test needs much at once."""
