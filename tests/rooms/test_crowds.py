@@ -186,4 +186,5 @@ async def test_rooms_share_the_budget_of_a_pass(mock_clock: MockClock, rooms: in
         while len(ran) < 10 * rooms:
             await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
-    assert max(passes) <= 10  # in two passes, since the counter runs anywhere in one; without a budget, 10 a room
+    # Seen in two passes, since the counter runs anywhere in one. Without a budget it would be 10 of each room.
+    assert max(passes) <= max(6, rooms)
