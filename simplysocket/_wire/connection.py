@@ -11,6 +11,8 @@ Laws:
 Knows nothing of rooms and sessions.
 """
 
+import contextlib
+import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -47,6 +49,7 @@ class Connection:
         "_heartbeat",
         "_is_our_close",
         "_limits",
+        "_nursery",
         "_scope",
         "_transport",
         "_writer",
@@ -64,6 +67,7 @@ class Connection:
         self._writer = Writer(self, transport, limits, metrics, outboxes)
         self.deliver = self._writer.deliver  # the same method, without a call of ours: the fan-out's hot path
         self._scope: trio.CancelScope | None = None  # around all that `run` does; None before it
+        self._nursery: trio.Nursery | None = None  # while `run` runs
         self.is_open = True
         self.is_closed_by_peer = False  # its Close was received
         self.close_code = 0  # 0 while it is open
@@ -80,9 +84,10 @@ class Connection:
         library = LibraryStream(self, head)
         try:
             async with trio.open_nursery() as nursery:
-                self._scope = nursery.cancel_scope
+                self._nursery, self._scope = nursery, nursery.cancel_scope
+                if self._writer.is_pumping:
+                    self.start_pump()  # for frames from before
                 await library.shake_hands(nursery, subprotocol, self._limits.message_bytes)
-                nursery.start_soon(self._writer.pump)
                 reader = Reader(self, library, self._heartbeat, self._limits, await opened())
                 await reader.pump(self._transport)
                 self.close_code = self.close_code or CloseCode.ABNORMAL  # the stream ended without a Close
@@ -143,6 +148,13 @@ class Connection:
         if self.is_closed_by_peer and not self.is_open and self._writer.is_drained and self._scope is not None:
             self._transport.send_eof()
             self._scope.cancel()
+
+    def start_pump(self) -> None:
+        """Start the write pump: an idle client needs no task for it."""
+        if self._nursery is not None:
+            # A context of its own: the task must not take that of the handler whose frame did not go out.
+            with contextlib.suppress(RuntimeError):  # the nursery has just ended, and the connection with it
+                contextvars.Context().run(self._nursery.start_soon, self._writer.pump)
 
     def too_slow(self) -> None:
         """Close: the peer reads too slowly, and too much waits for it."""
