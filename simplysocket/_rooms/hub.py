@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from .._accounts import Accounts
 from .._pass_budget import PassBudget
 from .._protocol.names import is_room_name
 from .._sessions.outbound_hooks import OutboundHooks
@@ -28,6 +29,7 @@ from .flush import Flusher
 from .global_room import make_global_room
 from .joining import Joins
 from .options import Options
+from .overdue import Overdue
 from .room_classes import RoomClasses
 from .runtime import RoomRuntime
 from .sorted_names import SortedNames
@@ -59,13 +61,15 @@ class Hub:
         self.metrics = metrics
         self.broker = broker
         self.budget = budget
+        self.accounts = Accounts(limits)
         self.runtimes: dict[str, RoomRuntime] = {}  # {name: the room that has the name}
         self.clients: dict[str, Session] = {}  # {client id: session}
         self.names = SortedNames()  # of `runtimes`, without the global room
         self.census = Census(limits)
         self.classes = RoomClasses()
         self.outbound = OutboundHooks(metrics)
-        self.flusher = Flusher()
+        self.flusher = Flusher(budget)
+        self.overdue = Overdue(limits, budget)
         self.joins = Joins(self)
         self.is_stopping = False
         self.place_of: Callable[[RoomRuntime, str], str] = lambda _, __: ""  # where an action's handler is written
@@ -83,11 +87,12 @@ class Hub:
         return self._global_room
 
     def begin(self, nursery: trio.Nursery) -> None:
-        """Start the flusher and the global room in `nursery`, in which all rooms will run."""
+        """Start the global room, and the tasks for all rooms, in `nursery`, in which all rooms will run."""
         self._nursery = nursery
         self._thread = get_ident()
         self.is_stopping = False
         nursery.start_soon(self.flusher.run)
+        nursery.start_soon(self.overdue.run)
         global_room = make_global_room(self, self.classes.find(GLOBAL_ROOM) or Room)
         self._begin_room(global_room)
         self._global_room = global_room

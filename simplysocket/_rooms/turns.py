@@ -10,22 +10,29 @@ Laws:
 import contextvars
 import logging
 import math
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from time import perf_counter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
 from .._log_limit import PLACE
+from .._pass_budget import PassBudget
 from ..limits import Limits
-from .inbox import Entry, Inbox
+from .inbox import LARGE, Entry, Inbox
 from .jobs import Job, Work
 from .stepping import DIRECT_OUTPUT, TurnOutput, go_on, innermost_scope
+
+if TYPE_CHECKING:
+    from .._sessions.session import Session
+    from .overdue import Overdue
 
 logger = logging.getLogger("simplysocket.turns")
 
 _RUN_BEFORE_YIELD: Final = 64  # entries; a count and not a time, so that a virtual clock changes nothing
+
+_TURN_SECONDS: Final = 0.001  # for which a worker that has waited for its turn runs, if others wait for theirs
 
 TURN: Final[contextvars.ContextVar[object]] = contextvars.ContextVar("simplysocket.turn", default=None)
 """The envelope or job of the entry whose turn it is, or was: tasks started in a turn still see it later."""
@@ -36,6 +43,14 @@ def name_item(item: object) -> str:
     return item.name if isinstance(item, Job) else f"the handler of {getattr(item, 'action', '')!r:.200}"
 
 
+class Home(Protocol):
+    """The hub, as the turns see it."""
+
+    limits: Limits
+    budget: PassBudget
+    overdue: "Overdue"
+
+
 class Turns:
     """The turns of one room; in the global room, of one client.
 
@@ -44,6 +59,7 @@ class Turns:
 
     __slots__ = (
         "_blocked_seconds",
+        "_budget",
         "_current",
         "_inbox",
         "_is_over",
@@ -59,19 +75,20 @@ class Turns:
     def __init__(
         self,
         name: str,
-        limits: Limits,
+        home: Home,
         run: Callable[[Work, Any, Any], Coroutine[Any, Any, None]],
         output: TurnOutput = DIRECT_OUTPUT,
     ) -> None:
-        """Make the turns of the room `name`.
+        """Make the turns of the room `name`; `home` is the hub.
 
         `run` is `TurnBoundary.run`; `output` is the `Fanout` of the room.
         """
         self.name = name
-        self._blocked_seconds = math.inf if limits.blocked_seconds is None else limits.blocked_seconds
+        self._blocked_seconds = math.inf if home.limits.blocked_seconds is None else home.limits.blocked_seconds
+        self._budget = home.budget
         self._run = run
         self._output = output
-        self._inbox = Inbox(limits)
+        self._inbox = Inbox(name, home.limits, home.overdue)
         self._current: object = None  # the envelope or job of the entry that runs
         self._waits: object = None  # the envelope or job that last began to wait for something
         self._waits_since = 0.0  # the time at which it began to wait
@@ -82,20 +99,29 @@ class Turns:
     # --- the inbox
 
     @property
-    def post(self) -> Callable[[Work, Any, object], bool]:
-        """The function that puts a client's message into the inbox. It returns False if the inbox is full."""
+    def post(self) -> Callable[[Work, Any, object, float, int], bool]:
+        """The function that takes a client's message: `Inbox.put`."""
         return self._inbox.put
 
-    def post_always(self, work: Work, client: Hashable, item: object) -> None:
-        """Put an entry that no bound may refuse into the inbox."""
-        self._inbox.put_always(work, client, item)
+    def post_always(self, work: Work, client: "Session | None", job: Job) -> None:
+        """Put a job, which no bound refuses, behind all that its client has sent, or among the room's own."""
+        self._inbox.put_always(work, client, job, trio.current_time())
 
-    def take_out(self, client: Hashable, id: str | int) -> Any:
-        """Remove the waiting message of `client` with this `id` from the inbox and return it, or None."""
+    def hold(self, client: "Session") -> None:
+        """Let all that a client sends to this room from now on wait, until `let_in`: see `Inbox.hold`."""
+        self._inbox.hold(client)
+
+    def let_in(self, client: "Session", first: tuple[Work, object, int] | None = None) -> None:
+        """Let what waits because of `hold` have its turns; before it `first`, which is (work, envelope, bytes)."""
+        now = trio.current_time()
+        self._inbox.let_in(client, now, None if first is None else (first[0], client, first[1], now, first[2]))
+
+    def take_out(self, client: "Session", id: str | int) -> Any:
+        """Remove the waiting message of `client` with this `id` and return it, or None."""
         return self._inbox.take_out(client, id)
 
     def take_all(self) -> list[Entry]:
-        """Remove and return all entries of the inbox."""
+        """Remove and return all entries that wait."""
         return self._inbox.take_all()
 
     # --- the entry that has the turn
@@ -162,22 +188,34 @@ class Turns:
         task = trio.lowlevel.current_task()
         scope = innermost_scope(task)
         inbox, run, output, blocked = self._inbox, self._run, self._output, self._blocked_seconds
-        entries, clients = inbox.entries, inbox.clients
-        done = 0
+        entries, clients, jobs = inbox.entries, inbox.clients, inbox.jobs
+        budget = self._budget
+        done, must_wait = 0, False
         while True:
             while output.is_heavy and output.is_full:  # no reader can make this last: what it does not read is queued
                 await trio.lowlevel.checkpoint()
-            output.hold()
             began = perf_counter()
+            ask_from = budget.ask_from
+            if must_wait or (began > ask_from and (entries or jobs) and budget.is_spent()):
+                must_wait = False
+                # Shielded, since a worker that is cancelled still answers all entries. One of them is run then.
+                await budget.turn(shielded=True)
+                began = perf_counter()
+                ask_from = min(budget.ask_from, began + _TURN_SECONDS)
+            output.hold()
             try:
-                while entries:
-                    work, client, item = entries.popleft()
-                    if item.__class__ is Job:
-                        inbox.jobs -= 1
-                    elif (left := clients[client] - 1) > 0:
-                        clients[client] = left
+                while entries or jobs or (inbox.held is not None and inbox.admit(trio.current_time())):
+                    if jobs:
+                        entry = inbox.next()
                     else:
-                        del clients[client]
+                        entry = entries.popleft()
+                        own = clients.pop(entry[1])
+                        if own is not entry and len(own) > 1:  # a list, in the same order
+                            del own[0]  # type: ignore[union-attr]
+                            clients[entry[1]] = own
+                    work, client, item, _, size = entry
+                    if size > LARGE:
+                        inbox.bytes -= size
                     self._current = item
                     # The first step by hand: most handlers never wait, and then no generator is made.
                     context, coroutine = contextvars.copy_context(), run(work, client, item)
@@ -202,16 +240,23 @@ class Turns:
                     done += 1
                     if done == _RUN_BEFORE_YIELD:
                         break
+                    if ended > ask_from and (budget.waiting or budget.is_spent()):
+                        must_wait = True
+                        break
             finally:
                 self._current = None
                 output.release()
             if done == _RUN_BEFORE_YIELD:
                 done = 0
+                inbox.admit(trio.current_time())
                 await trio.lowlevel.cancel_shielded_checkpoint()
+            elif entries or jobs or (inbox.held is not None and inbox.admit(trio.current_time())):
+                done = 0  # the budget of the pass is spent, or others wait for theirs
             elif self.is_ending:
                 self._is_over = True
                 return
             else:
+                must_wait = False
                 await inbox.wakeup.wait()
 
     async def run_outside(self, item: object, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
+from .._accounts import Accounts
 from .._functions import line_of
 from .._log_limit import PLACE
 from .._protocol import codec
@@ -27,6 +28,7 @@ from ..errors import ActionError, BadMessage, CloseCode, Gone, PeerError, Simply
 from ..limits import Limits
 from ..metrics import Metrics
 from ..request import Identity
+from .intake import Intake
 from .outbound_hooks import OutboundHooks
 from .rates import Rates
 from .requests import Requests
@@ -55,6 +57,7 @@ class Home(Protocol):
 
     limits: Limits
     metrics: Metrics
+    accounts: Accounts
     server_name: str
     outbound: OutboundHooks
     joins: "Joins"
@@ -71,6 +74,7 @@ class Session:
     """One client and all that the server keeps for it. `client` is the object that the application sees."""
 
     __slots__ = (
+        "_asked",
         "_last_refusal",
         "_requests",
         "client",
@@ -81,6 +85,7 @@ class Session:
         "handler_scopes",
         "home",
         "id",
+        "intake",
         "is_gone",
         "outside_turns",
         "rates",
@@ -97,11 +102,11 @@ class Session:
         *,
         state: Any,  # Any: the application's own
         identity: Identity | None = None,
-        counted_as: str | None = None,
+        accounts: Sequence[str] = (),
     ) -> None:
-        """`counted_as` is what all connections of one user, or else of one address, have in common; None if unknown."""
+        """`accounts` names what its connections count as together: its user and its address, those that are known."""
         self.id = id
-        self.counted_as = counted_as
+        self.counted_as = accounts[0] if accounts else None  # its user, else its address; None if neither is known
         self.home = home
         self.connection: Connection | None = connection
         self.deliver: Callable[..., None] = connection.deliver  # the connection's own method: the fan-out's hot path
@@ -110,8 +115,10 @@ class Session:
         self.global_turns: Turns | None = None  # its turns in the global room; None before its first message there
         self.handler_scopes: list[Running] = []  # of its running handlers that end with it
         self.outside_turns = 0  # how many of its handlers run outside the turn
-        self.rates = Rates(home.limits, trio.current_time())
+        self.rates = Rates(home.limits, trio.current_time(), home.accounts, accounts)
+        self.intake: Intake | None = None  # of its messages that are held; None before the first of them
         self._requests: Requests | None = None  # None before the first request
+        self._asked = 0  # how many requests of the server wait for its answer
         self._last_refusal = -_SECONDS_BETWEEN_REFUSALS
         self.client: Client[Any] = Client(self)
         self.client.id = id
@@ -252,7 +259,15 @@ class Session:
         def send(id: int) -> bool:
             return self.say(action, body, id=id, timeout=timeout)
 
-        return await self._requests.ask(send, action, self.id, timeout)
+        self._asked += 1
+        try:
+            if self.intake is not None:
+                self.intake.update()
+            return await self._requests.ask(send, action, self.id, timeout)
+        finally:
+            self._asked -= 1
+            if self.intake is not None:
+                self.intake.update()
 
     def answer(self, id: str | int | None, body: codec.Raw, *, is_error: bool) -> bool:
         """Take the client's answer to a request of the server. Return False if no request waits under this id."""
@@ -265,6 +280,29 @@ class Session:
                 scope.end(ActionError("cancelled", "cancelled by its caller"))
                 return True
         return False
+
+    # --- messages that are held
+
+    def take_in(self, size: int) -> None:
+        """Count a message of `size` bytes that is held since its room has no place for it."""
+        if self.intake is None:
+            self.intake = Intake(self, self.home.limits)
+        self.intake.add(size)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the server waits for an answer of the client."""
+        return self._asked > 0
+
+    def pause_reading(self) -> None:
+        """Read nothing more from the client until `resume_reading`, since too much is held already."""
+        if self.connection is not None:
+            self.connection.pause()
+
+    def resume_reading(self) -> None:
+        """Read from the client again."""
+        if self.connection is not None:
+            self.connection.resume()
 
     # --- the connection
 
@@ -292,6 +330,7 @@ class Session:
         """Mark the client as gone; end the requests to it and the handlers that end with it."""
         self.is_gone = True
         self.connection = None
+        self.rates.end(trio.current_time())
         self.deliver = functools.partial(_drop, self.home.metrics)
         if self._requests is not None:
             self._requests.fail_all(Gone(f"client {self.id} disconnected"))
