@@ -184,7 +184,10 @@ def _must_ask(runtime: RoomRuntime, session: Session) -> bool:
 
 
 async def _ask_for_code(runtime: RoomRuntime, session: Session, options: dict[str, Any]) -> None:
-    """Ask `on_auth` about a join by the server's own code: outside the turn, unless the caller holds it."""
+    """Ask `on_auth` about a join by the server's own code: outside the turn, unless the caller holds it.
+
+    The same errors as `RoomRuntime.in_turn`, and those of `on_auth`.
+    """
 
     async def ask() -> None:
         TURN.set(job)  # what it waits for has a bound, since its caller may hold the turn of another room
@@ -196,14 +199,20 @@ async def _ask_for_code(runtime: RoomRuntime, session: Session, options: dict[st
         _check_capacity(runtime, session)
         await runtime.hooks.call("on_auth", session.client, options)
         return
-    await runtime.wait_created()
     runtime.askings += 1
+    is_refused = False
     try:
-        runtime.tasks.start("on_auth", job.run)
+        await runtime.in_turn("on_create", _do_nothing, otherwise=runtime.closing.begin_if_empty)
+        is_refused = True
+        try:
+            runtime.tasks.start("on_auth", job.run)
+        except RoomClosed as closed:
+            raise NeverBegun(closed.message) from None
         await job.wait()
+        is_refused = False
     finally:
         runtime.askings -= 1
-        if not job.done.is_set() or job.error is not None:
+        if is_refused:
             runtime.closing.begin_if_empty()
 
 
@@ -276,6 +285,10 @@ async def leave_as_asked(runtime: RoomRuntime, session: Session, envelope: Envel
     result = {"roomname": runtime.name}
     session.tell_without_id(envelope, result)
     return result
+
+
+async def _do_nothing() -> None:
+    """Run as a job, to wait until `on_create` has ended."""
 
 
 def _answer(runtime: RoomRuntime, *, created: bool) -> dict[str, Any]:
