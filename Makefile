@@ -19,11 +19,11 @@ check: .venv/developing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-## bench: measure speed and memory against a plain trio-websocket server; takes about five minutes
+## bench: measure speed and memory against a plain trio-websocket server; takes about six minutes
 bench: .venv/developing
 	$(BIN)/python -m tests.benchmarks
 
-## bench-against: speed and memory beside those of another commit, REF=HEAD~5; about eleven minutes (PAIRS=9, COLUMNS=echo,memory)
+## bench-against: speed and memory beside those of another commit, REF=HEAD~5; about fourteen minutes (PAIRS=9, COLUMNS=echo,memory)
 bench-against: .venv/developing
 	$(if $(REF),,$(error call it as: make bench-against REF=<commit> [PAIRS=9] [COLUMNS=echo,500x10,memory]))
 	$(BIN)/python -m tests.benchmarks.against '$(REF)' $(if $(PAIRS),--pairs '$(PAIRS)') $(if $(COLUMNS),--columns '$(COLUMNS)')

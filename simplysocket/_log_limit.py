@@ -33,7 +33,18 @@ PLACE: Final = "place"
 
 LIMITED: Final = tuple(
     f"simplysocket.{name}"
-    for name in ("accepting", "admission", "connection", "frontdoor", "outbound", "room", "server", "session", "turns")
+    for name in (
+        "accepting",
+        "admission",
+        "connection",
+        "frontdoor",
+        "inbound",
+        "outbound",
+        "room",
+        "server",
+        "session",
+        "turns",
+    )
 )
 """The loggers whose lines clients or failing handlers can cause: those of a server that runs."""
 

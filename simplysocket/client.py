@@ -7,7 +7,7 @@ attributes that users read or change.
 from typing import TYPE_CHECKING, Any, Generic
 
 from ._protocol import codec
-from ._protocol.names import check_said
+from ._protocol.names import check_said, clean_name
 from .errors import CloseCode
 from .request import Identity
 
@@ -35,12 +35,10 @@ class Client(Generic[State]):
     `authenticate`), `state`, `rooms`, `address`, `is_gone`. A body that is left out is `{}`.
     """
 
-    __slots__ = ("__weakref__", "_session", "address", "id", "identity", "name", "state")
+    __slots__ = ("__weakref__", "_name", "_session", "address", "id", "identity", "state")
 
     id: str
     """The client's id: the `sender` of its messages. The server chooses a new one for each connection."""
-    name: str
-    """The name to show: `Identity.name`, else `?name=`, else `guest-...`; yours to change."""
     address: str
     """The client's IP address; "" on a Unix socket."""
     identity: Identity | None
@@ -56,9 +54,25 @@ class Client(Generic[State]):
         if session is None:
             raise TypeError("Client(): clients are made by the server, one for each connection")
         self._session = session
+        self._name = ""
 
     def __repr__(self) -> str:
         return f"<Client {self.id} {self.name!r}>"
+
+    @property
+    def name(self) -> str:
+        """The name to show: `Identity.name`, else `?name=`, else `guest-...`; yours to change.
+
+        A name that you set is made fit to be shown to others, as that of `?name=` is: one line,
+        without control characters, cut to `Limits.name_length`.
+        """
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"client.name = {name!r:.200}: give a text")
+        self._name = clean_name(name, self._session.home.limits.name_length)
 
     @property
     def is_gone(self) -> bool:

@@ -134,6 +134,10 @@ class ActionError(SimplySocketError):
         super().__init__(code, message)
         if not isinstance(code, str):
             raise TypeError(f"ActionError({code!r}): the code is a string for programs, such as 'not-your-turn'")
+        if retry_after is not None and not _is_time(retry_after):
+            raise TypeError(
+                f"ActionError({code!r}, retry_after={retry_after!r:.100}): give seconds, as a finite number"
+            )
         self.code = code
         self.message = message
         self.retry_after = retry_after
@@ -141,6 +145,10 @@ class ActionError(SimplySocketError):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" if self.message else self.code
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class BadBody(ActionError):

@@ -43,8 +43,8 @@ class Limits:
     fragments: int | None = _bound(1_024)  # of one message: empty ones have no bytes, so they are counted; beyond: 1009
     messages_per_second: float | None = _bound(100)  # beyond: `rate-limited`, and far beyond: 3013
     messages_burst: float = _required(200)  # messages at once, after a pause
-    bytes_per_second: float | None = _bound(None)  # of messages; beyond: `rate-limited`
-    bytes_burst: float = _required(4_194_304)  # bytes at once, after a pause
+    bytes_per_second: float | None = _bound(524_288)  # of messages; beyond: `rate-limited`
+    bytes_burst: float = _required(1_048_576)  # bytes at once, after a pause; a larger message takes all of it
     joins_per_second: float | None = _bound(5)  # a join may create a room, the most expensive thing to ask for
     joins_burst: float = _required(20)
     join_bytes: int | None = _bound(4_096)  # of a join's body, which a room may keep; beyond: `too-large`

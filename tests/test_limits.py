@@ -118,6 +118,17 @@ async def test_bytes_per_second_bounds_what_one_client_sends(autojump_clock: Moc
         await ana.request("ping", {"x": "x" * 600})
 
 
+async def test_a_message_larger_than_the_burst_of_bytes_takes_all_of_it(autojump_clock: MockClock) -> None:
+    async with open_server(make(message_bytes=None, bytes_per_second=1_000, bytes_burst=2_000)) as net:
+        ana = await net.connect("ana")
+        await ana.request("ping", {"x": "x" * 10_000})
+        with pytest.raises(ActionError, match="rate-limited") as refused:
+            await ana.request("ping", {"x": "x" * 10_000})
+        assert refused.value.retry_after == pytest.approx(2)
+        await trio.sleep(2)
+        await ana.request("ping", {"x": "x" * 10_000})
+
+
 async def test_no_limit_is_no_limit(autojump_clock: MockClock) -> None:
     names = [name for name in Limits.__annotations__ if "None" in str(Limits.__annotations__[name])]
     server = make(**dict.fromkeys(names))
@@ -170,6 +181,8 @@ DEFAULTS = {
     "join_bytes": 4_096,
     "members_per_room": None,
     "name_length": 200,
+    "bytes_per_second": 524_288,
+    "bytes_burst": 1_048_576,
     "messages_per_second": 100,
     "messages_burst": 200,
     "joins_per_second": 5,

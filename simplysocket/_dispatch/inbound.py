@@ -6,15 +6,19 @@ Laws:
 - Every message gets into an inbox or is answered.
 """
 
+import logging
+
 from .._protocol import codec
 from .._protocol.codec import Envelope
 from .._rooms.hub import Hub
 from .._rooms.inbox import busy
 from .._sessions.session import Session
-from ..errors import ActionError, BadMessage
+from ..errors import ActionError, BadMessage, EncodeError
 from ..message import GLOBAL_ROOM
 from .builtins import Builtins
 from .registry import Registry
+
+logger = logging.getLogger("simplysocket.inbound")
 
 
 class Inbound:
@@ -66,6 +70,9 @@ class Inbound:
                 raise busy(name)
         except ActionError as exc:
             session.refuse(envelope.id, envelope.action, exc)
+        except EncodeError:  # an answer holds what the application has set, such as a capacity that is no number
+            logger.exception("the answer to %.64r cannot be written", envelope.action)
+            session.refuse(envelope.id, envelope.action, ActionError("internal", "a fault of the server"))
 
     def _is_within_rate(self, session: Session, size: int, now: float, id: str | int | None, action: str) -> bool:
         wait = session.rates.charge_message(size, now)

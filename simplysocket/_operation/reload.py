@@ -72,6 +72,9 @@ class Supervisor:
         theirs, ours = os.pipe()
         try:
             child = _start(self._command, theirs)
+        except BaseException:
+            os.close(ours)
+            raise
         finally:
             os.close(theirs)
         self._child = child

@@ -11,7 +11,7 @@ Knows nothing of sockets.
 import enum
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final
 
 import attrs
@@ -130,7 +130,7 @@ def encode_body(body: object, *, may_hold_floats: bool = True) -> Raw:
     """Write a body as JSON once, for several messages; `EncodeError` if JSON cannot hold it.
 
     `may_hold_floats=False` is for bodies of the package's own, which hold none: they are not
-    searched for NaN, which takes 400 us for a list of 100 rooms.
+    searched for NaN.
     """
     try:
         encoded = _write(body)
@@ -192,28 +192,44 @@ def _check(encoded: bytes, body: object) -> None:
         raise EncodeError("a body holds NaN or Infinity, which JSON has not: send None or a string instead")
 
 
+# Most values of most bodies. `Raw` is JSON already.
+_HOLD_NO_FLOATS: Final = frozenset({str, int, bool, type(None), bytes, Raw})
+
+
 def _has_non_finite(body: object) -> bool:
     """Tell whether a body holds NaN or Infinity.
 
-    Without recursion, since a body may be nested more deeply than Python can recurse.
+    Without recursion, since a body may be nested more deeply than Python can recurse. By exact
+    classes first: a client may have chosen the body, and 64 KiB of digits take 0.6 ms, where a
+    chain of `isinstance` took 23 ms.
     """
-    waiting: list[object] = [body]
+    waiting: list[Iterable[object]] = [(body,)]
     while waiting:
-        value = waiting.pop()
-        if isinstance(value, float):
-            if not math.isfinite(value):
+        for value in waiting.pop():
+            kind = value.__class__
+            if kind in _HOLD_NO_FLOATS:
+                continue
+            if kind is dict:
+                waiting.append(value.values())  # type: ignore[attr-defined]  # the class is checked
+            elif kind is list:
+                waiting.append(value)  # type: ignore[arg-type]  # the class is checked
+            elif not isinstance(value, float):
+                waiting.append(_inside(value))
+            elif not math.isfinite(value):
                 return True
-        elif isinstance(value, Mapping):
-            waiting += value.values()
-        elif isinstance(value, (list, tuple, set, frozenset)):
-            waiting += value
-        elif isinstance(value, enum.Enum):
-            waiting.append(value.value)
-        elif isinstance(value, Raw):
-            pass  # is JSON already
-        elif isinstance(value, Struct):
-            waiting += [getattr(value, name) for name in value.__struct_fields__]
-        else:  # an attrs class or a dataclass, if it has any fields
-            fields = getattr(value, "__attrs_attrs__", None) or getattr(value, "__dataclass_fields__", {}).values()
-            waiting += [getattr(value, field.name, None) for field in fields]
     return False
+
+
+def _inside(value: object) -> Iterable[object]:
+    """Return the values that msgspec writes for a value that is no plain dict or list."""
+    if isinstance(value, Mapping):
+        return value.values()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return value
+    if isinstance(value, enum.Enum):
+        return (value.value,)
+    if isinstance(value, Struct):
+        return [getattr(value, name) for name in value.__struct_fields__]
+    # an attrs class or a dataclass, if it has any fields
+    fields = getattr(value, "__attrs_attrs__", None) or getattr(value, "__dataclass_fields__", {}).values()
+    return [getattr(value, field.name, None) for field in fields]

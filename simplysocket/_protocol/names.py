@@ -49,7 +49,14 @@ def is_room_name(name: str, longest: int | None) -> bool:
 def clean_name(name: str, longest: int | None) -> str:
     """Return a client's name fit to be shown: one line without control characters, cut to `longest` characters."""
     line = " ".join(name.split())
+    if line.isascii() and line.isprintable():
+        return line[:longest].strip()
     return "".join(each for each in line if not _is_control(each) and each not in _BIDI)[:longest].strip()
+
+
+def is_writable(text: str) -> bool:
+    """Tell whether a text can be written as JSON: one with a lone surrogate has no UTF-8."""
+    return not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _is_control(character: str) -> bool:

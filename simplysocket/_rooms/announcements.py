@@ -9,18 +9,14 @@ Laws:
 - No message grows with the room: a list has at most 100 entries.
 """
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from .._protocol import codec
 from .._sessions.session import Session
-from ..errors import SimplySocketError
 from .state import RoomState
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
-
-logger = logging.getLogger("simplysocket.room")
 
 _SINGLY: Final = 100  # members that are told of each join by itself: N joins are N messages to each of N members
 _LIST_MOST: Final = 100  # entries in a list of `members-changed`
@@ -47,7 +43,7 @@ class Announcements:
         self.is_marked = False  # True: the flusher will call `flush`
 
     def joined(self, session: Session) -> None:
-        """Tell the members of a join, now or with the others of this pass; `EncodeError` for a name that is no text."""
+        """Tell the members of a join, now or with the others of this pass."""
         client = session.client
         body = codec.encode_body({"client": client.id, "name": client.name})
         if self._is_single():
@@ -92,7 +88,4 @@ class Announcements:
         if (not joined and not left) or runtime.state is RoomState.CLOSED:
             return
         body = {"joined": list(joined.values()), "left": list(left.values()), "total": len(runtime.members)}
-        try:
-            runtime.outgoing.broadcast("members-changed", codec.encode_body(body, may_hold_floats=False))
-        except SimplySocketError:  # an outbound hook gave it an action or a sender that cannot be written
-            logger.exception("room %.200r could not tell who has joined and left", runtime.name)
+        runtime.outgoing.broadcast("members-changed", codec.encode_body(body, may_hold_floats=False))

@@ -254,7 +254,7 @@ def _check_capacity(runtime: RoomRuntime, session: Session) -> None:
     if most is not None and len(members) >= most:
         raise ActionError("room-full", f"room {runtime.name!r} holds {most} of {most} members")
     most = runtime.home.limits.rooms_per_client
-    if most is not None and len(session.rooms.keys() - {GLOBAL_ROOM}) >= most:
+    if most is not None and len(session.rooms) - (GLOBAL_ROOM in session.rooms) >= most:
         raise ActionError("too-many", f"a client may be in {most} rooms")
 
 

@@ -55,12 +55,13 @@ class OutboundHooks:
             body = codec.decode_body(body)  # `BadBody` goes to the sender
         message: Message | None = Message(action, body, target, target_client, sender)
         for hook in self.hooks:
+            seen = message
             try:
                 message = hook(message) if message is not None else None
                 if not isinstance(message, (Message, type(None))):
                     raise TypeError(f"an outbound hook returns a Message or None, not {message!r:.200}")
-                if message is not None and message.body is not body:
-                    codec.encode_body(message.body)  # an error here costs only this message
+                if message is not None and message is not seen:
+                    _check(message, body)
             except* Exception:
                 place = name_place(hook)
                 logger.exception(
@@ -70,3 +71,14 @@ class OutboundHooks:
         if message is None:
             self._metrics.messages_stopped += 1
         return message
+
+
+def _check(message: Message, body: object) -> None:
+    """Refuse what a hook has made of a message if it cannot be sent; here the error costs only this message.
+
+    `body` is the one that the hooks were given, whose errors are its sender's.
+    """
+    if not isinstance(message.action, str) or not isinstance(message.sender, str):
+        raise TypeError(f"an outbound hook has set {message.action!r:.100} by {message.sender!r:.100}: give two texts")
+    changed = codec.EMPTY if message.body is body else message.body
+    codec.encode(message.action, changed, "", message.sender)

@@ -15,18 +15,23 @@ _OVERRUN: Final = 5.0  # times the burst: so many messages beyond the rate are a
 class Rates:
     """The token buckets of one client. `messages` and `volume` (in bytes) are open to the hot path."""
 
-    __slots__ = ("_errors", "_joins", "_overrun", "messages", "volume")
+    __slots__ = ("_bytes_burst", "_errors", "_joins", "_overrun", "messages", "volume")
 
     def __init__(self, limits: Limits, now: float) -> None:
         self.messages = TokenBucket(limits.messages_per_second, limits.messages_burst, now)
         self.volume = TokenBucket(limits.bytes_per_second, limits.bytes_burst, now)
+        self._bytes_burst = limits.bytes_burst
         self._overrun = TokenBucket(limits.messages_per_second, limits.messages_burst * _OVERRUN, now)
         self._joins = TokenBucket(limits.joins_per_second, limits.joins_burst, now)
         errors = limits.protocol_errors
         self._errors = TokenBucket(None if errors is None else _FORGIVEN_PER_SECOND, errors or 1, now)
 
-    def charge_message(self, size: int, now: float) -> float | None:
-        """Charge one message of `size` bytes. Return None, or the seconds to wait."""
+    def charge_message(self, size: float, now: float) -> float | None:
+        """Charge one message of `size` bytes. Return None, or the seconds to wait.
+
+        A message larger than the burst takes all of it: else it would never pass where `message_bytes` was raised.
+        """
+        size = min(size, self._bytes_burst)
         if not self.messages.take(1, now):
             return self.messages.seconds_until(1)
         if not self.volume.take(size, now):

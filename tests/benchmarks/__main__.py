@@ -41,7 +41,7 @@ Programs = dict[str, ServerProgram]  # by kind, in the order of their turns
 class Figures:
     """What one server did under one load: medians over the rounds, and the sums of what went wrong."""
 
-    deliveries: float  # a second
+    rate: float  # deliveries a second, or connections
     p50: float  # milliseconds
     p99: float
     generator: float  # share of its core
@@ -56,7 +56,7 @@ class Figures:
             return statistics.median(turn[name] for turn in turns)
 
         return cls(
-            deliveries=median("deliveries_per_second"),
+            rate=median("per_second"),
             p50=median("p50_ms"),
             p99=median("p99_ms"),
             generator=median("generator_cpu"),
@@ -80,24 +80,22 @@ def verdict(value: float, target: float) -> str:
 
 
 HEADER = ("column", "", "{}/s", "{}/s", "ratio", "target", "p50 ms", "p99 ms", "lost")
-LAYOUT = "{:<7} {:<39} {:>10} {:>9} {:>7}  {:<24} {:>15} {:>15} {:>7}"
+LAYOUT = "{:<11} {:<39} {:>10} {:>9} {:>7}  {:<24} {:>15} {:>15} {:>7}"
 
 
 def row(column: Column, kinds: tuple[str, ...], figures: dict[str, Figures], full_room: float | None) -> str:
     """Return one line of the table; what was not measured is a dash."""
     product, plain = (figures.get(kind) for kind in kinds)
-    ratio = product.deliveries / plain.deliveries if product and plain else None
+    ratio = product.rate / plain.rate if product and plain else None
     target = "-"
     if kinds == HOUSE_KINDS:
         target = verdict(ratio, HOUSE_SHARE) if ratio is not None else "-"
     elif column.ratio is not None:
         target = verdict(ratio, column.ratio) if ratio is not None else f"{column.ratio:g}"
     elif column.share is not None and product and full_room:
-        share = product.deliveries / full_room
+        share = product.rate / full_room
         target = f"{share:.2f} of {FULL_ROOM}: {verdict(share, column.share)}"
-    both = [
-        (f"{f.deliveries:,.0f}", f"{f.p50:.2f}", f"{f.p99:.2f}", f"{f.lost}") if f else "----" for f in (product, plain)
-    ]
+    both = [(f"{f.rate:,.0f}", f"{f.p50:.2f}", f"{f.p99:.2f}", f"{f.lost}") if f else "----" for f in (product, plain)]
     rates, p50, p99, lost = zip(*both, strict=True)
     shown = f"{ratio:.2f}" if ratio is not None else "-"
     return LAYOUT.format(column.name, column.about, *rates, shown, target, *map(" / ".join, (p50, p99, lost)))
@@ -134,7 +132,7 @@ def run_columns(options: argparse.Namespace, programs: Programs) -> dict[str, di
     for column in map(COLUMN_OF.__getitem__, options.columns):
         results[column.name] = figures = measure_column(column, programs, options.rounds, options.seconds)
         full_room = results.get(FULL_ROOM, {}).get("product")
-        print(row(column, pair, figures, full_room.deliveries if full_room else None), flush=True)
+        print(row(column, pair, figures, full_room.rate if full_room else None), flush=True)
         for kind, figure in figures.items():
             if figure.generator >= BUSY_GENERATOR:
                 print(f"  the generator was {figure.generator:.0%} busy: the {kind} server might have done more")

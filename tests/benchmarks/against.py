@@ -148,9 +148,9 @@ def measure_speed(side: Side, column: str, figures: Figures) -> float:
     figures.disturbed += max(run["server_waited"], run["generator_waited"]) > DISTURBED_SHARE
     if run["generator_cpu"] >= BUSY_GENERATOR:
         figures.busy[column] = max(run["generator_cpu"], figures.busy.get(column, 0.0))
-    if not run["deliveries_per_second"]:
+    if not run["per_second"]:
         raise SystemExit(f"the {side.name} server delivered nothing in {column}")
-    return run["deliveries_per_second"]
+    return run["per_second"]
 
 
 def measure_pair(order: list[Side], column: str, figures: Figures, clients: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 MESSAGE_BYTES = 100  # the JSON a client sends, exactly
-FRAME_BYTES = MESSAGE_BYTES + 6  # RFC 6455 5.2: two bytes of header, four of mask key
+LARGE_BYTES = 65_000  # the JSON of a large message; the product takes 65,536 by default
 DELIVERY = b"~*#%#*~"  # once in every body; of bytes that stand nowhere else, which makes counting fast
 REPLY = b'"reply"'  # the markers and the senders' tags have one length: see the laws of load.py
 ERROR = b'"error"'
@@ -24,15 +24,17 @@ def room_name(number: int) -> str:
 
 
 def text_frame(payload: bytes) -> bytes:
-    """Return a client's text frame of at most 125 bytes; the mask key is zero, so the payload stays as it is."""
-    return bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload
+    """Return a client's text frame of at most 65,535 bytes; the mask key is zero, so the payload stays as it is."""
+    size = len(payload)
+    length = bytes((0x80 | size,)) if size <= 125 else b"\xfe" + size.to_bytes(2, "big")  # RFC 6455 5.2
+    return b"\x81" + length + bytes(4) + payload
 
 
-def say_frame(action: str, room: str, tag: bytes, message_id: int | None) -> bytes:
-    """Return the frame of one message of exactly MESSAGE_BYTES bytes."""
+def say_frame(action: str, room: str, tag: bytes, message_id: int | None, message_bytes: int) -> bytes:
+    """Return the frame of one message of exactly so many bytes."""
     head = b'{"action":"%s","target":"%s","message_body":{"m":"%s%s' % (action.encode(), room.encode(), DELIVERY, tag)
     foot = b'"}}' if message_id is None else b'"},"id":%d}' % message_id
-    return text_frame(head + b"." * (MESSAGE_BYTES - len(head) - len(foot)) + foot)
+    return text_frame(head + b"." * (message_bytes - len(head) - len(foot)) + foot)
 
 
 def join_frame(room: str) -> bytes:
@@ -51,19 +53,24 @@ def read_until(sock: socket.socket, done: Callable[[bytes], bool]) -> None:
             raise SystemExit(f"the server refused a client: {data[-500:]!r}")
 
 
-def open_clients(port: int, rooms: Iterable[str | None], *, join_answer: bool) -> list[socket.socket]:
-    """Connect one client for each room name, in waves, and let it join (None: stay outside)."""
-    handshake = (
+def handshake(port: int) -> bytes:
+    """Return the request that opens a WebSocket on a port of 127.0.0.1."""
+    return (
         f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     ).encode()
+
+
+def open_clients(port: int, rooms: Iterable[str | None], *, join_answer: bool) -> list[socket.socket]:
+    """Connect one client for each room name, in waves, and let it join (None: stay outside)."""
+    request = handshake(port)
     opened: list[socket.socket] = []
     upcoming = iter(rooms)
     while wave := list(islice(upcoming, WAVE)):
         socks = [socket.create_connection(("127.0.0.1", port), SETUP_SECONDS) for _ in wave]
         for sock in socks:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.sendall(handshake)
+            sock.sendall(request)
         for sock in socks:
             read_until(sock, lambda data: data.startswith(b"HTTP/1.1 101 ") and b"\r\n\r\n" in data)
         joining = [(sock, room) for sock, room in zip(socks, wave, strict=True) if room is not None]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from tests.benchmarks.arrivals import Arrivals
+from tests.benchmarks.clients import LARGE_BYTES
 from tests.benchmarks.load import Load
 
 FULL_ROOM = "500x10"  # the column that some others are measured against
@@ -16,7 +18,7 @@ class Column:
 
     name: str
     about: str
-    load: Load
+    load: Load | Arrivals
     ratio: float | None = None  # product / plain
     share: float | None = None  # product / the product's own FULL_ROOM
 
@@ -30,6 +32,9 @@ COLUMNS = (
     Column("ask", "500x10, each message a request", Load(1, 500, 10, 4, "ask"), share=0.6),
     Column("others", "500x10, the sender left out", Load(1, 500, 10, 4, "others"), share=0.6),
     Column("wait", "500x10, the handler sleeps 1 ms", Load(1, 500, 10, 4, "wait")),
+    Column("500x10-64k", "500x10, 65 kB each, 1 in flight", Load(1, 500, 10, 1, message_bytes=LARGE_BYTES)),
+    Column("connect", "connect and join, one after another", Arrivals(1), ratio=0.9),
+    Column("connect-200", "the same, 200 at once", Arrivals(200), ratio=1),
 )
 
 

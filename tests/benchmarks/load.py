@@ -13,6 +13,7 @@ With --idle N it connects N clients, prints `ready` and holds them until its std
 
 import argparse
 import collections
+import contextlib
 import gc
 import json
 import select
@@ -24,11 +25,11 @@ from pathlib import Path
 
 import attrs
 
-from tests.benchmarks.clients import DELIVERY, ERROR, FRAME_BYTES, REPLY, open_clients, room_name, say_frame
+from tests.benchmarks.clients import DELIVERY, ERROR, MESSAGE_BYTES, REPLY, open_clients, room_name, say_frame
 
 CARRY_BYTES = len(DELIVERY) - 1
 READ_BYTES = 262_144
-QUIET_SECONDS = 3.0  # for what is still under way when the senders stop
+QUIET_SECONDS = 10.0  # at most, for what is still under way when the senders stop
 GRACE_SECONDS = 0.05  # after the last message that was due, for any that was not
 MAX_SECONDS = 30.0  # members that only listen send nothing: a server may close them as silent after a minute
 MAX_MESSAGES = 5_000_000  # sent in one run; each keeps eight bytes of latency
@@ -43,6 +44,9 @@ class Load:
     senders: int  # of them
     window: int  # messages in flight for each sender
     action: str = "say"  # "ask" expects a reply too, "others" leaves the sender out
+    message_bytes: int = MESSAGE_BYTES
+
+    module = "load"
 
     @property
     def own(self) -> int:
@@ -59,6 +63,7 @@ class Wire:
     received: int = 0  # deliveries, and replies where they are asked for
     hears: bytes = b""
     speaker: "Speaker | None" = None
+    writer: "Speaker | None" = None  # whose messages wait until this socket takes more
 
 
 @attrs.define(eq=False)
@@ -70,6 +75,7 @@ class Speaker:
     next: int = 0  # place in the window
     sent: int = 0
     sent_at: collections.deque[float] = attrs.Factory(collections.deque)
+    unwritten: bytes = b""  # what the socket has not taken yet, of large messages
 
 
 class Generator:
@@ -100,7 +106,9 @@ class Generator:
         load, members = self.load, self.rooms[room]
         tag = b"<%05d>" % (room * load.senders + place)
         ids = range(10, 10 + load.window) if load.action == "ask" else [None] * load.window
-        script = b"".join(say_frame(load.action, room_name(room), tag, message_id) for message_id in ids)
+        script = b"".join(
+            say_frame(load.action, room_name(room), tag, message_id, load.message_bytes) for message_id in ids
+        )
         speaker = Speaker(members[place], script * 2)
         ear = members[place + load.senders] if load.action == "others" else members[place]
         ear.hears, ear.speaker = REPLY if load.action == "ask" else tag, speaker
@@ -108,18 +116,29 @@ class Generator:
 
     def say(self, speaker: Speaker, count: int, now: float) -> None:
         """Send the next `count` messages of a sender, in one write."""
-        first = speaker.next * FRAME_BYTES
+        frame_bytes = len(speaker.script) // (2 * self.load.window)
+        first = speaker.next * frame_bytes
         speaker.next = (speaker.next + count) % self.load.window
         speaker.sent += count
         speaker.sent_at.extend((now,) * count)
         self.sent += count
         self.expected += count * (self.load.members + self.load.own)
+        speaker.unwritten += speaker.script[first : first + count * frame_bytes]
+        self.write(speaker)
+
+    def write(self, speaker: Speaker) -> None:
+        """Write what the socket takes; the rest follows when it takes more."""
+        wire, was_waiting = speaker.wire, speaker.wire.writer is not None
         try:
-            written = speaker.wire.sock.send(speaker.script[first : first + count * FRAME_BYTES])
+            speaker.unwritten = speaker.unwritten[wire.sock.send(speaker.unwritten) :]
+        except BlockingIOError:
+            pass
         except OSError:  # closed by the server: what is not said is lost, and seen as such
-            return
-        if written != count * FRAME_BYTES:
-            raise SystemExit("the server stopped reading: a window of messages does not fit into its socket")
+            speaker.unwritten = b""
+        if bool(speaker.unwritten) != was_waiting:
+            wire.writer = speaker if speaker.unwritten else None
+            with contextlib.suppress(FileNotFoundError):  # closed by the server, as `receive` has seen
+                self.poll.modify(wire.sock, select.EPOLLIN | (select.EPOLLOUT if speaker.unwritten else 0))
 
     def receive(self, wire: Wire) -> None:
         """Read once, count, and move the window of the sender that is heard here.
@@ -169,8 +188,12 @@ class Generator:
         started = now = time.perf_counter()
         deadline = started + seconds
         while now < deadline and not (until_complete and self.received >= self.expected):
-            for descriptor, _ in self.poll.poll(deadline - now, len(self.wires)):
-                self.receive(self.wires[descriptor])
+            for descriptor, events in self.poll.poll(deadline - now, len(self.wires)):
+                wire = self.wires[descriptor]
+                if events != select.EPOLLIN and wire.writer is not None:
+                    self.write(wire.writer)
+                if events != select.EPOLLOUT:
+                    self.receive(wire)
             now = time.perf_counter()
         return now - started
 
@@ -190,7 +213,7 @@ class Generator:
         self.pump(GRACE_SECONDS)
         lost, doubled = self.reckon()
         return {
-            "deliveries_per_second": received / elapsed,
+            "per_second": received / elapsed,
             "p50_ms": percentile(latencies, 0.50) * 1000,
             "p99_ms": percentile(latencies, 0.99) * 1000,
             "sent": self.sent,
@@ -244,6 +267,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--senders", type=int, default=1, help="of the members, how many send")
     parser.add_argument("--window", type=int, default=1, help="messages in flight for each sender")
     parser.add_argument("--action", choices=("say", "ask", "others", "wait"), default="say")
+    parser.add_argument("--message-bytes", type=int, default=MESSAGE_BYTES, help="of each message")
     parser.add_argument("--warm-up", type=float, default=0.5, help="seconds")
     parser.add_argument("--seconds", type=float, default=3.0, help=f"measured; at most {MAX_SECONDS:g}")
     parser.add_argument("--no-join-answer", action="store_true", help="the server does not answer joins")
@@ -259,7 +283,7 @@ def main() -> None:
         print("ready", len(held), flush=True)
         sys.stdin.read()
         return
-    load = Load(options.rooms, options.members, options.senders, options.window, options.action)
+    load = Load(options.rooms, options.members, options.senders, options.window, options.action, options.message_bytes)
     if load.members < load.senders * (2 if load.action == "others" else 1):
         raise SystemExit("a room needs a member for each sender, and with --action others a witness for each too")
     rooms = [room_name(number) for number in range(load.rooms) for _ in range(load.members)]

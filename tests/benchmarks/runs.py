@@ -23,6 +23,7 @@ from typing import NoReturn
 
 import attrs
 
+from tests.benchmarks.arrivals import Arrivals
 from tests.benchmarks.load import Load, waited_share
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,13 +109,13 @@ def running(program: ServerProgram) -> Iterator[RunningServer]:
         yield RunningServer(process, port, package)
 
 
-def measure(program: ServerProgram, load: Load, seconds: float) -> dict[str, float]:
+def measure(program: ServerProgram, load: Load | Arrivals, seconds: float) -> dict[str, float]:
     """Put one fresh server under one load, once."""
-    options = [f"--{field.name}={getattr(load, field.name)}" for field in attrs.fields(Load)]
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in attrs.asdict(load).items()]
     options += [f"--seconds={seconds}", f"--warm-up={WARM_UP_SECONDS}"]
     with (
         running(program) as server,
-        module("load", server.port, *options, core=GENERATOR_CORE) as generator,
+        module(load.module, server.port, *options, core=GENERATOR_CORE) as generator,
     ):
         try:
             output, _ = generator.communicate(timeout=seconds + FINISH_SECONDS)

@@ -90,7 +90,7 @@ class Chosen:
 
 @pytest.mark.parametrize("word", ["missing required field `", " - at `", "a` - at `$.x"])
 async def test_text_that_looks_like_an_error_over_and_over_is_answered_at_once(word: str) -> None:
-    server = make_attacked()
+    server = make_attacked(bytes_per_second=None)
 
     @server.action("choose")
     async def choose(body: Chosen) -> None: ...

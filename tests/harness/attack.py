@@ -6,7 +6,6 @@ Laws:
 """
 
 import contextlib
-import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -20,7 +19,7 @@ from simplysocket import Server
 
 from .attacker import Answer, Peer
 from .bystander import Bystander
-from .leaks import living_tasks
+from .leaks import living_tasks, open_descriptors
 from .servers import make_attacked
 
 TEST_SECONDS = 20.0  # no test may take longer, whatever goes wrong
@@ -41,7 +40,7 @@ class Counts:
         counted = server.statistics()
         return cls(
             living_tasks(),
-            len(os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd")),
+            open_descriptors(),
             counted["connections"],
             counted["clients"],
             counted["rooms"],

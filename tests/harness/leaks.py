@@ -1,5 +1,6 @@
-"""What is left open: how many tasks there are, and code that leaves cancel scopes and nurseries open."""
+"""What is left open: tasks, descriptors, and code that leaves cancel scopes and nurseries open."""
 
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,11 @@ IGNORE_LEFT_OPEN = pytest.mark.filterwarnings(
 def living_tasks() -> int:
     """Return how many tasks the event loop has."""
     return trio.lowlevel.current_statistics().tasks_living
+
+
+def open_descriptors() -> int:
+    """Return how many descriptors the process has open."""
+    return len(os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"))
 
 
 async def _in_scope(scope: trio.CancelScope) -> AsyncIterator[int]:

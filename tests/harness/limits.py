@@ -8,7 +8,12 @@ from simplysocket import Limits
 
 LIMITS: Final = tuple(field.name for field in attrs.fields(Limits))
 """The names of all limits."""
-UNLIMITED: Final = {"joins_per_second": None, "messages_per_second": None, "inbox_per_client": None}
+UNLIMITED: Final = {
+    "joins_per_second": None,
+    "messages_per_second": None,
+    "bytes_per_second": None,
+    "inbox_per_client": None,
+}
 """The limits that a fast test client reaches first; lifted, except where they are what is tested."""
 IMPATIENT: Final = {"close_seconds": 0.2, "handshake_seconds": 0.3, "write_seconds": 0.5}
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from simplysocket._operation.reload import Supervisor
+
 from ..harness.command import LISTENS, Command, health, running, silent_client, write
+from ..harness.leaks import open_descriptors
 
 
 def reloading(project: Path, *arguments: str) -> contextlib.AbstractContextManager[Command]:
@@ -113,3 +116,11 @@ def test_a_server_that_does_not_stop_is_killed(project: Path) -> None:
         rename(project, "free")
         command.wait_for("did not stop within 0 seconds and is killed")
         assert command.wait_for(LISTENS)[1] == "free"
+
+
+async def test_a_server_process_that_cannot_start_leaves_no_pipe_open(tmp_path: Path) -> None:
+    supervisor = Supervisor([str(tmp_path / "missing")], [tmp_path], grace=1)
+    before = open_descriptors()
+    with pytest.raises(FileNotFoundError):
+        await supervisor._run_child()
+    assert open_descriptors() == before

@@ -72,7 +72,7 @@ def test_an_unsafe_setting_is_found(changes: dict[str, Any], settings: list[str]
         (Limits(silence_seconds=None), ["Limits.silence_seconds"]),
         (Limits(ping_seconds=59, silence_seconds=60), []),
         (Limits(message_bytes=None, connections=None), ["Limits.message_bytes", "Limits.connections"]),
-        (Limits(members_per_room=None, bytes_per_second=None), []),  # these have no bound by default
+        (Limits(members_per_room=None), []),  # this has no bound by default
     ],
 )
 def test_an_unsafe_limit_is_found(limits: Limits, settings: list[str]) -> None:

@@ -5,6 +5,8 @@ import dataclasses
 import enum
 import json
 import math
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -232,6 +234,45 @@ def test_none_is_written_as_null(hold: Any) -> None:
 
 def test_the_word_null_and_finite_numbers_pass() -> None:
     assert decode_body(encode_body({"null": [None, 1.5, "null"]})) == {"null": [None, 1.5, "null"]}
+
+
+def lines_run(function: Callable[[], object]) -> int:
+    """Return how many lines of Python a call runs: its work, whatever the machine."""
+    count = 0
+
+    def trace(_: object, event: str, __: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+DENSE = {  # of 64 KiB, from a client, as an application would return them
+    "null": b"null",
+    "digits": b"1",
+    "texts": b'""',
+    "numbers": b"1.5",
+    "lists": b"[1]",
+    "objects": b"{}",
+    "words": b'"null"',
+}
+
+
+@pytest.mark.parametrize("item", DENSE.values(), ids=DENSE.keys())
+def test_the_search_for_nan_is_a_few_lines_for_each_value(item: bytes) -> None:
+    number = 1_000
+    body = decode_body(Raw(b"[null," + b",".join([item] * number) + b"]"))
+    encode_body(body)
+    assert lines_run(lambda: encode_body(body)) < 16 * number
+    if item[:1] not in b"[{":
+        assert lines_run(lambda: encode_body(body)) < 8 * number + 50
 
 
 circle: list[Any] = []

@@ -1,0 +1,172 @@
+"""Arrivals: clients that connect, shake hands and join a room, one after another or many at once.
+
+Laws:
+- Only what lies between a client's `connect` and the reply to its join is measured. A batch stays connected until all
+  of it has joined; then it is closed, and the server has a moment to forget it.
+- Every wait and every number is bounded. A client that did not get in is reported as lost.
+- It knows the wire, not the servers, and reads no more of an answer than it needs.
+
+Run: python -m tests.benchmarks.arrivals PORT --at-once 200; prints one line of JSON.
+"""
+
+import argparse
+import gc
+import json
+import select
+import socket
+import struct
+import time
+
+import attrs
+
+from tests.benchmarks.clients import ERROR, REPLY, handshake, join_frame, room_name
+from tests.benchmarks.load import MAX_SECONDS, percentile, waited_share
+
+BATCH = 200  # clients that are connected together
+ROOM_MEMBERS = 10  # of a batch: the first join creates the room, and its members fit into the answer to a join
+BATCH_SECONDS = 10.0  # for a batch to get in
+PAUSE_SECONDS = 0.15  # after a batch has closed
+READ_BYTES = 65_536
+
+
+@attrs.frozen
+class Arrivals:
+    """How many clients arrive at once: one column of the table."""
+
+    at_once: int
+
+    module = "arrivals"
+
+
+@attrs.define(eq=False)
+class Arrival:
+    """One client on its way in."""
+
+    sock: socket.socket
+    began: float
+    join: bytes | None  # what it sends once it is connected
+    answer: bytes = b""
+
+
+class Door:
+    """Lets clients in, batch after batch, and takes the times."""
+
+    def __init__(self, port: int, at_once: int) -> None:
+        self.address, self.handshake = ("127.0.0.1", port), handshake(port)
+        self.at_once = at_once
+        self.took: list[float] = []  # seconds, for each client
+        self.elapsed = 0.0  # seconds, while a batch was on its way in
+        self.lost = self.closed = self.errors = 0
+        self.first_error = ""
+
+    def open(self, number: int) -> Arrival:
+        """Connect one client, and send its handshake."""
+        began = time.perf_counter()
+        sock = socket.create_connection(self.address, BATCH_SECONDS)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no port is left in TIME_WAIT
+        sock.sendall(self.handshake)
+        return Arrival(sock, began, join_frame(room_name(number // ROOM_MEMBERS)))
+
+    def hear(self, arrival: Arrival) -> bool:
+        """Read once, and go one step further; tell whether the client's way ends here."""
+        try:
+            received = arrival.sock.recv(READ_BYTES)
+        except OSError:
+            received = b""
+        if not received:
+            self.closed += 1
+            return True
+        answer = arrival.answer = arrival.answer + received
+        if arrival.join is not None:
+            if b"\r\n\r\n" not in answer:
+                return False
+            if not answer.startswith(b"HTTP/1.1 101 "):
+                self.fail(answer)
+                return True
+            arrival.sock.sendall(arrival.join)
+            arrival.join, arrival.answer = None, answer.partition(b"\r\n\r\n")[2]
+            return False
+        if ERROR in answer:
+            self.fail(answer)
+            return True
+        if b'"id":1' in answer[max(0, answer.find(REPLY)) :] and REPLY in answer:
+            self.took.append(time.perf_counter() - arrival.began)
+            return True
+        return False
+
+    def fail(self, answer: bytes) -> None:
+        """Note a client that was refused."""
+        self.errors += 1
+        self.first_error = self.first_error or answer[:300].decode(errors="replace")
+
+    def let_in(self) -> None:
+        """Let one batch in, and close it."""
+        poll = select.epoll()
+        under_way: dict[int, Arrival] = {}  # by descriptor
+        opened: list[socket.socket] = []
+        began = now = time.perf_counter()
+        deadline = began + BATCH_SECONDS
+        while now < deadline and (under_way or len(opened) < BATCH):
+            while len(under_way) < self.at_once and len(opened) < BATCH:
+                arrival = self.open(len(opened))
+                opened.append(arrival.sock)
+                under_way[arrival.sock.fileno()] = arrival
+                poll.register(arrival.sock, select.EPOLLIN)
+            for descriptor, _ in poll.poll(deadline - now, self.at_once):
+                if self.hear(under_way[descriptor]):
+                    poll.unregister(descriptor)
+                    del under_way[descriptor]
+            now = time.perf_counter()
+        self.elapsed += now - began
+        self.lost += len(under_way)
+        poll.close()
+        for sock in opened:
+            sock.close()
+        time.sleep(PAUSE_SECONDS)
+
+    def run(self, warm_up: float, seconds: float) -> dict[str, object]:
+        """Let batches in until they have taken `seconds` together; return the figures."""
+        while self.elapsed < warm_up and not self.is_refused:
+            self.let_in()
+        self.took.clear()
+        self.elapsed = cpu = 0.0
+        while self.elapsed < seconds and not self.is_refused:
+            before = time.process_time()
+            self.let_in()
+            cpu += time.process_time() - before
+        took = sorted(self.took) or [self.elapsed]
+        return {
+            "per_second": len(self.took) / self.elapsed if self.elapsed else 0.0,
+            "p50_ms": percentile(took, 0.50) * 1000,
+            "p99_ms": percentile(took, 0.99) * 1000,
+            "lost": self.lost,
+            "doubled": 0,
+            "errors": self.errors,
+            "first_error": self.first_error,
+            "closed": self.closed,
+            "generator_cpu": cpu / self.elapsed if self.elapsed else 0.0,
+            "generator_waited": waited_share("self"),
+        }
+
+    @property
+    def is_refused(self) -> bool:
+        """Tell whether somebody did not get in: then the figures say nothing, and the run ends."""
+        return bool(self.lost or self.closed or self.errors)
+
+
+def main() -> None:
+    """Run one load and print its figures."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.arrivals", description="Connect, over and over.")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--at-once", type=int, default=1, help=f"clients on their way in at a time, up to {BATCH}")
+    parser.add_argument("--warm-up", type=float, default=0.5, help="seconds")
+    parser.add_argument("--seconds", type=float, default=3.0, help=f"measured; at most {MAX_SECONDS:g}")
+    options = parser.parse_args()
+    gc.disable()  # a pause would be measured as the server's
+    door = Door(options.port, min(options.at_once, BATCH))
+    print(json.dumps(door.run(options.warm_up, min(options.seconds, MAX_SECONDS))))
+
+
+if __name__ == "__main__":
+    main()
