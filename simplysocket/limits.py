@@ -73,8 +73,12 @@ class Limits:
     drain_seconds: float = _required(30)  # for a graceful stop on a signal
 
     # rooms and turns
-    inbox_messages: int | None = _bound(128)  # waiting for one room's turn; beyond: `busy`
-    inbox_per_client: int | None = _bound(16)  # of these from one client, so that it cannot fill it; beyond: `busy`
+    inbox_messages: int | None = _bound(128)  # waiting for one room's turn; beyond: held outside
+    inbox_bytes: int | None = _bound(262_144)  # of those above 4 KiB; one message always fits; beyond: held outside
+    inbox_per_client: int | None = _bound(16)  # messages of one client; one if the room is behind; beyond: held outside
+    inbox_seconds: float | None = _bound(5)  # in the inbox, or held: beyond, the room does not keep up: `busy`
+    intake_messages: int | None = _bound(256)  # held of one client, over all rooms; beyond: it is not read
+    intake_bytes: int | None = _bound(262_144)  # the same, with 512 for each message
     tasks_per_client: int | None = _bound(16)  # running handlers outside the turn (`turn=False`); beyond: `too-many`
     auths_per_address: int | None = _bound(4)  # `on_auth`s that run for one user, else address; the others wait
     auths_per_room: int | None = _bound(32)  # `on_auth`s that run for one room; the others wait

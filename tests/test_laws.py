@@ -57,6 +57,8 @@ MACHINES = (
         "_rooms.slices",
         "_rooms.outgoing",
         "_rooms.inbox",
+        "_rooms.held",
+        "_sessions.intake",
         "_operation.settings_check",
     ),
 )

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-import trio
-
 from .._protocol import codec
 from .._protocol.codec import Envelope
 from .._protocol.names import RESERVED_ACTIONS
@@ -49,7 +47,8 @@ class Builtins:
     def __init__(self, hub: Hub, registry: Registry) -> None:
         self._hub = hub
         self._registry = registry
-        self.by_action: dict[str, Callable[[Session, Envelope], None]] = {
+        # Each is called with the session, the envelope, the time, and the size of the message.
+        self.by_action: dict[str, Callable[[Session, Envelope, float, int], None]] = {
             "join-room": self._join,
             "leave-room": self._leave,
             "who": self._who,
@@ -67,34 +66,34 @@ class Builtins:
 
     # --- rooms
 
-    def _join(self, session: Session, envelope: Envelope) -> None:
+    def _join(self, session: Session, envelope: Envelope, now: float, _: int) -> None:
         most, size = session.home.limits.join_bytes, memoryview(envelope.message_body).nbytes
         if most is not None and size > most:
             raise ActionError("too-large", f"a join holds {size} bytes, and {most} is the most")
         name = _named(envelope)
-        wait = session.rates.charge_join(trio.current_time())
+        wait = session.rates.charge_join(now)
         if wait is not None:
             raise ActionError("rate-limited", "too many joins", retry_after=wait)
         read_options(envelope.message_body)  # only to refuse at once what cannot be decoded; the result is not kept
         envelope.message_body = envelope.message_body.copy()  # the original holds on to the bytes of the whole frame
-        answer = self._hub.joins.queue(session, name, envelope.message_body, envelope)
+        answer = self._hub.joins.queue(session, name, envelope.message_body, envelope, now, size)
         if answer is not None:
             _answer_at_once(session, envelope, codec.encode_body(answer, may_hold_floats=False))
 
-    def _leave(self, session: Session, envelope: Envelope) -> None:
-        self._post_to_named(session, envelope, leave_as_asked)
+    def _leave(self, session: Session, envelope: Envelope, now: float, size: int) -> None:
+        self._post_to_named(session, envelope, leave_as_asked, now, size)
 
-    def _who(self, session: Session, envelope: Envelope) -> None:
-        self._post_to_named(session, envelope, _who_is_here)
+    def _who(self, session: Session, envelope: Envelope, now: float, size: int) -> None:
+        self._post_to_named(session, envelope, _who_is_here, now, size)
 
-    def _post_to_named(self, session: Session, envelope: Envelope, work: Work) -> None:
+    def _post_to_named(self, session: Session, envelope: Envelope, work: Work, now: float, size: int) -> None:
         runtime = self._hub.room_for_message(_named(envelope))
         if self._registry.overrides(envelope.action, runtime):
             work = self._registry.handle
-        if not runtime.post(work, session, envelope):
+        if not runtime.post(work, session, envelope, now, size):
             raise busy(runtime.name)
 
-    def _list_rooms(self, session: Session, envelope: Envelope) -> None:
+    def _list_rooms(self, session: Session, envelope: Envelope, _: float, __: int) -> None:
         after = _read_list_rooms(envelope.message_body).after
         runtimes, names = self._hub.runtimes, self._hub.names
         listed = []
@@ -104,7 +103,7 @@ class Builtins:
         answer = {"rooms": listed, "total": len(names)}
         _answer_at_once(session, envelope, codec.encode_body(answer, may_hold_floats=False))
 
-    def _ping(self, session: Session, envelope: Envelope) -> None:
+    def _ping(self, session: Session, envelope: Envelope, _: float, __: int) -> None:
         _answer_at_once(session, envelope, codec.EMPTY)
 
     # --- requests; True if a request waited for the message, which is then not charged to the rate
@@ -113,12 +112,14 @@ class Builtins:
         """Remove a request that waits from its inbox, or cancel its handler if that may be cancelled."""
         if envelope.id is None:
             return False
+        if session.cancel(envelope.id):
+            return True
         for runtime in session.rooms.values():
             found = runtime.turns.take_out(session, envelope.id)
             if found is not None:
                 session.refuse(found.id, found.action, ActionError("cancelled", "cancelled by its caller"))
                 return True
-        return session.cancel(envelope.id)
+        return False
 
     def _answer(self, session: Session, envelope: Envelope, *, is_error: bool) -> bool:
         return session.answer(envelope.id, envelope.message_body, is_error=is_error)
@@ -130,7 +131,7 @@ def _answer_at_once(session: Session, envelope: Envelope, body: codec.Raw) -> No
         session.reply(envelope.id, body)
 
 
-def _forbid(_: Session, envelope: Envelope) -> None:
+def _forbid(_: Session, envelope: Envelope, __: float, ___: int) -> None:
     raise ActionError("forbidden", f"the action {envelope.action!r} is reserved for the protocol")
 
 

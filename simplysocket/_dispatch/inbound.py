@@ -55,7 +55,7 @@ class Inbound:
         try:
             builtin = self._builtins.by_action.get(envelope.action)
             if builtin is not None and not self._registry.overrides(envelope.action):
-                builtin(session, envelope)
+                builtin(session, envelope, now, size)
                 return
             if envelope.IsTargetClient:
                 self._send_direct(session, envelope)
@@ -66,7 +66,7 @@ class Inbound:
                 runtime = hub.room_for_message(name)
             if envelope.timeout is not None:
                 envelope.timeout += now
-            if not runtime.post(self._registry.handle, session, envelope):
+            if not runtime.post(self._registry.handle, session, envelope, now, size):
                 raise busy(name)
         except ActionError as exc:
             session.refuse(envelope.id, envelope.action, exc)

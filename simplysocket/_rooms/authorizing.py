@@ -51,7 +51,7 @@ class Asking:
         join.asking = self
         session.handler_scopes.append(self)
         runtime.askings += 1
-        runtime.turns.hold(session, join, envelope)
+        runtime.turns.hold(join, session, envelope, memoryview(envelope.message_body).nbytes)
 
     def end(self, error: ActionError) -> None:
         """End it now, and answer the join with `error`."""
@@ -156,7 +156,12 @@ class Authorizer:
             if not asking.is_over:
                 asking.end(ActionError("timeout", "it took longer than its caller would wait"))
         except* Exception as group:
-            await runtime.boundary.answer_failure(session, asking.envelope, group, asking.end)
+            runtime.askings += 1  # an empty room stays until its `on_error` has been told
+            try:
+                await runtime.boundary.answer_failure(session, asking.envelope, group, asking.end)
+            finally:
+                runtime.askings -= 1
+                runtime.closing.begin_if_empty()
 
     def _ended(self, asking: Asking) -> None:
         """Give its places to those who wait."""

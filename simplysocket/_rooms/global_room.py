@@ -5,14 +5,14 @@ Laws:
 - The room never closes. When its tasks crash, they are started again.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .._sessions.session import Session
 from ..message import GLOBAL_ROOM
 from .crashes import RestartAfterCrash
 from .fanout import Fanout
-from .jobs import Work
+from .jobs import Job, Work
 from .runtime import RoomRuntime
 from .tasks import CURRENT_ROOM
 from .turns import TURN, Turns
@@ -64,7 +64,7 @@ class ClientTurns(Turns):
     __slots__ = ("_runtime",)
 
     def __init__(self, runtime: RoomRuntime) -> None:
-        super().__init__(runtime.name, runtime.home.limits, runtime.boundary.run, _ClientOutput(runtime.fanout))
+        super().__init__(runtime.name, runtime.home, runtime.boundary.run, _ClientOutput(runtime.fanout))
         self._runtime = runtime
 
     def of(self, session: Session) -> Turns:
@@ -73,29 +73,28 @@ class ClientTurns(Turns):
         if turns is None:
             runtime = self._runtime
             turns = session.global_turns = Turns(
-                runtime.name, runtime.home.limits, runtime.boundary.run, _ClientOutput(runtime.fanout)
+                runtime.name, runtime.home, runtime.boundary.run, _ClientOutput(runtime.fanout)
             )
             runtime.home.start(runtime.tasks.run_inside, turns.serve)
         return turns
 
     @property
-    def post(self) -> Callable[[Work, Any, object], bool]:
+    def post(self) -> Callable[[Work, Any, object, float, int], bool]:
         """The function that puts a client's message into its own inbox."""
         return self._post
 
-    def _post(self, work: Work, client: Session, item: object) -> bool:
-        return self.of(client).post(work, client, item)
+    def _post(self, work: Work, client: Session, item: object, now: float, size: int) -> bool:
+        return self.of(client).post(work, client, item, now, size)
 
-    def post_always(self, work: Work, client: Hashable, item: object) -> None:
-        """Put an entry that no bound may refuse into the client's inbox, or without a client into the room's own."""
-        if isinstance(client, Session):
-            self.of(client).post_always(work, client, item)
+    def post_always(self, work: Work, client: Session | None, job: Job) -> None:
+        """Put a job, which no bound refuses, into the client's inbox, or without a client into the room's own."""
+        if client is not None:
+            self.of(client).post_always(work, client, job)
         else:
-            super().post_always(work, client, item)
+            super().post_always(work, client, job)
 
-    def take_out(self, client: Hashable, id: str | int) -> Any:
+    def take_out(self, client: Session, id: str | int) -> Any:
         """Remove the client's waiting message with this `id` and return it, or None."""
-        assert isinstance(client, Session)
         return None if client.global_turns is None else client.global_turns.take_out(client, id)
 
     @property

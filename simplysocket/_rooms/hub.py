@@ -29,6 +29,7 @@ from .flush import Flusher
 from .global_room import make_global_room
 from .joining import Joins
 from .options import Options
+from .overdue import Overdue
 from .room_classes import RoomClasses
 from .runtime import RoomRuntime
 from .sorted_names import SortedNames
@@ -67,6 +68,7 @@ class Hub:
         self.classes = RoomClasses()
         self.outbound = OutboundHooks(metrics)
         self.flusher = Flusher()
+        self.overdue = Overdue(limits, budget)
         self.joins = Joins(self)
         self.authorizer = Authorizer(limits)
         self.is_stopping = False
@@ -85,11 +87,12 @@ class Hub:
         return self._global_room
 
     def begin(self, nursery: trio.Nursery) -> None:
-        """Start the flusher and the global room in `nursery`, in which all rooms will run."""
+        """Start the global room, and the tasks for all rooms, in `nursery`, in which all rooms will run."""
         self._nursery = nursery
         self._thread = get_ident()
         self.is_stopping = False
         nursery.start_soon(self.flusher.run)
+        nursery.start_soon(self.overdue.run)
         global_room = make_global_room(self, self.classes.find(GLOBAL_ROOM) or Room)
         self._begin_room(global_room)
         self._global_room = global_room

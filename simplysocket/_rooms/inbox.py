@@ -1,86 +1,294 @@
 """The inbox: the entries that wait for a turn, in the order of arrival.
 
 Laws:
-- No entry is dropped: each is run, taken out, or handed back by `take_all`.
+- No entry is dropped: each is run, taken out, refused with `busy`, or handed back by `take_all`.
+- The entries of one client keep their order.
+- A job of the room itself, such as a timer, waits behind at most one entry of each client.
 - A plain machine: it never waits. It wakes the worker, which does.
+
+What finds no place here is held outside (held.py), and taken in when there is a place.
 """
 
 import math
 from collections import deque
-from collections.abc import Hashable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .._wakeup import Wakeup
 from ..errors import ActionError
 from ..limits import Limits
-from .jobs import Job, Work
+from .held import Held
+from .jobs import Work
 
+if TYPE_CHECKING:
+    from .._sessions.session import Session
+    from .overdue import Overdue
+
+LARGE: Final = 4_096  # bytes: smaller messages are bounded by their number alone
+_CALM_SECONDS: Final = 0.25  # for which an entry may wait before the room counts as behind
 _RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then
 
-Entry = tuple[Work, Any, Any]
-"""(the work, the session of its client or None, its envelope or job)"""
+Entry = tuple[Work, Any, Any, float, int]
+"""(the work, the session of its client or None, its envelope or job, when it came, bytes that it holds on to)"""
 
 
 class Inbox:
-    """Entries that wait for their turn, bounded in number for all clients together and for each.
+    """Entries that wait for their turn, bounded in number and bytes for all clients together and for each.
 
     The worker takes the entries out itself, since this is the hot path of every message.
     """
 
-    __slots__ = ("_max_entries", "_max_per_client", "clients", "entries", "jobs", "wakeup")
+    __slots__ = (
+        "_calm_below",
+        "_calm_seconds",
+        "_last_served",
+        "_max_bytes",
+        "_max_entries",
+        "_max_per_client",
+        "_name",
+        "_overdue",
+        "_seconds",
+        "_served",
+        "bytes",
+        "clients",
+        "entries",
+        "held",
+        "jobs",
+        "wakeup",
+    )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, name: str, limits: Limits, overdue: "Overdue") -> None:
+        """Make the inbox of the room `name`."""
+        self._name = name
+        self._overdue = overdue
         self._max_entries = math.inf if limits.inbox_messages is None else limits.inbox_messages
         self._max_per_client = math.inf if limits.inbox_per_client is None else limits.inbox_per_client
-        self.entries: deque[Entry] = deque()
-        self.clients: dict[Hashable, int] = {}  # {client: its messages in the inbox}
+        self._max_bytes = math.inf if limits.inbox_bytes is None else limits.inbox_bytes
+        self._seconds = math.inf if limits.inbox_seconds is None else limits.inbox_seconds
+        self._calm_below = max(1, self._max_entries // 4)  # entries; from there on a client may have one of them
+        self._calm_seconds = min(self._seconds, _CALM_SECONDS)
+        self.entries: deque[Entry] = deque()  # of clients: their messages, and the jobs that come after these
+        self.clients: dict[Any, Entry | list[Entry]] = {}  # {client: its entries in the inbox, or the only one}
+        self.bytes = 0  # of the large messages in the inbox
+        self.held: Held | None = None  # None while nothing is held
         self.wakeup = Wakeup()  # the worker waits on it
-        self.jobs = 0  # how many entries are jobs, which no bound counts
+        # Jobs of the room itself: (entry, entries served before it was posted, the most that may be served before it).
+        self.jobs: deque[tuple[Entry, int, int]] = deque()
+        self._served = 0  # entries of clients that were taken out while a job waited
+        self._last_served: dict[Any, int] = {}  # {client: the number of its last entry among these}
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self.entries) + len(self.jobs) + (0 if self.held is None else len(self.held))
 
-    def put(self, work: Work, client: Hashable, item: object) -> bool:
-        """Add a client's message. Return False if the inbox, or this client's share of it, is full."""
-        clients = self.clients
-        waiting = clients.get(client, 0)
-        if waiting >= self._max_per_client or len(self.entries) - self.jobs >= self._max_entries:
-            return False
-        clients[client] = waiting + 1
-        self.entries.append((work, client, item))
+    # --- in
+
+    def put(self, work: Work, client: "Session", item: object, now: float, size: int) -> bool:
+        """Add a message of `size` bytes that a client has sent, or hold it. Return False if it must be refused.
+
+        It is refused if the room does not keep up: its oldest entry has waited for `inbox_seconds`.
+        """
+        # While nothing waits, all of this takes as long as it did to count the message.
+        entries, clients = self.entries, self.clients
+        if entries and (len(entries) >= self._calm_below or now - entries[0][3] >= self._calm_seconds):
+            return self._put_or_hold((work, client, item, now, size))
+        if size > LARGE or self.held is not None:
+            return self._put_or_hold((work, client, item, now, size))
+        entry = (work, client, item, now, size)
+        own = clients.get(client)
+        if own is None:
+            clients[client] = entry
+        elif isinstance(own, tuple):
+            if self._max_per_client < 2:
+                return self._put_or_hold(entry)
+            clients[client] = [own, entry]
+        elif len(own) < self._max_per_client:
+            own.append(entry)
+        else:
+            return self._put_or_hold(entry)
+        entries.append(entry)
         self.wakeup.wake()
         return True
 
-    def put_always(self, work: Work, client: Hashable, item: object) -> None:
-        """Add an entry that no bound may refuse: a job, or a message that waited in another inbox."""
-        if isinstance(item, Job):
-            self.jobs += 1
+    def put_always(self, work: Work, client: "Session | None", item: object, now: float) -> None:
+        """Add a job, which no bound refuses: behind all that its client has sent, or among the room's own."""
+        entry = (work, client, item, now, 0)
+        if client is None:
+            self.jobs.append((entry, self._served, self._served + len(self.entries)))
+        elif self.held is not None and client in self.held:
+            self.held.add(entry)
         else:
-            self.clients[client] = self.clients.get(client, 0) + 1
-        self.entries.append((work, client, item))
+            self._append(entry)
         self.wakeup.wake()
 
-    def take_out(self, client: Hashable, id: str | int) -> Any:
-        """Remove the waiting message of `client` with this `id` and return it, or None."""
-        if self.clients.get(client):
-            for entry in self.entries:
-                if entry[1] is client and getattr(entry[2], "id", None) == id:
-                    self.entries.remove(entry)
-                    self.clients[client] -= 1
-                    if not self.clients[client]:
-                        del self.clients[client]
+    def _put_or_hold(self, entry: Entry) -> bool:
+        """Add a message if its client and the room have a place for it; otherwise hold it, or return False."""
+        _, client, _, now, size = entry
+        entries, held = self.entries, self.held
+        if entries and now - entries[0][3] >= self._seconds:
+            return False
+        is_behind = held is not None and held.is_waiting
+        if not is_behind and (held is None or client not in held):
+            if entries and (len(entries) >= self._calm_below or now - entries[0][3] >= self._calm_seconds):
+                share: float = 1
+            else:
+                share = self._max_per_client
+            if self._count_of(client) < share and self._has_place(size):
+                self._append(entry)
+                self.wakeup.wake()
+                return True
+        if client.intake is not None and client.intake.must_refuse:
+            return False
+        if held is None:
+            held = self.held = Held(self, self._overdue)
+        held.add(entry)
+        return True
+
+    def _has_place(self, size: int) -> bool:
+        """Whether one more message fits in. Any fits into an empty inbox."""
+        if not self.entries:
+            return True
+        return len(self.entries) < self._max_entries and (size <= LARGE or self.bytes + size <= self._max_bytes)
+
+    def _count_of(self, client: "Session") -> int:
+        own = self.clients.get(client)
+        return 0 if own is None else len(own) if isinstance(own, list) else 1
+
+    def _append(self, entry: Entry) -> None:
+        client, size = entry[1], entry[4]
+        own = self.clients.get(client)
+        if own is None:
+            self.clients[client] = entry
+        elif isinstance(own, list):
+            own.append(entry)
+        else:
+            self.clients[client] = [own, entry]
+        self.entries.append(entry)
+        if size > LARGE:
+            self.bytes += size
+
+    # --- what is held
+
+    def admit(self, now: float) -> bool:
+        """Take in what is held, one message of each client in turn, as long as there is a place. False if none was."""
+        held = self.held
+        if held is None:
+            return False
+        before = len(self.entries)
+        for _ in range(held.clients):
+            client, entry = held.first()
+            if client in self.clients:  # it has its share already
+                held.turn_to_next()
+            elif self._has_place(entry[4]):
+                work, _, item, _, size = held.take_first()
+                self._append((work, client, item, now, size))
+            else:
+                break
+        self._drop_if_empty(held)
+        return len(self.entries) > before
+
+    def refuse(self, entry: Entry) -> None:
+        """Refuse a message that was held for too long."""
+        if self.held is not None:
+            self.held.take_out(entry)
+            self._drop_if_empty(self.held)
+        _, client, item, _, _ = entry
+        client.refuse(item.id, item.action, busy(self._name))
+
+    def hold(self, client: "Session", first: Entry) -> None:
+        """Hold `first`, which has been taken out, and behind it all that its client has sent and sends to this room.
+
+        Who calls this must call `let_in` or `drop_held` at the end, unless the room closes. Until
+        then the time of what is held does not run. The bounds of the client's intake hold.
+        """
+        if self.held is None:
+            self.held = Held(self, self._overdue)
+        own = self.clients.pop(client, None)
+        behind = [] if own is None else own if isinstance(own, list) else [own]
+        for entry in behind:
+            _remove(self.entries, entry)
+            if entry[4] > LARGE:
+                self.bytes -= entry[4]
+        self.held.close(client, (first, *behind))
+
+    def drop_held(self, client: "Session", item: object, now: float) -> None:
+        """Take the entry of `item` out of what `hold` holds of this client, and let in the rest."""
+        held = self.held
+        assert held is not None  # the entry is in it
+        held.take_out(next(entry for entry in held.of(client) if entry[2] is item))
+        self.let_in(client, now)
+
+    def let_in(self, client: "Session", now: float) -> None:
+        """End what `hold` has begun: what is held of the client waits for its turn, from now on, in order."""
+        if self.held is not None:
+            self.held.open(client, now)
+            self._drop_if_empty(self.held)
+            self.wakeup.wake()
+
+    def _drop_if_empty(self, held: Held) -> None:
+        if held.is_empty:
+            self.held = None
+
+    # --- out
+
+    def next(self) -> Entry:
+        """Take out the next entry, while jobs of the room wait: a job, after at most one entry of each client."""
+        job, posted, most = self.jobs[0]
+        if self.entries and self._served < most:
+            client = self.entries[0][1]
+            if self._last_served.get(client, 0) <= posted:
+                self._served += 1
+                self._last_served[client] = self._served
+                entry = self.entries.popleft()
+                self._forget(entry)
+                return entry
+        self.jobs.popleft()
+        if not self.jobs:
+            self._last_served.clear()
+        return job
+
+    def _forget(self, entry: Entry) -> None:
+        """Take an entry off the list of its client's."""
+        own = self.clients.pop(entry[1])
+        if isinstance(own, list) and len(own) > 1:
+            _remove(own, entry)
+            self.clients[entry[1]] = own
+
+    def take_out(self, client: "Session", id: str | int) -> Any:
+        """Remove the waiting message of `client` with this `id` and return it, or None. Looks only at its own."""
+        own = self.clients.get(client)
+        for entry in () if own is None else own if isinstance(own, list) else (own,):
+            if entry[2].id == id:
+                self._forget(entry)
+                _remove(self.entries, entry)
+                if entry[4] > LARGE:
+                    self.bytes -= entry[4]
+                return entry[2]
+        if self.held is not None:
+            for entry in self.held.of(client):
+                if entry[2].id == id:
+                    self.held.take_out(entry)
+                    self._drop_if_empty(self.held)
                     return entry[2]
         return None
 
     def take_all(self) -> list[Entry]:
-        """Remove and return all entries, since the room runs them no more."""
-        entries = list(self.entries)
+        """Remove and return all entries, those that are held last, since the room runs them no more."""
+        entries = [*(job for job, _, _ in self.jobs), *self.entries]
+        if self.held is not None:
+            entries += self.held.take_all()
+            self._drop_if_empty(self.held)
         self.entries.clear()
+        self.jobs.clear()
         self.clients.clear()
-        self.jobs = 0
+        self._last_served.clear()
+        self.bytes = 0
         return entries
 
 
+def _remove(entries: list[Entry] | deque[Entry], entry: Entry) -> None:
+    """Remove an entry, and not one that is equal."""
+    del entries[next(at for at, each in enumerate(entries) if each is entry)]
+
+
 def busy(room: str) -> ActionError:
-    """Return the error for a message that finds the inbox of a room full."""
-    return ActionError("busy", f"too much waits in room {room!r}", retry_after=_RETRY_BUSY)
+    """Return the error for a message to a room that does not keep up."""
+    return ActionError("busy", f"room {room!r} does not keep up", retry_after=_RETRY_BUSY)

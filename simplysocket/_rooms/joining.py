@@ -10,6 +10,8 @@ Laws:
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
+import trio
+
 from .._protocol import codec
 from .._protocol.codec import Envelope
 from .._sessions.session import Session
@@ -69,12 +71,17 @@ class Joins:
 
     # --- by a client
 
-    def queue(self, session: Session, name: str, options: Options, envelope: Envelope) -> dict[str, Any] | None:
-        """Put a client's `join-room` into the inbox of the room. For the global room, return the answer at once."""
+    def queue(
+        self, session: Session, name: str, options: Options, envelope: Envelope, now: float, size: int
+    ) -> dict[str, Any] | None:
+        """Put a client's `join-room` into the inbox of the room. For the global room, return the answer at once.
+
+        `size` is the number of bytes that the envelope holds on to.
+        """
         runtime = self._hub.runtime_to_join(name, session, options)
         if runtime.is_global:
             return _answer(runtime, created=False)
-        if not runtime.post(Join(options), session, envelope):
+        if not runtime.post(Join(options), session, envelope, now, size):
             raise busy(name)
         return None
 
@@ -150,7 +157,8 @@ class Joins:
         The others are refused.
         """
         joining: set[Session] = set()
-        for work, session, item in entries:
+        now = trio.current_time()
+        for work, session, item, _, size in entries:
             if isinstance(work, Join):
                 work.let_go()
             if isinstance(item, Job):
@@ -160,10 +168,11 @@ class Joins:
                 options = work.options if isinstance(work, Join) else NO_OPTIONS
                 try:
                     successor = self._hub.successor_of(runtime, session, options)
+                    if not successor.post(work, session, item, now, size):
+                        raise busy(runtime.name)
                 except ActionError as refusal:
                     session.refuse(item.id, item.action, refusal)
                     continue
-                successor.turns.post_always(work, session, item)
                 joining.add(session)
             else:
                 error = runtime.failure or RoomClosed(f"room {runtime.name!r} is closed")

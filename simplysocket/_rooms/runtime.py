@@ -36,6 +36,7 @@ from .jobs import Job, NeverBegun, run_job
 from .members import Members
 from .options import Options, read_options
 from .outgoing import Outgoing
+from .overdue import Overdue
 from .state import ACCEPTING, RoomState, check_transition
 from .tasks import CURRENT_ROOM, Tasks
 from .timers import Timers
@@ -61,6 +62,7 @@ class Home(Protocol):
     budget: PassBudget
     outbound: OutboundHooks
     flusher: Flusher
+    overdue: Overdue
     joins: "Joins"
     authorizer: Authorizer
     place_of: Callable[["RoomRuntime", str], str]
@@ -152,7 +154,7 @@ class RoomRuntime:
             failed=self._publish_failed,
             piece_bytes=PIECE_BYTES if home.limits.outbox_bytes is None else home.limits.outbox_bytes // 4,
         )
-        self.turns = make_turns(self) if make_turns else Turns(name, home.limits, self.boundary.run, self.fanout)
+        self.turns = make_turns(self) if make_turns else Turns(name, home, self.boundary.run, self.fanout)
         self.post = self.turns.post  # kept, since every message comes in here
         # {action: the call of its handler in this room}
         self.calls: dict[str, Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]]] = {}

@@ -10,18 +10,23 @@ Laws:
 import contextvars
 import logging
 import math
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from time import perf_counter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
 from .._log_limit import PLACE
+from .._pass_budget import PassBudget
 from ..limits import Limits
-from .inbox import Entry, Inbox
+from .inbox import LARGE, Entry, Inbox
 from .jobs import Job, Work
 from .stepping import DIRECT_OUTPUT, TurnOutput, go_on, innermost_scope
+
+if TYPE_CHECKING:
+    from .._sessions.session import Session
+    from .overdue import Overdue
 
 logger = logging.getLogger("simplysocket.turns")
 
@@ -34,6 +39,14 @@ TURN: Final[contextvars.ContextVar[object]] = contextvars.ContextVar("simplysock
 def name_item(item: object) -> str:
     """Return the name of an entry, for logs and `tree()`, by its envelope or job."""
     return item.name if isinstance(item, Job) else f"the handler of {getattr(item, 'action', '')!r:.200}"
+
+
+class Home(Protocol):
+    """The hub, as the turns see it."""
+
+    limits: Limits
+    budget: PassBudget
+    overdue: "Overdue"
 
 
 class Turns:
@@ -59,19 +72,19 @@ class Turns:
     def __init__(
         self,
         name: str,
-        limits: Limits,
+        home: Home,
         run: Callable[[Work, Any, Any], Coroutine[Any, Any, None]],
         output: TurnOutput = DIRECT_OUTPUT,
     ) -> None:
-        """Make the turns of the room `name`.
+        """Make the turns of the room `name`; `home` is the hub.
 
         `run` is `TurnBoundary.run`; `output` is the `Fanout` of the room.
         """
         self.name = name
-        self._blocked_seconds = math.inf if limits.blocked_seconds is None else limits.blocked_seconds
+        self._blocked_seconds = math.inf if home.limits.blocked_seconds is None else home.limits.blocked_seconds
         self._run = run
         self._output = output
-        self._inbox = Inbox(limits)
+        self._inbox = Inbox(name, home.limits, home.overdue)
         self._current: object = None  # the envelope or job of the entry that runs
         self._waits: object = None  # the envelope or job that last began to wait for something
         self._waits_since = 0.0  # the time at which it began to wait
@@ -82,20 +95,35 @@ class Turns:
     # --- the inbox
 
     @property
-    def post(self) -> Callable[[Work, Any, object], bool]:
-        """The function that puts a client's message into the inbox. It returns False if the inbox is full."""
+    def post(self) -> Callable[[Work, Any, object, float, int], bool]:
+        """The function that takes a client's message: `Inbox.put`."""
         return self._inbox.put
 
-    def post_always(self, work: Work, client: Hashable, item: object) -> None:
-        """Put an entry that no bound may refuse into the inbox."""
-        self._inbox.put_always(work, client, item)
+    def post_always(self, work: Work, client: "Session | None", job: Job) -> None:
+        """Put a job, which no bound refuses, behind all that its client has sent, or among the room's own."""
+        self._inbox.put_always(work, client, job, trio.current_time())
 
-    def take_out(self, client: Hashable, id: str | int) -> Any:
-        """Remove the waiting message of `client` with this `id` from the inbox and return it, or None."""
+    def hold(self, work: Work, client: "Session", item: object, size: int) -> None:
+        """Let a message of `size` bytes wait whose turn has come, and behind it all that its client sends here.
+
+        Until `let_in` or `drop_held`; see `Inbox.hold`.
+        """
+        self._inbox.hold(client, (work, client, item, trio.current_time(), size))
+
+    def let_in(self, client: "Session") -> None:
+        """Let what waits because of `hold` have its turns."""
+        self._inbox.let_in(client, trio.current_time())
+
+    def drop_held(self, client: "Session", item: object) -> None:
+        """Drop the message that `hold` was called with, and let what waits behind it have its turns."""
+        self._inbox.drop_held(client, item, trio.current_time())
+
+    def take_out(self, client: "Session", id: str | int) -> Any:
+        """Remove the waiting message of `client` with this `id` and return it, or None."""
         return self._inbox.take_out(client, id)
 
     def take_all(self) -> list[Entry]:
-        """Remove and return all entries of the inbox."""
+        """Remove and return all entries that wait."""
         return self._inbox.take_all()
 
     # --- the entry that has the turn
@@ -162,7 +190,7 @@ class Turns:
         task = trio.lowlevel.current_task()
         scope = innermost_scope(task)
         inbox, run, output, blocked = self._inbox, self._run, self._output, self._blocked_seconds
-        entries, clients = inbox.entries, inbox.clients
+        entries, clients, jobs = inbox.entries, inbox.clients, inbox.jobs
         done = 0
         while True:
             while output.is_heavy and output.is_full:  # no reader can make this last: what it does not read is queued
@@ -170,14 +198,18 @@ class Turns:
             output.hold()
             began = perf_counter()
             try:
-                while entries:
-                    work, client, item = entries.popleft()
-                    if item.__class__ is Job:
-                        inbox.jobs -= 1
-                    elif (left := clients[client] - 1) > 0:
-                        clients[client] = left
+                while entries or jobs or (inbox.held is not None and inbox.admit(trio.current_time())):
+                    if jobs:
+                        entry = inbox.next()
                     else:
-                        del clients[client]
+                        entry = entries.popleft()
+                        own = clients.pop(entry[1])
+                        if own is not entry and len(own) > 1:  # a list, in the same order
+                            del own[0]  # type: ignore[union-attr]
+                            clients[entry[1]] = own
+                    work, client, item, _, size = entry
+                    if size > LARGE:
+                        inbox.bytes -= size
                     self._current = item
                     # The first step by hand: most handlers never wait, and then no generator is made.
                     context, coroutine = contextvars.copy_context(), run(work, client, item)
@@ -207,6 +239,7 @@ class Turns:
                 output.release()
             if done == _RUN_BEFORE_YIELD:
                 done = 0
+                inbox.admit(trio.current_time())
                 await trio.lowlevel.cancel_shielded_checkpoint()
             elif self.is_ending:
                 self._is_over = True

@@ -27,6 +27,7 @@ from ..errors import ActionError, BadMessage, CloseCode, Gone, PeerError, Simply
 from ..limits import Limits
 from ..metrics import Metrics
 from ..request import Identity
+from .intake import Intake
 from .outbound_hooks import OutboundHooks
 from .rates import Rates
 from .requests import Requests
@@ -71,6 +72,7 @@ class Session:
     """One client and all that the server keeps for it. `client` is the object that the application sees."""
 
     __slots__ = (
+        "_asked",
         "_last_refusal",
         "_requests",
         "client",
@@ -81,6 +83,7 @@ class Session:
         "handler_scopes",
         "home",
         "id",
+        "intake",
         "is_gone",
         "outside_turns",
         "rates",
@@ -111,7 +114,9 @@ class Session:
         self.handler_scopes: list[Running] = []  # of its running handlers that end with it
         self.outside_turns = 0  # how many of its handlers run outside the turn
         self.rates = Rates(home.limits, trio.current_time())
+        self.intake: Intake | None = None  # of its messages that are held; None before the first of them
         self._requests: Requests | None = None  # None before the first request
+        self._asked = 0  # how many requests of the server wait for its answer
         self._last_refusal = -_SECONDS_BETWEEN_REFUSALS
         self.client: Client[Any] = Client(self)
         self.client.id = id
@@ -252,7 +257,15 @@ class Session:
         def send(id: int) -> bool:
             return self.say(action, body, id=id, timeout=timeout)
 
-        return await self._requests.ask(send, action, self.id, timeout)
+        self._asked += 1
+        try:
+            if self.intake is not None:
+                self.intake.update()
+            return await self._requests.ask(send, action, self.id, timeout)
+        finally:
+            self._asked -= 1
+            if self.intake is not None:
+                self.intake.update()
 
     def answer(self, id: str | int | None, body: codec.Raw, *, is_error: bool) -> bool:
         """Take the client's answer to a request of the server. Return False if no request waits under this id."""
@@ -265,6 +278,29 @@ class Session:
                 scope.end(ActionError("cancelled", "cancelled by its caller"))
                 return True
         return False
+
+    # --- messages that are held
+
+    def take_in(self, size: int) -> None:
+        """Count a message of `size` bytes that is held since its room has no place for it."""
+        if self.intake is None:
+            self.intake = Intake(self, self.home.limits)
+        self.intake.add(size)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the server waits for an answer of the client."""
+        return self._asked > 0
+
+    def pause_reading(self) -> None:
+        """Read nothing more from the client until `resume_reading`, since too much is held already."""
+        if self.connection is not None:
+            self.connection.pause()  # type: ignore[attr-defined]
+
+    def resume_reading(self) -> None:
+        """Read from the client again."""
+        if self.connection is not None:
+            self.connection.resume()  # type: ignore[attr-defined]
 
     # --- the connection
 

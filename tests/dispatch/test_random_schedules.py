@@ -79,7 +79,7 @@ async def test_in_a_random_schedule_each_request_is_answered_once_and_nothing_re
                 await trio.sleep(random.random())
             return await next(call)
 
-    bounds = Limits(joins_per_second=None, messages_per_second=None, tasks_per_client=4)
+    bounds = Limits(joins_per_second=None, messages_per_second=None, tasks_per_client=4, inbox_seconds=None)
     server = make(("room-*", RandomRoom), ("mesh-global", RandomRoom), limits=bounds)
     for name, options in (("outside", {"turn": False}), ("ends", {"cancel": True}), ("turn", {})):
         server.action(name, **options)(handler.handle)

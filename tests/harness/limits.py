@@ -15,6 +15,8 @@ UNLIMITED: Final = {
     "inbox_per_client": None,
 }
 """The limits that a fast test client reaches first; lifted, except where they are what is tested."""
+UNBOUNDED: Final = {"inbox_messages": None, "intake_messages": None, "intake_bytes": None}
+"""The limits that hold back what a client sends to a room; lifted where a test needs much at once."""
 IMPATIENT: Final = {"close_seconds": 0.2, "handshake_seconds": 0.3, "write_seconds": 0.5}
 
 

@@ -17,6 +17,7 @@ class Socketless:
     def __init__(self, server: Server, name: str) -> None:
         """Enter the server, as a client does whose handshake is done."""
         self.frames: list[bytes] = []  # as they would be on the wire
+        self.is_paused = False  # whether the server wants to read no more
         self._assembly = server._assembly
         hub = self._assembly.hub
         connection: Any = self  # the part of a Connection that a session uses
@@ -34,6 +35,16 @@ class Socketless:
         frames, self.frames = self.frames, []
         return sum(map(len, frames))
 
+    def answers(self) -> list[tuple[int, Any]]:
+        """Return (id, body of the reply or code of the error) of each answer since the last call."""
+        frames, self.frames = self.frames, []
+        messages = [msgspec.json.decode(frame[{126: 4, 127: 10}.get(frame[1], 2) :]) for frame in frames]
+        return [
+            (each["id"], each["message_body"] if each["action"] == "reply" else each["message_body"]["code"])
+            for each in messages
+            if "id" in each
+        ]
+
     def disconnect(self) -> None:
         """Leave the server, as a client does whose connection has ended."""
         self._assembly.hub.disconnect(self.session, "disconnected")
@@ -42,6 +53,14 @@ class Socketless:
 
     def deliver(self, data: bytes, frames: list[bytes], start: int = 0) -> None:
         self.frames += frames[start:]
+
+    def pause(self) -> None:
+        """Send nothing more, as a client whose socket is not read; what a test sends all the same is taken."""
+        self.is_paused = True
+
+    def resume(self) -> None:
+        """Send again."""
+        self.is_paused = False
 
     def beat(self, seconds: float) -> None:
         """Take a round of the heartbeat."""

@@ -13,6 +13,7 @@ from simplysocket.testing import open_server
 
 from ..harness.crowd import connect_many
 from ..harness.frames import message
+from ..harness.limits import UNBOUNDED
 from ..harness.messages import actions_of, bodies_of
 from ..harness.rooms import Talk
 from ..harness.servers import make
@@ -175,7 +176,7 @@ async def test_a_room_that_says_more_than_can_be_sent_does_not_fill_the_memory(
         waiting.append(len(self.frames))
 
     monkeypatch.setattr(fanout.Fanout, "add", count)
-    server = make(inbox_messages=None)
+    server = make(**UNBOUNDED)
 
     @server.action("say")
     async def say(body: int, room: Room, client: Client) -> None:
@@ -200,7 +201,7 @@ async def test_in_the_global_room_nobody_waits_for_what_another_client_has_said(
 ) -> None:
     monkeypatch.setattr(fanout, "SLICE_BYTES", 100)
     monkeypatch.setattr(fanout, "_LIGHT", 10)
-    server = make(inbox_messages=None)
+    server = make(**UNBOUNDED)
     handled: list[str] = []
 
     @server.action("say")
