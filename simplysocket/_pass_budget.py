@@ -10,6 +10,7 @@ One step of the application's code can take longer than the whole budget; nothin
 
 import math
 from itertools import islice
+from time import perf_counter
 from typing import Final
 
 import trio
@@ -24,6 +25,10 @@ class PassBudget(trio.abc.Instrument):
 
     def __init__(self) -> None:
         self.ends = math.inf  # the time at which the budget of this pass is spent
+        self.ask_from = (
+            math.inf
+        )  # by `perf_counter`: before it `is_spent` need not be asked, by a loop that has read it
+        self._is_real = False  # whether the clock is the computer's; in virtual time `is_spent` is always asked
         self._was_spent = False  # in the pass before
         self._waiting: dict[trio.lowlevel.Task, None] = {}  # a dict as an ordered set
         self._wakeup = Wakeup()
@@ -37,13 +42,15 @@ class PassBudget(trio.abc.Instrument):
         """The number of tasks that wait for their turn."""
         return len(self._waiting)
 
-    async def turn(self) -> None:
-        """Wait until a later pass has time for the caller; a checkpoint and a cancellation point."""
+    async def turn(self, *, shielded: bool = False) -> None:
+        """Wait until a later pass has time for the caller; a checkpoint, and unless `shielded` a cancellation point."""
         task = trio.lowlevel.current_task()
         self._waiting[task] = None
         self._wakeup.wake()
 
         def abort(_: object) -> trio.lowlevel.Abort:
+            if shielded:
+                return trio.lowlevel.Abort.FAILED
             del self._waiting[task]
             return trio.lowlevel.Abort.SUCCEEDED
 
@@ -52,6 +59,7 @@ class PassBudget(trio.abc.Instrument):
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Renew the budget in each pass, and give those who wait their turns, until cancelled."""
         trio.lowlevel.add_instrument(self)
+        self._is_real = type(trio.lowlevel.current_clock()).__name__ == "SystemClock"
         try:
             task_status.started()
             while True:
@@ -66,7 +74,7 @@ class PassBudget(trio.abc.Instrument):
                     at_a_time = max(1, at_a_time // 2) if self._was_spent else at_a_time * 2
         finally:
             trio.lowlevel.remove_instrument(self)
-            self.ends = math.inf
+            self.ends = self.ask_from = math.inf
             for task in self._waiting:
                 trio.lowlevel.reschedule(task)
             self._waiting.clear()
@@ -84,3 +92,4 @@ class PassBudget(trio.abc.Instrument):
         now = trio.current_time()
         self._was_spent = now > self.ends
         self.ends = now + SECONDS
+        self.ask_from = perf_counter() + SECONDS if self._is_real else -math.inf

@@ -50,6 +50,8 @@ class Limits:
     join_bytes: int | None = _bound(4_096)  # of a join's body, which a room may keep; beyond: `too-large`
     controls_per_second: float | None = _bound(10)  # pings and pongs; every Ping costs a Pong; beyond: 3013
     controls_burst: float = _required(50)
+    fragments_per_second: float | None = _bound(1_000)  # of all messages, but the last of each; beyond: 3013
+    fragments_burst: float = _required(4_096)  # more than `fragments`, so that any legal message passes
     protocol_errors: int | None = _bound(10)  # invalid messages; one a minute is forgiven; beyond: 3501
     name_length: int | None = _bound(200)  # characters of a room's or a client's name
 
@@ -102,6 +104,11 @@ class Limits:
                 f"Limits.ping_seconds is {ping:g}, and must be below silence_seconds, which is {silence:g}: else"
                 " a silent client is closed before it is sent a Ping"
             )
-        for name in ("messages_burst", "joins_burst", "controls_burst"):
+        if self.fragments_per_second is not None and (self.fragments or 0) > self.fragments_burst:
+            raise ValueError(
+                f"Limits.fragments_burst is {self.fragments_burst:g}, and must not be below fragments, which is"
+                f" {self.fragments}: else a message of so many fragments closes its client"
+            )
+        for name in ("messages_burst", "joins_burst", "controls_burst", "fragments_burst"):
             if getattr(self, name) < 1:
                 raise ValueError(f"Limits.{name} is {getattr(self, name):g}: give 1 or more, else nothing passes")

@@ -13,6 +13,7 @@ from simplysocket import ActionError, Client, Limits, Room
 from simplysocket._protocol.frames import PING, client_frame
 from simplysocket.testing import open_server
 
+from .harness.attacker import request_upgrade
 from .harness.crowd import connect_many
 from .harness.limits import LIMITS
 from .harness.servers import make
@@ -63,6 +64,25 @@ async def test_turn_seconds_bounds_a_handlers_wait_for_another_room(autojump_clo
         await ana.join("one")
         await ana.send("nap", target="one")
         assert await bob.request("take") == pytest.approx(3, abs=0.1)
+
+
+async def test_fragments_burst_bounds_fragments_but_any_legal_message_passes(autojump_clock: MockClock) -> None:
+    first, last = client_frame(b"", final=False), client_frame(b"{}", opcode=0)
+    between = client_frame(b"", opcode=0, final=False)
+    async with open_server(make(fragments=8, fragments_burst=16, fragments_per_second=1)) as net:
+        peer, _ = await request_upgrade(net)
+        await peer.send((first + between * 6 + last) * 2)  # all but the last of each are charged: 14
+        for _ in range(2):
+            assert (await peer.receive())["message_body"]["code"] == "bad-message"
+        await peer.send(first + between)
+        await peer.say("ping", id=1)
+        assert await peer.end() == 1002  # a new message inside a fragmented one
+        peer, _ = await request_upgrade(net)
+        await peer.send((first + between * 6 + last) * 3)
+        assert await peer.end() == 3013
+    with pytest.raises(ValueError, match="fragments_burst is 4096, and must not be below fragments, which is 5000"):
+        Limits(fragments=5_000)
+    Limits(fragments=5_000, fragments_per_second=None)
 
 
 async def test_controls_burst_bounds_pings(autojump_clock: MockClock) -> None:
@@ -193,6 +213,8 @@ DEFAULTS = {
     "joins_burst": 20,
     "controls_per_second": 10,
     "controls_burst": 50,
+    "fragments_per_second": 1_000,
+    "fragments_burst": 4_096,
     "connections": 10_000,
     "connections_per_address": 100,
     "protocol_errors": 10,
@@ -203,6 +225,7 @@ NEEDED = {
     "bytes_burst",
     "close_seconds",
     "controls_burst",
+    "fragments_burst",
     "drain_seconds",
     "handshake_seconds",
     "head_bytes",

@@ -6,9 +6,10 @@ frame is odd.
 
 Laws:
 - No I/O.
-- A plain frame is checked here, and comes out as its payload.
-- An odd frame comes out as it was received, for trio-websocket to check. Its size is checked
+- A message comes out as its payload, whether it came as one plain frame or in fragments.
+- A control frame comes out as it was received, for trio-websocket to check. Its size is checked
   before its payload is kept.
+- A call looks at a bounded number of frames, and the next call goes on where it ended.
 - Nothing comes out after a Close or a refused frame.
 """
 
@@ -26,28 +27,29 @@ FINAL_BIT: Final = 0x80
 MASK_BIT: Final = 0x80
 CONTROL_BYTES: Final = 125  # RFC 6455, 5.5: the longest payload of a control frame
 
+FRAMES_A_CALL: Final = 32  # that `Splitter.feed` looks at: 20 us for the smallest, while all of a read are up to 16 ms
+
 _LONGEST: Final = 2**63 - 1  # RFC 6455, 5.2: the highest bit of a length is 0
 _DATA: Final = (CONTINUATION, TEXT, BINARY)
 _CONTROLS: Final = (CLOSE, PING, PONG)
 
 
 class Kind(enum.Enum):
-    """The kinds of odd frames."""
+    """The kinds of what comes out that is no message."""
 
     CONTROL = "control"  # a whole ping or pong
     CLOSE = "close"  # a whole Close; nothing comes out after it
-    FRAGMENT = "fragment"  # a whole fragment of a message; more follow
-    LAST_FRAGMENT = "last fragment"  # a whole fragment, which completes a message
+    FRAGMENT = "fragment"  # a fragment was kept; the last one of a message comes out as the whole message
     BROKEN = "broken"  # a header that violates the RFC; nothing comes out after it
     TOO_BIG = "too big"  # a message over a limit; nothing comes out after it
-    BAD_TEXT = "bad text"  # a plain text frame that is not UTF-8; nothing comes out after it
+    BAD_TEXT = "bad text"  # a text that is not UTF-8; nothing comes out after it
 
 
 class Odd:
-    """A frame for the odd lane.
+    """An odd frame, or the sign that there was one.
 
-    `data` is the frame as received. If the frame is broken, it is the header alone; if it is too
-    big, a text that says so; if it is bad text, it is empty.
+    `data` is a control frame or a Close as received. If the frame is broken, it is the header alone;
+    if it is too big, a text that says so; otherwise it is empty.
     """
 
     __slots__ = ("data", "kind")
@@ -60,6 +62,9 @@ class Odd:
         return f"Odd({self.kind}, {self.data[:32]!r})"
 
 
+_FRAGMENT: Final = Odd(Kind.FRAGMENT)  # the same for all
+
+
 def unmask(payload: bytes, key: bytes) -> bytes:
     """Mask or unmask `payload` with the masking `key` of 4 bytes (RFC 6455, 5.3)."""
     # One XOR of two long integers is the fastest way in pure Python: 0.4 us for 100 bytes.
@@ -69,35 +74,62 @@ def unmask(payload: bytes, key: bytes) -> bytes:
 
 
 class Splitter:
-    """Splits the bytes of one client into payloads of plain frames and odd frames.
+    """Splits the bytes of one client into the payloads of its messages and odd frames.
 
-    `feed` returns frames in order, each when it is complete. Memory: at most one frame
-    within the size limit, and the bytes of one read.
+    `feed` returns them in order, each when it is complete. Memory: the bytes of one read, one
+    frame that is not complete, and the fragments of one message, together within the size limit.
     """
 
-    __slots__ = ("_fragment_bytes", "_fragments", "_kept", "_max_bytes", "_max_fragments", "_need", "is_done")
+    __slots__ = (
+        "_at",
+        "_fragments",
+        "_is_text",
+        "_kept",
+        "_max_bytes",
+        "_max_fragments",
+        "_message",
+        "_need",
+        "_rest",
+        "is_done",
+    )
 
     def __init__(self, max_bytes: int | None, max_fragments: int | None) -> None:
         self._max_bytes = _LONGEST if max_bytes is None else max_bytes
         self._max_fragments = max_fragments
-        self._kept: bytearray | None = None  # the beginning of an incomplete frame
+        self._kept: bytearray | None = None  # the beginning of an incomplete frame; None if nothing is left over
         self._need = 0  # how many bytes to wait for: those of the frame, or of its header first
+        self._rest = b""  # the bytes of the last call, if it has not looked at all of them
+        self._at = 0  # where to go on in these
         self._fragments = 0  # received so far of a fragmented message; 0 outside of one
-        self._fragment_bytes = 0
+        self._message = bytearray()  # their payloads
+        self._is_text = False  # what they belong to is a text
         self.is_done = False  # nothing comes out after this
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether the last call has left bytes to look at: `feed(b"")` goes on with them."""
+        return self._rest != b""
+
     def feed(self, data: bytes) -> list[bytes | Odd]:
-        """Take received bytes; return the payloads (bytes) and the odd frames that are now complete."""
+        """Take received bytes; return the messages (bytes) and the odd frames that are now complete.
+
+        At most FRAMES_A_CALL frames are looked at; `has_rest` tells whether there are more.
+        """
         if self.is_done:
             return []
+        at = 0
         if self._kept is not None:
-            self._kept += data  # in place: a frame that comes byte by byte is not copied for each byte
-            if len(self._kept) < self._need:
-                return []
-            data = bytes(self._kept)
+            if self._rest:
+                data, at = self._rest + data if data else self._rest, self._at
+                self._rest = b""
+            else:
+                self._kept += data  # in place: a frame that comes byte by byte is not copied for each byte
+                if len(self._kept) < self._need:
+                    return []
+                data = bytes(self._kept)
             self._kept = None
         out: list[bytes | Odd] = []
-        at, end = 0, len(data)
+        end = len(data)
         limit = self._max_bytes
         # The hot loop: written flat, with the plain frame first.
         while end - at >= 2:
@@ -140,50 +172,69 @@ class Splitter:
                     return out
                 out.append(payload)
             else:
-                odd = self._judge(first, second, size, shortest, data[at : min(start, end)])
-                if odd.kind in (Kind.BROKEN, Kind.TOO_BIG):
-                    out.append(odd)
+                refusal = self._judge(first, second, size, shortest)
+                if refusal is not None:
+                    refusal.data = refusal.data or data[at : min(start, end)]
+                    out.append(refusal)
                     self.is_done = True
                     return out
                 if stop > end:
                     self._need = stop - at
                     break
-                self._count(odd.kind, size)
-                odd.data = data[at:stop]
-                out.append(odd)
-                if odd.kind is Kind.CLOSE:
-                    self.is_done = True
-                    return out
+                if first & 0x08:
+                    out.append(Odd(Kind.CLOSE if first & 0x0F == CLOSE else Kind.CONTROL, data[at:stop]))
+                    if first & 0x0F == CLOSE:
+                        self.is_done = True
+                        return out
+                else:
+                    out.append(self._join(first, unmask(data[start:stop], data[start - 4 : start])))
+                    if self.is_done:
+                        return out
             at = stop
+            if at == end:
+                return out
+            if len(out) >= FRAMES_A_CALL:
+                self._rest, self._at, self._kept = data, at, bytearray()
+                return out
         else:
             self._need = 2
-        if at < end:
-            self._kept = bytearray(data[at:] if at else data)
+        self._kept = bytearray(data[at:] if at else data)
         return out
 
-    def _judge(self, first: int, second: int, size: int, shortest: bool, header: bytes) -> Odd:
-        """Classify an odd frame by its header, before its payload has come."""
+    def drop(self) -> None:
+        """Let nothing come out any more, and free what is kept."""
+        self.is_done = True
+        self._kept, self._rest, self._message = None, b"", bytearray()
+
+    def _judge(self, first: int, second: int, size: int, shortest: bool) -> Odd | None:
+        """Judge an odd frame by its header, before its payload has come; return None, or why it is refused."""
         opcode, final = first & 0x0F, first >= FINAL_BIT
         if first & 0x70 or second < MASK_BIT or not shortest or size >> 63:
-            return Odd(Kind.BROKEN, header)
+            return Odd(Kind.BROKEN)
         if opcode in _CONTROLS:
-            if not final or size > CONTROL_BYTES:
-                return Odd(Kind.BROKEN, header)
-            return Odd(Kind.CLOSE if opcode == CLOSE else Kind.CONTROL)
+            return None if final and size <= CONTROL_BYTES else Odd(Kind.BROKEN)
         if opcode not in _DATA or (opcode == CONTINUATION) != bool(self._fragments):
-            return Odd(Kind.BROKEN, header)
-        if self._fragment_bytes + size > self._max_bytes:
+            return Odd(Kind.BROKEN)
+        if len(self._message) + size > self._max_bytes:
             return Odd(Kind.TOO_BIG, b"a message may have %d bytes" % self._max_bytes)
         if self._max_fragments is not None and self._fragments >= self._max_fragments:
             return Odd(Kind.TOO_BIG, b"a message may have %d fragments" % self._max_fragments)
-        return Odd(Kind.LAST_FRAGMENT if final else Kind.FRAGMENT)
+        return None
 
-    def _count(self, kind: Kind, size: int) -> None:
-        if kind is Kind.FRAGMENT:
+    def _join(self, first: int, payload: bytes) -> bytes | Odd:
+        """Keep the payload of a fragment and return the sign of it; after the last one, return the message."""
+        if not self._fragments:
+            self._is_text = first & 0x0F == TEXT
+        self._message += payload
+        if first < FINAL_BIT:
             self._fragments += 1
-            self._fragment_bytes += size
-        elif kind is Kind.LAST_FRAGMENT:
-            self._fragments = self._fragment_bytes = 0
+            return _FRAGMENT
+        message = bytes(self._message)
+        self._fragments, self._message = 0, bytearray()
+        if self._is_text and not message.isascii() and not _is_utf8(message):
+            self.is_done = True
+            return Odd(Kind.BAD_TEXT)
+        return message
 
 
 def _is_utf8(payload: bytes) -> bool:

@@ -4,12 +4,14 @@ Laws:
 - The frames that a room is given in one pass leave in one piece, whatever code sent them.
 - A room that is marked twice in a pass is flushed once.
 - A very large room is served in slices, and other tasks run between two of them.
+- When the budget of the pass is spent, the others follow in the next pass, in the same order.
 """
 
 from typing import Protocol
 
 import trio
 
+from .._pass_budget import PassBudget
 from .._wakeup import Wakeup
 
 
@@ -25,7 +27,8 @@ class Flushable(Protocol):
 class Flusher:
     """Flushes the fan-outs that have frames to send, in one task for all rooms of a server."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: PassBudget) -> None:
+        self._budget = budget
         self._marked: list[Flushable] = []
         self._wakeup = Wakeup()
 
@@ -43,8 +46,11 @@ class Flusher:
             else:
                 await self._wakeup.wait()
             marked, self._marked = self._marked, []
-            for fanout in marked:
+            for number, fanout in enumerate(marked, 1):
                 fanout.is_marked = False
                 if fanout.flush() and not fanout.is_marked:
                     fanout.is_marked = True
                     self._marked.append(fanout)
+                if number < len(marked) and self._budget.is_spent():
+                    self._marked = marked[number:] + self._marked
+                    break

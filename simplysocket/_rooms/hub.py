@@ -67,7 +67,7 @@ class Hub:
         self.census = Census(limits)
         self.classes = RoomClasses()
         self.outbound = OutboundHooks(metrics)
-        self.flusher = Flusher()
+        self.flusher = Flusher(budget)
         self.overdue = Overdue(limits, budget)
         self.joins = Joins(self)
         self.authorizer = Authorizer(limits)

@@ -32,6 +32,8 @@ logger = logging.getLogger("simplysocket.turns")
 
 _RUN_BEFORE_YIELD: Final = 64  # entries; a count and not a time, so that a virtual clock changes nothing
 
+_TURN_SECONDS: Final = 0.001  # for which a worker that has waited for its turn runs, if others wait for theirs
+
 TURN: Final[contextvars.ContextVar[object]] = contextvars.ContextVar("simplysocket.turn", default=None)
 """The envelope or job of the entry whose turn it is, or was: tasks started in a turn still see it later."""
 
@@ -57,6 +59,7 @@ class Turns:
 
     __slots__ = (
         "_blocked_seconds",
+        "_budget",
         "_current",
         "_inbox",
         "_is_over",
@@ -82,6 +85,7 @@ class Turns:
         """
         self.name = name
         self._blocked_seconds = math.inf if home.limits.blocked_seconds is None else home.limits.blocked_seconds
+        self._budget = home.budget
         self._run = run
         self._output = output
         self._inbox = Inbox(name, home.limits, home.overdue)
@@ -191,12 +195,20 @@ class Turns:
         scope = innermost_scope(task)
         inbox, run, output, blocked = self._inbox, self._run, self._output, self._blocked_seconds
         entries, clients, jobs = inbox.entries, inbox.clients, inbox.jobs
-        done = 0
+        budget = self._budget
+        done, must_wait = 0, False
         while True:
             while output.is_heavy and output.is_full:  # no reader can make this last: what it does not read is queued
                 await trio.lowlevel.checkpoint()
-            output.hold()
             began = perf_counter()
+            ask_from = budget.ask_from
+            if must_wait or (began > ask_from and (entries or jobs) and budget.is_spent()):
+                must_wait = False
+                # Shielded, since a worker that is cancelled still answers all entries. One of them is run then.
+                await budget.turn(shielded=True)
+                began = perf_counter()
+                ask_from = min(budget.ask_from, began + _TURN_SECONDS)
+            output.hold()
             try:
                 while entries or jobs or (inbox.held is not None and inbox.admit(trio.current_time())):
                     if jobs:
@@ -234,6 +246,9 @@ class Turns:
                     done += 1
                     if done == _RUN_BEFORE_YIELD:
                         break
+                    if ended > ask_from and (budget.waiting or budget.is_spent()):
+                        must_wait = True
+                        break
             finally:
                 self._current = None
                 output.release()
@@ -241,10 +256,13 @@ class Turns:
                 done = 0
                 inbox.admit(trio.current_time())
                 await trio.lowlevel.cancel_shielded_checkpoint()
+            elif entries or jobs or (inbox.held is not None and inbox.admit(trio.current_time())):
+                done = 0  # the budget of the pass is spent, or others wait for theirs
             elif self.is_ending:
                 self._is_over = True
                 return
             else:
+                must_wait = False
                 await inbox.wakeup.wait()
 
     async def run_outside(self, item: object, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -116,7 +116,7 @@ class Admission:
     async def enter(self, transport: Transport, upgrade: Upgrade) -> None:
         """Run the connection of one client, from the handshake to its end."""
         hub = self._hub
-        connection = Connection(transport, hub.limits, hub.metrics, self._outboxes)
+        connection = Connection(transport, hub.limits, hub.metrics, self._outboxes, hub.budget)
         session: Session | None = None
         opening = trio.Event()
 

@@ -295,12 +295,12 @@ class Session:
     def pause_reading(self) -> None:
         """Read nothing more from the client until `resume_reading`, since too much is held already."""
         if self.connection is not None:
-            self.connection.pause()  # type: ignore[attr-defined]
+            self.connection.pause()
 
     def resume_reading(self) -> None:
         """Read from the client again."""
         if self.connection is not None:
-            self.connection.resume()  # type: ignore[attr-defined]
+            self.connection.resume()
 
     # --- the connection
 

@@ -6,6 +6,7 @@ leaves), the heartbeat and the library, and decides how the connection ends.
 Laws:
 - Closing is a state, never an await: the reader goes on and waits for the peer's Close.
 - Nothing is handled after a Close, the peer's or our own. Nothing is sent after our own.
+- A paused connection hands on nothing, and is not taken for silent. It still ends when its peer hangs up.
 - Only the connection and its writer use the transport for output, and only the connection closes it.
 
 Knows nothing of rooms and sessions.
@@ -16,6 +17,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from .._pass_budget import PassBudget
 from .._protocol.frames import PING, close_frame, control_frame
 from ..errors import CloseCode
 from ..limits import Limits
@@ -37,13 +39,15 @@ _PING_FRAME = control_frame(PING)
 class Connection:
     """One WebSocket: `run` lasts as long as it does.
 
-    `deliver`, `close` and `beat` may be called from any task and never wait. The
+    `deliver`, `close`, `pause`, `resume` and `beat` may be called from any task and never wait. The
     states are open, closing (`is_open` is False: our Close was sent or is queued,
     and the peer's may still come) and ended (`run` has returned). `close_code` and
     `close_reason` say why: the Close that we sent, or else the one that the peer sent.
     """
 
     __slots__ = (
+        "_budget",
+        "_drops_input",
         "_heartbeat",
         "_is_our_close",
         "_limits",
@@ -55,17 +59,23 @@ class Connection:
         "deliver",
         "is_closed_by_peer",
         "is_open",
+        "is_paused",
     )
 
-    def __init__(self, transport: Transport, limits: Limits, metrics: Metrics, outboxes: Outboxes) -> None:
+    def __init__(
+        self, transport: Transport, limits: Limits, metrics: Metrics, outboxes: Outboxes, budget: PassBudget
+    ) -> None:
         self._transport = transport
+        self._budget = budget
         self._limits = limits
         self._heartbeat = Heartbeat(limits)
         self._writer = Writer(self, transport, limits, metrics, outboxes)
         self.deliver = self._writer.deliver  # the same method, without a call of ours: the fan-out's hot path
         self._scope: trio.CancelScope | None = None  # around all that `run` does; None before it
         self.is_open = True
+        self.is_paused = False
         self.is_closed_by_peer = False  # its Close was received
+        self._drops_input = False  # the peer sends so much after our Close that its own is not looked for
         self.close_code = 0  # 0 while it is open
         self.close_reason = ""
         self._is_our_close = False  # we decided to close; the peer did not
@@ -83,7 +93,8 @@ class Connection:
                 self._scope = nursery.cancel_scope
                 await library.shake_hands(nursery, subprotocol, self._limits.message_bytes)
                 nursery.start_soon(self._writer.pump)
-                reader = Reader(self, library, self._heartbeat, self._limits, await opened())
+                receive = await opened()
+                reader = Reader(self, self._writer, library, self._heartbeat, self._limits, self._budget, receive)
                 await reader.pump(self._transport)
                 self.close_code = self.close_code or CloseCode.ABNORMAL  # the stream ended without a Close
                 nursery.cancel_scope.cancel()
@@ -105,8 +116,27 @@ class Connection:
             reason = reason.encode(errors="replace").decode()  # no lone surrogates: other clients are told, too
             self._begin_close(code, reason, close_frame(code, reason))
 
+    def pause(self) -> None:
+        """Hand on no message and read no more, until `resume` or the end.
+
+        Called while a message is handed on, it takes effect after that message. A peer that hangs up
+        meanwhile ends the connection, and what it had sent is not read. (Over TLS, and without epoll,
+        this is seen after `resume`.)
+        """
+        if self.is_open and not self.is_paused:
+            self.is_paused = True
+            self._transport.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause`: first with what was read before, in one of the next passes."""
+        if self.is_paused:
+            self.is_paused = False
+            self._transport.resume()
+
     def beat(self, seconds: float) -> None:
         """Count a round of the heartbeat, `seconds` long: send a Ping to a silent peer, or close."""
+        if self.is_paused:
+            self._heartbeat.heard = True  # it may have sent much that was not read
         due = self._heartbeat.beat(seconds, output_waits=self._writer.is_blocked)
         if due is Due.PING:
             self.deliver(_PING_FRAME, (_PING_FRAME,))
@@ -138,11 +168,20 @@ class Connection:
         if self.is_open:
             self._begin_close(code, reason, frame)
 
+    def drop_input(self) -> None:
+        """Note that the peer's Close will not be seen: half-close after ours is sent, so that the peer ends."""
+        self._drops_input = True
+        self.end_if_both_closed()
+
     def end_if_both_closed(self) -> None:
         """End as soon as both have said Close and ours is sent; the server closes first (RFC 6455, 7.1.1)."""
-        if self.is_closed_by_peer and not self.is_open and self._writer.is_drained and self._scope is not None:
+        if self.is_open or not self._writer.is_drained or self._scope is None:
+            return
+        if self.is_closed_by_peer:
             self._transport.send_eof()
             self._scope.cancel()
+        elif self._drops_input:
+            self._transport.send_eof()
 
     def too_slow(self) -> None:
         """Close: the peer reads too slowly, and too much waits for it."""
@@ -165,6 +204,7 @@ class Connection:
         self.close_reason = reason
         self._writer.seal(frame)
         self.is_open = False
+        self.resume()  # nothing more is handled, and the peer's Close is read
         if self._scope is not None:
             self._scope.deadline = min(self._scope.deadline, trio.current_time() + self._limits.close_seconds)
         self.end_if_both_closed()

@@ -2,7 +2,7 @@
 
 Laws:
 - Only this module knows trio-websocket, and trio-websocket never sees the socket.
-- trio-websocket reads the request head, then one odd frame at a time: pings, pongs, fragments, Close.
+- trio-websocket reads the request head, then one control frame at a time: pings, pongs, Close.
 - It writes whole frames only, and each is given to the connection in one step.
 """
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 import trio
 import trio.abc
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+from trio_websocket import WebSocketConnection, wrap_server_stream
 
 from .._wakeup import Wakeup
 from ..errors import CloseCode
@@ -59,18 +59,6 @@ class LibraryStream(trio.abc.Stream):
         self._wakeup.wake()
         while not self._is_closed and (self._frames or not self._is_asked):
             await trio.lowlevel.checkpoint()
-
-    async def take_message(self) -> bytes | None:
-        """Return the message whose last fragment was put; None when it is a text that is not UTF-8.
-
-        The library has then given up, and the connection has sent a Close.
-        """
-        assert self._websocket is not None  # fragments are read after the handshake
-        try:
-            message = await self._websocket.get_message()
-        except ConnectionClosed:
-            return None
-        return message.encode() if isinstance(message, str) else message
 
     # --- for trio-websocket
 

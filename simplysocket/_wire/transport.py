@@ -14,15 +14,13 @@ from typing import Protocol
 
 import trio
 
+from .._wakeup import Wakeup
 from .epoll import EpollReader
+from .intake import CHUNK, Intake, read_alone
 
 _LINGERING_BYTES = 65_536  # that a refused peer may still send; if it sends more, a reset may overtake the answer
 _LINGERING_SECONDS = 1.0
 _FAREWELL_SECONDS = 0.1
-
-
-Take = Callable[[bytes, float], bool]
-"""Takes bytes, or b"" for the end, and when they were read. It never waits; False means no more for now."""
 
 
 class Transport(Protocol):
@@ -38,8 +36,14 @@ class Transport(Protocol):
     async def receive(self) -> bytes:
         """Wait for bytes and return them; b"" is the end. OSError or trio.BrokenResourceError: broken."""
 
-    async def receive_into(self, take: Take) -> None:
-        """Give bytes to `take` as they arrive, until it returns False; raises as `receive` does."""
+    async def receive_into(self, intake: Intake) -> None:
+        """Give bytes to an intake as they arrive, until it needs its owner; raises as `receive` does."""
+
+    def pause(self) -> None:
+        """Read no more, since the intake is paused."""
+
+    def resume(self) -> None:
+        """Read again, since the intake is not paused any more."""
 
     async def send_some(self, data: bytes | memoryview) -> int:
         """Wait until some bytes can be sent; return how many were."""
@@ -57,11 +61,12 @@ class Transport(Protocol):
 class SocketTransport:
     """A TCP or Unix socket without trio's wrapper: a socket of trio cannot send without waiting."""
 
-    __slots__ = ("_epoll_reader", "_socket", "chunk", "send_now", "sends_now")
+    __slots__ = ("_epoll_reader", "_resumed", "_socket", "chunk", "send_now", "sends_now")
 
     def __init__(self, stream: trio.SocketStream, unsent_bytes: int, epoll_reader: EpollReader) -> None:
         """Take the socket out of `stream`. `unsent_bytes`: how much unsent data the kernel may hold."""
         self._epoll_reader = epoll_reader
+        self._resumed: Wakeup | None = None  # None if the epoll reader reads the socket
         family, kind, proto = stream.socket.family, stream.socket.type, stream.socket.proto
         self._socket = socket.socket(family, kind, proto, fileno=stream.socket.detach())
         self._socket.setblocking(False)
@@ -78,21 +83,25 @@ class SocketTransport:
         while True:
             await trio.lowlevel.wait_readable(self._socket)
             try:
-                return self._socket.recv(65_536)
+                return self._socket.recv(CHUNK)
             except BlockingIOError:
                 continue
 
-    async def receive_into(self, take: Take) -> None:
-        receive = self._socket.recv
+    async def receive_into(self, intake: Intake) -> None:
+        if self._epoll_reader.is_running:
+            await self._epoll_reader.wait(self._socket.fileno(), self._socket.recv, intake)
+        else:
+            self._resumed = Wakeup()
+            await read_alone(self.receive, intake, self._resumed)
 
-        def readable(now: float) -> bool:
-            try:
-                data = receive(65_536)
-            except BlockingIOError:
-                return True
-            return take(data, now)
+    def pause(self) -> None:
+        self._epoll_reader.pause(self._socket.fileno())
 
-        await self._epoll_reader.wait(self._socket.fileno(), readable)
+    def resume(self) -> None:
+        if self._resumed is None:
+            self._epoll_reader.resume(self._socket.fileno())
+        else:
+            self._resumed.wake()
 
     async def send_some(self, data: bytes | memoryview) -> int:
         while True:
@@ -129,20 +138,26 @@ def _bound_unsent(sock: socket.socket, unsent_bytes: int) -> None:
 class StreamTransport:
     """Any trio stream: TLS, or memory in tests. All output goes through the outbox and the write pump."""
 
-    __slots__ = ("_stream", "chunk", "send_now", "sends_now")
+    __slots__ = ("_resumed", "_stream", "chunk", "send_now", "sends_now")
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
+        self._resumed = Wakeup()
         self.send_now: Callable[[bytes], int] = _would_block
         self.chunk = 4_096  # small, so that a slow peer shows progress: 400 bytes a second are enough
         self.sends_now = False
 
     async def receive(self) -> bytes:
-        return bytes(await self._stream.receive_some(65_536))
+        return bytes(await self._stream.receive_some(CHUNK))
 
-    async def receive_into(self, take: Take) -> None:
-        while take(await self.receive(), trio.current_time()):
-            pass
+    async def receive_into(self, intake: Intake) -> None:
+        await read_alone(self.receive, intake, self._resumed)
+
+    def pause(self) -> None:
+        pass  # `read_alone` asks the intake
+
+    def resume(self) -> None:
+        self._resumed.wake()
 
     async def send_some(self, data: bytes | memoryview) -> int:
         chunk = data[: self.chunk]

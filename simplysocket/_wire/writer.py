@@ -5,6 +5,7 @@ Laws:
 - `deliver` never waits, and refuses nothing because there is much of it: only time makes a client slow (outboxes.py).
 - The write pump waits, and gives up when nothing was taken for `write_seconds`.
 - Nothing is sent after the Close.
+- While it is corked, frames are collected; they leave together, in order, when it is uncorked, in the same step.
 """
 
 import math
@@ -41,6 +42,7 @@ class Writer:
     """Sends the frames of one connection, in order. Frames that must wait are sent while `pump` runs."""
 
     __slots__ = (
+        "_corked",
         "_is_sealed",
         "_metrics",
         "_most_begun",
@@ -67,7 +69,8 @@ class Writer:
         self._write_seconds = limits.write_seconds
         self._wakeup = Wakeup()  # of the write pump
         self._is_sealed = False  # no frame is taken any more
-        self.is_blocked = False  # frames wait in the outbox, or it is sealed
+        self.is_blocked = False  # frames wait in the outbox, or it is sealed or corked
+        self._corked: list[bytes] | None = None  # the frames since `cork`
 
     def deliver(self, data: bytes, frames: Sequence[bytes], start: int = 0) -> None:
         """Send frames[start:], which `data` holds joined. What the transport does not take at once waits.
@@ -90,6 +93,21 @@ class Writer:
         if sent != len(data):
             self._keep_rest(frames, start, sent)
 
+    def cork(self) -> None:
+        """Collect what is delivered until `uncork`, so that it takes one system call. Nothing may wait in between."""
+        if not self.is_blocked:  # otherwise frames wait already, and leave together
+            self._corked = []
+            self.is_blocked = True
+
+    def uncork(self) -> None:
+        """Send what was collected since `cork`."""
+        frames = self._corked
+        if frames is not None:
+            self._corked = None
+            self.is_blocked = False
+            if frames:
+                self.deliver(b"".join(frames) if len(frames) > 1 else frames[0], frames)
+
     @property
     def is_drained(self) -> bool:
         """Whether nothing waits to be sent."""
@@ -97,6 +115,7 @@ class Writer:
 
     def seal(self, close_frame: bytes) -> None:
         """Send the Close after all that waits; no frame is taken after it."""
+        self.uncork()
         if self._outbox.size:
             self._outbox.append(close_frame)
         else:
@@ -105,6 +124,9 @@ class Writer:
 
     def stop(self) -> None:
         """Drop all that waits, and take no more frames."""
+        if self._corked is not None:
+            self._metrics.frames_dropped += len(self._corked)
+            self._corked = None
         self._is_sealed = self.is_blocked = True
         self._outbox.clear()
         self._outboxes.forget(self)
@@ -194,6 +216,9 @@ class Writer:
 
     def _queue(self, frames: Sequence[bytes], start: int) -> None:
         """Put frames[start:] into the outbox; count those that are dropped."""
+        if self._corked is not None:
+            self._corked += frames[start:]
+            return
         if self._is_sealed:
             self._metrics.frames_dropped += len(frames) - start
             return

@@ -25,6 +25,8 @@ limits = Limits(
     joins_burst=10**6,
     controls_per_second=1e6,
     controls_burst=10**6,
+    fragments_per_second=1e6,
+    fragments_burst=10**6,
     connections=None,
     connections_per_address=None,
 )

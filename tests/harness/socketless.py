@@ -42,7 +42,7 @@ class Socketless:
         return [
             (each["id"], each["message_body"] if each["action"] == "reply" else each["message_body"]["code"])
             for each in messages
-            if "id" in each
+            if each["action"] in ("reply", "error") and "id" in each
         ]
 
     def disconnect(self) -> None:

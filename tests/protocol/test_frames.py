@@ -13,6 +13,7 @@ from simplysocket._protocol.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
+    FRAMES_A_CALL,
     PING,
     PONG,
     TEXT,
@@ -37,13 +38,20 @@ def feed(splitter: Splitter, reads: list[bytes]) -> list[object]:
     """Feed read after read, as the read pump does; return odd frames as (kind, data), without data if broken."""
     out: list[object] = []
     for data in reads:
-        if not splitter.is_done:
-            for item in splitter.feed(data):
-                if isinstance(item, Odd):
-                    out.append((item.kind, b"" if item.kind is Kind.BROKEN else item.data))
-                else:
-                    out.append(item)
+        items = splitter.feed(data)
+        while splitter.has_rest:
+            assert len(items) == FRAMES_A_CALL
+            out += map(plainly, items)
+            items = splitter.feed(b"")
+        assert len(items) <= FRAMES_A_CALL
+        out += map(plainly, items)
     return out
+
+
+def plainly(item: bytes | Odd) -> object:
+    if isinstance(item, Odd):
+        return (item.kind, b"" if item.kind is Kind.BROKEN else item.data)
+    return item
 
 
 def split(*frames: bytes, max_bytes: int | None = 65_536, max_fragments: int | None = 1_024) -> list[object]:
@@ -79,14 +87,14 @@ def fragmented(draw: st.DrawFn) -> bytes:
 closes = st.builds(client_frame, st.binary(max_size=125), opcode=st.just(CLOSE), key=keys)
 streams = st.builds(
     lambda frames, end: b"".join(frames) + end,
-    st.lists(plain | controls | fragmented(), max_size=6),
+    st.lists(plain | controls | fragmented() | st.just(client_frame(b"") * 40), max_size=6),
     st.just(b"") | closes | st.binary(max_size=20),  # any end gives the same items, in any pieces
 )
 
 
 @settings(STEADY, max_examples=300)
 @given(streams, st.lists(st.integers(1, 40), min_size=1, max_size=30))
-def test_any_split_into_reads_gives_the_same_items(stream: bytes, sizes: list[int]) -> None:
+def test_any_split_into_reads_gives_the_same_items_however_often_it_stops(stream: bytes, sizes: list[int]) -> None:
     reads, at = [], 0
     while at < len(stream):
         size = sizes[len(reads) % len(sizes)]
@@ -117,14 +125,48 @@ def test_masking_twice_gives_back_the_payload(payload: bytes, key: bytes) -> Non
     assert unmask(masked, key) == payload
 
 
-def test_an_odd_frame_comes_out_whole_and_as_it_was_received() -> None:
+def test_a_control_frame_comes_out_as_it_was_received_and_fragments_as_one_message() -> None:
     ping, parts = client_frame(b"?", opcode=PING, key=KEY), fragments(b"a", b"", b"c")
-    assert split(parts[0], ping, parts[1], parts[2]) == [
-        (Kind.FRAGMENT, parts[0]),
+    assert split(parts[0], ping, parts[1], parts[2], client_frame(b"d")) == [
+        (Kind.FRAGMENT, b""),
         (Kind.CONTROL, ping),
-        (Kind.FRAGMENT, parts[1]),
-        (Kind.LAST_FRAGMENT, parts[2]),
+        (Kind.FRAGMENT, b""),
+        b"ac",
+        b"d",
     ]
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_whether_a_text_is_utf8_is_judged_when_its_last_fragment_has_come(cut: int) -> None:
+    text = "aä€🎲".encode()  # cut inside each of its characters
+    assert split(*fragments(text[:cut], b"", text[cut:]))[2:] == [text]
+    bad = text[:-1]
+    assert kinds(split(*fragments(bad[:cut], b"", bad[cut:]), client_frame(b"behind")))[2:] == [Kind.BAD_TEXT]
+    parts = [client_frame(bad[:cut], opcode=BINARY, final=False), client_frame(bad[cut:], opcode=CONTINUATION)]
+    assert split(*parts)[1:] == [bad]
+
+
+def test_a_call_looks_at_a_bounded_number_of_frames_and_copies_nothing() -> None:
+    splitter, data = Splitter(65_536, None), client_frame(b"") * 10_000
+    assert splitter.feed(data) == [b""] * FRAMES_A_CALL
+    for _ in range(20):
+        assert splitter.feed(b"") == [b""] * FRAMES_A_CALL
+        assert splitter._rest is data
+    assert splitter.feed(client_frame(b"later")) == [b""] * FRAMES_A_CALL  # and more bytes may come before the end
+    items: list[bytes | Odd] = []
+    while splitter.has_rest:
+        items += splitter.feed(b"")
+    assert items == [b""] * (10_000 - 22 * FRAMES_A_CALL) + [b"later"]
+    assert splitter._kept is None
+
+
+def test_nothing_comes_out_after_drop_and_nothing_is_kept() -> None:
+    splitter = Splitter(65_536, None)
+    splitter.feed(fragments(b"a", b"b")[0] + client_frame(b"?", opcode=PING) * 100)
+    splitter.drop()
+    assert not splitter.has_rest
+    assert splitter.feed(client_frame(b"x")) == []
+    assert (splitter._kept, splitter._rest, splitter._message) == (None, b"", b"")
 
 
 # --- limits
@@ -140,21 +182,21 @@ def test_a_frame_that_is_too_big_is_refused_by_its_header_alone() -> None:
 
 
 def test_fragments_are_counted_together() -> None:
-    assert kinds(split(*fragments(b"x" * 5, b"x" * 5), max_bytes=10)) == [Kind.FRAGMENT, Kind.LAST_FRAGMENT]
+    assert kinds(split(*fragments(b"x" * 5, b"x" * 5), max_bytes=10)) == [Kind.FRAGMENT, b"x" * 10]
     found = kinds(split(*fragments(b"x" * 4, b"x" * 4, b"x" * 4), max_bytes=10))
     assert found == [Kind.FRAGMENT, Kind.FRAGMENT, Kind.TOO_BIG]
 
 
 def test_empty_fragments_are_counted() -> None:
     found = kinds(split(*fragments(*[b""] * 5), max_fragments=5))
-    assert found == [Kind.FRAGMENT] * 4 + [Kind.LAST_FRAGMENT]
+    assert found == [Kind.FRAGMENT] * 4 + [b""]
     assert kinds(split(*fragments(*[b""] * 6), max_fragments=5)) == [Kind.FRAGMENT] * 5 + [Kind.TOO_BIG]
 
 
 def test_the_next_message_starts_to_count_from_nothing() -> None:
     message = fragments(b"x" * 5, b"x" * 5)
     assert kinds(split(*message * 3, client_frame(b"y"), max_bytes=10, max_fragments=2))[-2:] == [
-        Kind.LAST_FRAGMENT,
+        b"x" * 10,
         b"y",
     ]
 
@@ -162,13 +204,13 @@ def test_the_next_message_starts_to_count_from_nothing() -> None:
 def test_pings_between_fragments_do_not_count_as_parts_of_the_message() -> None:
     first, last = fragments(b"x" * 5, b"x" * 5)
     found = kinds(split(first, *[client_frame(b"?" * 100, opcode=PING)] * 9, last, max_bytes=10, max_fragments=2))
-    assert found == [Kind.FRAGMENT, *[Kind.CONTROL] * 9, Kind.LAST_FRAGMENT]
+    assert found == [Kind.FRAGMENT, *[Kind.CONTROL] * 9, b"x" * 10]
 
 
 def test_without_limits_everything_comes_out() -> None:
     items = split(client_frame(b"x" * 200_000), *fragments(*[b"x"] * 2_000), max_bytes=None, max_fragments=None)
     assert items[0] == b"x" * 200_000
-    assert kinds(items[-1:]) == [Kind.LAST_FRAGMENT]
+    assert items[-1] == b"x" * 2_000
 
 
 def test_a_frame_that_comes_byte_by_byte_is_kept_in_one_growing_place() -> None:
@@ -268,9 +310,14 @@ def judge_with_wsproto(data: bytes) -> tuple[bool, list[bytes]]:
     connection = Connection(ConnectionType.SERVER)
     connection.receive_data(data)
     events = list(connection.events())
-    payloads = [event.data for event in events if isinstance(event, Message) and event.message_finished]
-    accepted = not any(isinstance(event, CloseConnection) for event in events)
-    return accepted, [data.encode() if isinstance(data, str) else bytes(data) for data in payloads]
+    payloads, message = [], b""
+    for event in events:
+        if isinstance(event, Message):
+            message += event.data.encode() if isinstance(event.data, str) else bytes(event.data)
+            if event.message_finished:
+                payloads.append(message)
+                message = b""
+    return not any(isinstance(event, CloseConnection) for event in events), payloads
 
 
 @pytest.mark.parametrize("max_bytes", [65_536, None], ids=["limited", "unlimited"])

@@ -1,13 +1,14 @@
 """Reading with epoll: one task reads for all sockets, and an error of one owner reaches no other."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import trio
 
 from simplysocket._pass_budget import PassBudget
 from simplysocket._wire.epoll import EpollReader
+from simplysocket._wire.intake import Next
 
 from ..harness.attacker import Peer
 from ..harness.servers import make_attacked
@@ -15,12 +16,24 @@ from ..harness.servers import make_attacked
 Pair = tuple[socket.socket, socket.socket]
 
 
-@pytest.fixture(params=["epoll", "without"], autouse=True)
-def platform(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run every test with epoll and without, as on a platform that has no epoll."""
-    if request.param == "without":
-        monkeypatch.setattr("simplysocket._wire.epoll.HAS_EPOLL", False)
-    return str(request.param)
+class Collecting:
+    """An intake that keeps what it is given, and calls `then` after each."""
+
+    def __init__(self, into: list[bytes], then: Callable[[], Next] = lambda: Next.READ) -> None:
+        self.budget = PassBudget()
+        self.is_paused = self.has_rest = False
+        self._into = into
+        self._then = then
+
+    def take(self, data: bytes, now: float) -> Next:
+        assert now <= trio.current_time()
+        if not data:
+            return Next.OWNER
+        self._into.append(data)
+        return self._then()
+
+    def go_on(self, now: float) -> Next:
+        raise AssertionError("it never has a rest")
 
 
 @pytest.fixture
@@ -39,14 +52,7 @@ def pairs() -> Iterator[list[Pair]]:
 async def collect(watch: EpollReader, sock: socket.socket, into: list[bytes]) -> None:
     """Collect what arrives, until the end."""
 
-    def readable(now: float) -> bool:
-        assert now <= trio.current_time()
-        data = sock.recv(100)
-        if data:
-            into.append(data)
-        return bool(data)
-
-    await watch.wait(sock.fileno(), readable)
+    await watch.wait(sock.fileno(), sock.recv, Collecting(into))
     into.append(b"END")
 
 
@@ -72,7 +78,7 @@ async def test_everyone_gets_his_own_and_sleeps_until_his_end(pairs: list[Pair])
 async def test_what_reading_raises_is_the_owners_and_nobody_elses(pairs: list[Pair]) -> None:
     watch, got = EpollReader(PassBudget()), []  # type: tuple[EpollReader, list[bytes]]
 
-    def fail(now: float) -> bool:
+    def fail(size: int) -> bytes:
         raise ConnectionResetError("reset by the peer")
 
     with trio.fail_after(5):
@@ -81,7 +87,7 @@ async def test_what_reading_raises_is_the_owners_and_nobody_elses(pairs: list[Pa
             nursery.start_soon(collect, watch, pairs[1][0], got)
             pairs[0][1].send(b"x")
             with pytest.raises(ConnectionResetError):
-                await watch.wait(pairs[0][0].fileno(), fail)
+                await watch.wait(pairs[0][0].fileno(), fail, Collecting([]))
             pairs[1][1].send(b"hello")
             await trio.testing.wait_all_tasks_blocked(0.01)
             assert got == [b"hello"]
@@ -108,17 +114,16 @@ async def test_an_owner_that_is_cancelled_is_read_for_no_more(pairs: list[Pair])
 async def test_an_owner_that_is_cancelled_by_what_was_read_ends_once(pairs: list[Pair], goes_on: bool) -> None:
     watch, scope, (ours, theirs) = EpollReader(PassBudget()), trio.CancelScope(), pairs[0]
 
-    def readable(now: float) -> bool:
-        ours.recv(100)
+    def cancel() -> Next:
         scope.cancel()
-        return goes_on
+        return Next.READ if goes_on else Next.OWNER
 
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             await nursery.start(watch.run)
             theirs.send(b"the end")
             with scope:
-                await watch.wait(ours.fileno(), readable)
+                await watch.wait(ours.fileno(), ours.recv, Collecting([], cancel))
                 await trio.lowlevel.checkpoint()
             assert scope.cancelled_caught
             got: list[bytes] = []
@@ -129,7 +134,9 @@ async def test_an_owner_that_is_cancelled_by_what_was_read_ends_once(pairs: list
             nursery.cancel_scope.cancel()
 
 
-async def test_a_server_serves_on_either_kind_of_platform(platform: str) -> None:
+@pytest.mark.parametrize("has_epoll", [True, False])
+async def test_a_server_serves_on_either_kind_of_platform(has_epoll: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simplysocket._wire.epoll.HAS_EPOLL", has_epoll)
     server = make_attacked()
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:

@@ -1,0 +1,75 @@
+"""The intake: what a transport gives the bytes of one connection to, and how one task reads for it alone.
+
+Laws:
+- An intake never waits. After each call it says what it needs next.
+- It is given no bytes while it has a rest of earlier ones, or is paused.
+
+Knows nothing of WebSockets.
+"""
+
+import enum
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+import trio
+
+from .._pass_budget import PassBudget
+from .._wakeup import Wakeup
+
+CHUNK: Final = 65_536  # bytes of one read
+
+
+class Next(enum.Enum):
+    """What an intake needs next."""
+
+    READ = "read"  # more bytes, as soon as there are some
+    TURN = "turn"  # to go on with its rest, after the others
+    RESUME = "resume"  # nothing until it is resumed
+    OWNER = "owner"  # its own task must be woken
+
+
+# An enum's member costs four times as much to look up as a global name.
+READ: Final = Next.READ
+TURN: Final = Next.TURN
+RESUME: Final = Next.RESUME
+OWNER: Final = Next.OWNER
+
+
+class Intake(Protocol):
+    """Takes the bytes of one connection."""
+
+    budget: PassBudget
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it takes nothing until it is resumed."""
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether it has not handed on all that it has taken."""
+
+    def take(self, data: bytes, now: float) -> Next:
+        """Take bytes (b"" is the end) that were read at `now`."""
+
+    def go_on(self, now: float) -> Next:
+        """Go on with the rest."""
+
+
+async def read_alone(receive: Callable[[], Awaitable[bytes]], intake: Intake, resumed: Wakeup) -> None:
+    """Read for an intake until its task must be woken, where the epoll reader cannot read for it."""
+    step = TURN if intake.has_rest else READ
+    while step is not OWNER:
+        if intake.is_paused:
+            await resumed.wait()
+        elif step is READ:
+            data = await receive()
+            while intake.is_paused:
+                await resumed.wait()
+            if intake.budget.is_spent():
+                await intake.budget.turn()
+            step = intake.take(data, trio.current_time())
+        else:
+            await trio.lowlevel.checkpoint()
+            if intake.budget.is_spent():
+                await intake.budget.turn()
+            step = intake.go_on(trio.current_time())
