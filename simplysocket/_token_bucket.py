@@ -34,6 +34,10 @@ class TokenBucket:
         self.tokens = tokens - amount
         return True
 
+    def count(self, now: float) -> float:
+        """Return how many tokens there are at `now`."""
+        return min(self._burst, self.tokens + (now - self.since) * self._rate)
+
     def seconds_until(self, amount: float) -> float:
         """Return how many seconds after `since` there will be `amount` tokens."""
         lacking = min(amount, self._burst) - self.tokens

@@ -59,6 +59,8 @@ class Limits:
     head_bytes: int = _required(16_384)  # enough for a browser with many cookies; beyond: 431
     head_lines: int = _required(64)
     handshake_seconds: float = _required(5)  # for TLS, the head, `authenticate` and the upgrade together; beyond: 408
+    handshakes: int = _required(64)  # of TLS at once; the others wait without losing their time
+    handshakes_per_address: int = _required(4)
 
     # what waits to be sent to one client
     outbox_frames: int | None = _bound(1_024)  # above either bound for `slow_seconds`, a client is too slow: 3008
@@ -91,6 +93,18 @@ class Limits:
     rooms_per_creator: int | None = _bound(100)  # living rooms made by one user, else address; beyond: `too-many`
     members_per_room: int | None = _bound(None)  # for rooms whose class sets no capacity; beyond: `room-full`
 
+    # over all connections of one user, otherwise of one address; also after they have ended
+    accounts: int = _required(100_000)  # users and addresses that are remembered; beyond: the least active are not
+    account_bursts: float | None = _bound(20)  # so many new clients of one begin with full bursts; others with a tenth
+    account_joins_per_second: float | None = _bound(20)  # beyond: `rate-limited`
+    account_joins_burst: float = _required(500)  # an office of 100 that comes back joins this much at once
+    http_requests_per_second: float | None = _bound(100)  # of one address, upgrades too; beyond: 429, then no answer
+    http_requests_burst: float = _required(2_000)  # pages load many files, each over a connection of its own
+    connects_per_second: float | None = _bound(10)  # WebSockets of one address; beyond: 429
+    connects_burst: float = _required(200)  # twice `connections_per_address`, so that all can come back at once
+    failed_logins_per_second: float | None = _bound(1)  # of one address; beyond: 429, and `authenticate` is not called
+    failed_logins_burst: float = _required(100)  # the credentials of a whole office may have expired
+
     # the port
     connections: int | None = _bound(10_000)  # beyond: 503
     connections_per_address: int | None = _bound(100)  # beyond: 429
@@ -109,6 +123,6 @@ class Limits:
                 f"Limits.fragments_burst is {self.fragments_burst:g}, and must not be below fragments, which is"
                 f" {self.fragments}: else a message of so many fragments closes its client"
             )
-        for name in ("messages_burst", "joins_burst", "controls_burst", "fragments_burst"):
+        for name in (field.name for field in attrs.fields(Limits) if field.name.endswith("_burst")):
             if getattr(self, name) < 1:
                 raise ValueError(f"Limits.{name} is {getattr(self, name):g}: give 1 or more, else nothing passes")

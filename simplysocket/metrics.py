@@ -31,6 +31,7 @@ class Metrics:
     connections_opened: int = 0
     connections_closed: Counter[int] = attrs.field(factory=Counter)  # {close code: how often}
     upgrades_refused: Counter[int] = attrs.field(factory=Counter)  # {HTTP status: how often}, plain HTTP included
+    connections_turned_away: int = 0  # closed without an answer: far too many, or far too often, from one address
     messages_received: int = 0
     messages_refused: Counter[str] = attrs.field(factory=Counter)  # {error code: how often}
     refusals_unanswered: int = 0  # of messages without an id, within a second of another such refusal

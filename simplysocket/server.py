@@ -13,7 +13,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-import attrs
 import trio
 
 from ._dispatch.chain import check_error_class
@@ -22,6 +21,8 @@ from ._protocol import codec
 from ._rooms.room_tree import build_tree
 from ._serving.admission import Authenticate, Connecting, Disconnecting
 from ._serving.assembly import Assembly, RoomClass, Strings
+from ._serving.collector import Collector
+from ._serving.gauges import statistics_of
 from ._serving.lifecycle import Lifecycle
 from ._serving.signals import name_places, run_program
 from ._sessions.outbound_hooks import Hook
@@ -238,22 +239,13 @@ class Server:
         return self._assembly.describe()
 
     def statistics(self) -> dict[str, Any]:
-        """Return the counters since the server was made, and how many connections, clients and rooms there are.
+        """Return the counters since the server was made, and what there is now, such as `connections` and `rooms`.
 
-        The keys are the fields of `Metrics` (such as `messages_received`), `connections`, `clients` and `rooms`,
-        the global room included, and `queued_bytes`, the memory of all frames that wait to be sent. Most values are
-        integers. `connections_closed` is {close code: how often}, `upgrades_refused` {HTTP status: how often}, and
-        `messages_refused` {error code: how often}.
+        The page "Log and look inside" lists the keys. Most values are integers; `connections_closed` is
+        {close code: how often}, `upgrades_refused` {HTTP status: how often}, and `messages_refused`
+        {error code: how often}.
         """
-        return {
-            **attrs.asdict(
-                self.metrics, value_serializer=lambda _, __, value: dict(value) if isinstance(value, dict) else value
-            ),
-            "connections": self._assembly.front_door.connections,
-            "clients": len(self._assembly.hub.clients),
-            "rooms": len(self._assembly.hub.runtimes),
-            "queued_bytes": self._assembly.outboxes.bytes,
-        }
+        return statistics_of(self._assembly)
 
     def tree(self) -> Tree:
         """Return the rooms at this moment, with the handlers, tasks and timers that run in each: `print` it."""
@@ -292,21 +284,27 @@ class Server:
         unix: str | os.PathLike[str] | None = None,
         listeners: Iterable[trio.abc.Listener[Any]] = (),
         ssl_context: ssl.SSLContext | None = None,
+        tune_gc: bool = True,
     ) -> None:
         """Run until SIGINT or SIGTERM, then stop gracefully; a second signal stops at once.
 
-        If it cannot listen, the program ends with one line that says why. The parameters are those of `serve`.
+        If it cannot listen, the program ends with one line that says why. `tune_gc=False` leaves the garbage
+        collector as it is; otherwise it looks at all objects very rarely. All else is as in `serve`.
         """
         if trio.lowlevel.in_trio_run():
             raise RuntimeError("run() is for programs: inside of trio, `await server.serve(...)` in a nursery of yours")
 
+        collector = Collector(is_tuned=tune_gc)
+
         def listens() -> None:
+            collector.freeze()
             where = name_places(self, host, unix, is_tls=ssl_context is not None)
             print(f"{self.name} listens{where and f' on {where}'} (Ctrl+C stops)", file=sys.stderr)
 
         serving = partial(self.serve, host, port, unix=unix, listeners=listeners, ssl_context=ssl_context)
         signals, grace = (signal.SIGINT, signal.SIGTERM), self.limits.drain_seconds
-        error = trio.run(partial(run_program, serving, self.stop, signals=signals, grace=grace, listens=listens))
+        with collector.tuned():
+            error = trio.run(partial(run_program, serving, self.stop, signals=signals, grace=grace, listens=listens))
         if error is not None:
             raise SystemExit(f"{self.name}: {getattr(error, 'strerror', None) or error}")
 

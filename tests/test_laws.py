@@ -17,7 +17,7 @@ REFERENCE = TESTS.parent / "docs" / "reference"
 # modules in it.
 FLOORS = (
     ("errors", "limits", "message", "request", "metrics", "introspection", "logs", "describe", "tree", "_log_limit"),
-    ("_functions", "_live_view", "_pass_budget", "_token_bucket", "_wakeup"),
+    ("_accounts", "_functions", "_live_view", "_pass_budget", "_token_bucket", "_wakeup"),
     ("_protocol",),
     ("client", "middleware", "room", "actions"),
     ("_wire", "brokers"),
@@ -34,7 +34,7 @@ ENTRANCES = ("__init__", "__main__")  # on no floor: they import from any, and n
 # Neither trio nor sockets, no clock, and nothing in them waits.
 MACHINES = (
     *("errors", "limits", "message", "request", "metrics", "introspection"),
-    *("_functions", "_live_view", "_token_bucket"),
+    *("_accounts", "_functions", "_live_view", "_token_bucket"),
     *("_protocol.codec", "_protocol.error_texts", "_protocol.frames", "_protocol.delivery_classes", "_protocol.names"),
     *(
         "_wire.outbox",

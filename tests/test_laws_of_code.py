@@ -27,7 +27,12 @@ BOUNDARIES = {
     "_serving.admission",
 }
 # What hands an exception on other than by `raise`.
-HANDED_ON = {("_rooms.stepping", "go_on"), ("_wire.epoll", "_serve"), ("_dispatch.chain", "caught")}
+HANDED_ON = {
+    ("_rooms.stepping", "go_on"),
+    ("_wire.epoll", "_serve"),
+    ("_wire.epoll", "_serve_one"),
+    ("_dispatch.chain", "caught"),
+}
 # A line of the log is written whatever its values raise when they are shown: they say that they could not be.
 SHOWN_ANYWAY = {("logs", name) for name in ("_message", "_exception", "_field", "_repr_of")}
 # What a log line may hold by %s: never a client's text.

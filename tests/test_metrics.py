@@ -10,6 +10,7 @@ from simplysocket.errors import ERROR_CODES, CloseCode
 from simplysocket.metrics import OTHER, UNKNOWN_CLOSE, Metrics
 from simplysocket.testing import open_server
 
+from .harness.rooms import Hall
 from .harness.servers import make
 
 
@@ -88,3 +89,18 @@ async def test_the_applications_close_codes_are_counted_after_those_of_clients(
         counted = server.statistics()["connections_closed"]
         assert len(counted) == 102
         assert (counted[4_001], counted[4_100], counted[UNKNOWN_CLOSE]) == (1, 1, 50)
+
+
+async def test_what_waits_for_a_turn_is_counted_when_asked(autojump_clock: MockClock) -> None:
+    server = make(("hall", Hall))
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        await ana.join("hall")
+        for _ in range(3):
+            await ana.send("wait", 1, target="hall")
+        await trio.testing.wait_all_tasks_blocked()
+        figures = server.statistics()
+        assert figures["queued_messages"] == 2  # and one that runs
+        assert figures["budget_waiting"] == 0
+        await trio.sleep(4)
+        assert server.statistics()["queued_messages"] == 0

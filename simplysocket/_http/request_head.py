@@ -13,6 +13,7 @@ import h11
 from .._wire.transport import Transport
 from ..limits import Limits
 from ..request import Request
+from .peer_time import PeerTime
 from .responses import Response, refusal
 
 _QUERY_FIELDS: Final = 100  # of a target; far more than a program needs
@@ -34,7 +35,7 @@ class RequestHead:
     trailing: bytes
 
 
-async def read_head(transport: Transport, limits: Limits) -> RequestHead | None:
+async def read_head(transport: Transport, limits: Limits, time: PeerTime) -> RequestHead | None:
     """Read up to the end of the head; None when the peer has left. `BadHead` when it is not HTTP or too large."""
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
     total = 0
@@ -42,6 +43,7 @@ async def read_head(transport: Transport, limits: Limits) -> RequestHead | None:
         received = await transport.receive()
         if not received:
             return None
+        await time.turn()  # what comes next is most of the work for a connection that is then refused
         total += len(received)
         try:
             parser.receive_data(received)

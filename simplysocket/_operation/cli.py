@@ -21,6 +21,7 @@ from cyclopts import App, CycloptsError, Group, Parameter, Token, convert
 from cyclopts.validators import Number
 
 from .. import logs
+from .._serving.collector import Collector
 from .._serving.signals import name_places, run_program
 from .check_report import print_report, to_json
 from .loader import LoadError, load
@@ -137,6 +138,14 @@ class RunSettings:
             help="Directory to watch with --reload, in addition to --app-dir; may be given more than once.",
         ),
     ] = ()
+    tune_gc: Annotated[
+        bool,
+        Parameter(
+            group=_running,
+            env_var="SIMPLYSOCKET_TUNE_GC",
+            help="Let the garbage collector look at all objects very rarely: the server stands still meanwhile.",
+        ),
+    ] = True
     app_dir: Annotated[Path, Parameter(group=_running, help="Directory that modules are imported from.")] = Path()
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"],
@@ -192,12 +201,16 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
     found = load(server, settings.app_dir.resolve())
     grace = found.limits.drain_seconds if grace is None else grace
 
+    collector = Collector(is_tuned=settings.tune_gc)
+
     def listens() -> None:
+        collector.freeze()
         where = name_places(found, settings.host, settings.unix, is_tls=context is not None)
         logger.info("%s listens on %s (Ctrl+C stops)", found.name, where)
 
     serving = partial(found.serve, settings.host, port, unix=settings.unix, ssl_context=context)
-    error = trio.run(partial(run_program, serving, found.stop, signals=signals, grace=grace, listens=listens))
+    with collector.tuned():
+        error = trio.run(partial(run_program, serving, found.stop, signals=signals, grace=grace, listens=listens))
     if error is not None:
         raise CannotRun(explain(error, settings.host, port, settings.unix))
     return 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from .._accounts import Accounts
 from .._pass_budget import PassBudget
 from .._protocol.names import is_room_name
 from .._sessions.outbound_hooks import OutboundHooks
@@ -61,6 +62,7 @@ class Hub:
         self.metrics = metrics
         self.broker = broker
         self.budget = budget
+        self.accounts = Accounts(limits)
         self.runtimes: dict[str, RoomRuntime] = {}  # {name: the room that has the name}
         self.clients: dict[str, Session] = {}  # {client id: session}
         self.names = SortedNames()  # of `runtimes`, without the global room

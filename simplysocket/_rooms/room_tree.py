@@ -19,6 +19,13 @@ def build_tree(hub: Hub) -> Tree:
     return Tree(hub.server_name, len(hub.clients), tuple(_look_at(runtime, now) for runtime in runtimes))
 
 
+def count_waiting(hub: Hub) -> int:
+    """Return how many messages, hooks and timers wait for a turn, in all rooms."""
+    waiting = sum(runtime.turns.waiting for runtime in hub.runtimes.values())
+    own = (session.global_turns for session in hub.clients.values())  # each client's, in the global room
+    return waiting + sum(turns.waiting for turns in own if turns is not None)
+
+
 def _look_at(runtime: RoomRuntime, now: float) -> RoomView:
     turns = runtime.turns
     return RoomView(

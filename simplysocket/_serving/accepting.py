@@ -4,6 +4,7 @@ Laws:
 - No error of one connection ends the loop. Neither does a lack of descriptors or memory: those who are
   connected are served on, and the others wait in the kernel.
 - An error of the listener itself ends the server: it would be deaf and not know it.
+- When the time of a pass is used up, the next connection is accepted in a later one, and others run before.
 - A lack is logged without a traceback. (That of `trio.serve_listeners` has one, ten times a second.)
 
 Works with every listener of trio, such as one for TLS or one in memory.
@@ -17,6 +18,8 @@ from typing import Any, Final
 
 import trio
 
+from .._pass_budget import PassBudget
+
 logger = logging.getLogger("simplysocket.accepting")
 
 _WAIT_SECONDS: Final = 0.1  # after a failure that lasts, as trio does: no busy loop, and soon enough for a client
@@ -27,7 +30,9 @@ _BROKEN: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})  # accep
 Handle = Callable[[Any], Awaitable[object]]  # Any: each listener has its own kind of stream
 
 
-async def accept_all(listener: trio.abc.Listener[Any], connections: trio.Nursery, handle: Handle) -> None:
+async def accept_all(
+    listener: trio.abc.Listener[Any], connections: trio.Nursery, handle: Handle, budget: PassBudget
+) -> None:
     """Accept until cancelled, run `handle(stream)` in the nursery `connections` for each, and close the listener."""
     failures = 0  # one after the other
     async with listener:
@@ -46,6 +51,8 @@ async def accept_all(listener: trio.abc.Listener[Any], connections: trio.Nursery
             else:
                 failures = 0
                 connections.start_soon(_serve, stream, handle)
+                if budget.is_spent():
+                    await budget.turn()
 
 
 async def _serve(stream: trio.abc.AsyncResource, handle: Handle) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
 
+from .._accounts import address_account
 from .._dispatch.inbound import Inbound
 from .._functions import check_hook, name_place, takes
 from .._http.proxies import Proxies
@@ -167,7 +168,7 @@ class Admission:
                 hub,
                 state=state,
                 identity=identity,
-                counted_as=self._count_as(identity, request.address),
+                accounts=self._accounts_of(identity, request.address),
             )
         except* Exception:
             logger.exception("the option state= failed: no client can be made")
@@ -176,12 +177,10 @@ class Admission:
             hub.metrics.connections_opened += 1
         return session
 
-    def _count_as(self, identity: Identity | None, address: str) -> str | None:
-        """Return what a client is counted as where its connections count together: its user, or else its address."""
-        if identity is not None:
-            return f"user {identity.user}"
-        origin = self._proxies.origin_of(address)
-        return None if origin is None else f"address {origin}"
+    def _accounts_of(self, identity: Identity | None, address: str) -> tuple[str, ...]:
+        """Return what a client's connections count together as: its user, and its address. The first is what it is."""
+        user = None if identity is None else f"user {identity.user}"
+        return tuple(each for each in (user, address_account(self._proxies.origin_of(address))) if each is not None)
 
     async def _greet(self, session: Session, request: Request, connection: Connection) -> None:
         """Call `on_connect`. If it refuses the client, close the connection with the reason."""

@@ -85,6 +85,8 @@ class Assembly:
             limits=self.limits,
             metrics=self.metrics,
             epoll_reader=self.epoll_reader,
+            budget=self.budget,
+            accounts=self.hub.accounts,
             paths=paths,
             origins=self._origins,
             proxies=proxies,

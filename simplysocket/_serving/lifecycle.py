@@ -114,7 +114,7 @@ class Lifecycle:
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as listeners:
                     for each in self._listeners:
-                        listeners.start_soon(accept_all, each, connections, assembly.front_door.handle)
+                        listeners.start_soon(accept_all, each, connections, assembly.front_door.handle, assembly.budget)
                     started()
                     await self._stop_asked.wait()
                     self._drain_scope = connections.cancel_scope

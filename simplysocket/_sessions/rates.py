@@ -1,30 +1,58 @@
 """Rates: how many messages, bytes, joins and protocol errors one client is allowed in a time.
 
-Laws: the time is an argument. A message is charged here before it is handled or answered.
+Laws:
+- The time is an argument. A message is charged here before it is handled or answered.
+- A message is charged to one bucket of each kind only. What the connections of one user or one address
+  have in common counts where a session begins and ends, and at each join.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
+from .._accounts import FORGIVEN_PER_SECOND, OVERRUN, Accounts, Rate, Tokens
 from .._token_bucket import TokenBucket
 from ..limits import Limits
 
-_FORGIVEN_PER_SECOND: Final = 1 / 60  # protocol errors: one a minute
-_OVERRUN: Final = 5.0  # times the burst: so many messages beyond the rate are answered before the connection is closed
+_NOBODY: Final = ()
 
 
 class Rates:
     """The token buckets of one client. `messages` and `volume` (in bytes) are open to the hot path."""
 
-    __slots__ = ("_bytes_burst", "_errors", "_joins", "_overrun", "messages", "volume")
+    __slots__ = ("_accounts", "_bytes_burst", "_errors", "_joins", "_names", "_overrun", "_taken", "messages", "volume")
 
-    def __init__(self, limits: Limits, now: float) -> None:
+    def __init__(
+        self, limits: Limits, now: float, accounts: Accounts | None = None, names: Sequence[str] = _NOBODY
+    ) -> None:
+        """`names` are the accounts that give the first tokens; joins are charged to the first of them.
+
+        Without names every bucket is full.
+        """
         self.messages = TokenBucket(limits.messages_per_second, limits.messages_burst, now)
         self.volume = TokenBucket(limits.bytes_per_second, limits.bytes_burst, now)
         self._bytes_burst = limits.bytes_burst
-        self._overrun = TokenBucket(limits.messages_per_second, limits.messages_burst * _OVERRUN, now)
+        self._overrun = TokenBucket(limits.messages_per_second, limits.messages_burst * OVERRUN, now)
         self._joins = TokenBucket(limits.joins_per_second, limits.joins_burst, now)
         errors = limits.protocol_errors
-        self._errors = TokenBucket(None if errors is None else _FORGIVEN_PER_SECOND, errors or 1, now)
+        self._errors = TokenBucket(None if errors is None else FORGIVEN_PER_SECOND, errors or 1, now)
+        self._accounts, self._names = accounts, names if accounts is not None else _NOBODY
+        self._taken: Sequence[Tokens] = ()  # for each of the names
+        if accounts is not None and names:
+            tokens, self._taken = accounts.begin(names, now)
+            for bucket, first in zip(self._buckets(), tokens, strict=True):
+                bucket.tokens = first
+
+    def end(self, now: float) -> None:
+        """Give back what is left of the first tokens."""
+        if self._accounts is not None and self._names:
+            rest = [bucket.count(now) for bucket in self._buckets()]
+            for name, taken in zip(self._names, self._taken, strict=True):
+                self._accounts.end(name, taken, rest, now)
+            self._names = _NOBODY
+
+    def _buckets(self) -> tuple[TokenBucket, ...]:
+        """Return the buckets in the order of `Rate`."""
+        return self.messages, self.volume, self._overrun, self._errors, self._joins
 
     def charge_message(self, size: float, now: float) -> float | None:
         """Charge one message of `size` bytes. Return None, or the seconds to wait.
@@ -44,7 +72,11 @@ class Rates:
 
     def charge_join(self, now: float) -> float | None:
         """Charge one join. Return None, or the seconds to wait."""
-        return None if self._joins.take(1, now) else self._joins.seconds_until(1)
+        if not self._joins.take(1, now):
+            return self._joins.seconds_until(1)
+        if self._accounts is not None and self._names:
+            return self._accounts.charge(self._names[0], Rate.JOINS, now)
+        return None
 
     def charge_protocol_error(self, now: float) -> bool:
         """Charge one message that is not valid. Return False if there were too many."""

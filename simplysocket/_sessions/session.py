@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
+from .._accounts import Accounts
 from .._functions import line_of
 from .._log_limit import PLACE
 from .._protocol import codec
@@ -56,6 +57,7 @@ class Home(Protocol):
 
     limits: Limits
     metrics: Metrics
+    accounts: Accounts
     server_name: str
     outbound: OutboundHooks
     joins: "Joins"
@@ -100,11 +102,11 @@ class Session:
         *,
         state: Any,  # Any: the application's own
         identity: Identity | None = None,
-        counted_as: str | None = None,
+        accounts: Sequence[str] = (),
     ) -> None:
-        """`counted_as` is what all connections of one user, or else of one address, have in common; None if unknown."""
+        """`accounts` names what its connections count as together: its user and its address, those that are known."""
         self.id = id
-        self.counted_as = counted_as
+        self.counted_as = accounts[0] if accounts else None  # its user, else its address; None if neither is known
         self.home = home
         self.connection: Connection | None = connection
         self.deliver: Callable[..., None] = connection.deliver  # the connection's own method: the fan-out's hot path
@@ -113,7 +115,7 @@ class Session:
         self.global_turns: Turns | None = None  # its turns in the global room; None before its first message there
         self.handler_scopes: list[Running] = []  # of its running handlers that end with it
         self.outside_turns = 0  # how many of its handlers run outside the turn
-        self.rates = Rates(home.limits, trio.current_time())
+        self.rates = Rates(home.limits, trio.current_time(), home.accounts, accounts)
         self.intake: Intake | None = None  # of its messages that are held; None before the first of them
         self._requests: Requests | None = None  # None before the first request
         self._asked = 0  # how many requests of the server wait for its answer
@@ -328,6 +330,7 @@ class Session:
         """Mark the client as gone; end the requests to it and the handlers that end with it."""
         self.is_gone = True
         self.connection = None
+        self.rates.end(trio.current_time())
         self.deliver = functools.partial(_drop, self.home.metrics)
         if self._requests is not None:
             self._requests.fail_all(Gone(f"client {self.id} disconnected"))

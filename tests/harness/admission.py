@@ -22,7 +22,7 @@ def check_no_connections(server: Server) -> None:
     """Check that the server counts no connection, and has counted the end of each."""
     counted = server.statistics()
     assert (counted["connections"], counted["clients"]) == (0, 0)
-    assert server._assembly.front_door._addresses == {}
+    assert server._assembly.front_door.arrivals.by_account == {}
     assert sum(counted["connections_closed"].values()) == counted["connections_opened"]
     assert 0 not in counted["connections_closed"]
 

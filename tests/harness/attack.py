@@ -7,6 +7,7 @@ Laws:
 
 import contextlib
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -22,6 +23,8 @@ from .bystander import Bystander
 from .leaks import living_tasks, open_descriptors
 from .servers import make_attacked
 
+BYSTANDER_ADDRESS = "127.0.0.2" if sys.platform == "linux" else ""  # others have one address of their own only
+BACK_SECONDS = 10.0  # for what an attack has opened to be gone
 TEST_SECONDS = 20.0  # no test may take longer, whatever goes wrong
 
 
@@ -56,10 +59,13 @@ async def until(is_so: Callable[[], bool]) -> None:
 class Attack:
     """A live server, by default on 127.0.0.1, and the peers that attack it."""
 
-    def __init__(self, server: Server, reach: Callable[[], Awaitable[trio.abc.Stream]] | None = None) -> None:
-        """`reach` opens a stream to a server that does not listen on TCP."""
+    def __init__(
+        self, server: Server, reach: Callable[[], Awaitable[trio.abc.Stream]] | None = None, *, address: str = ""
+    ) -> None:
+        """`reach` opens a stream to a server that does not listen on TCP. `address`: where the peers come from."""
         self.server = server
         self._reach = reach
+        self._address = address
         self.bystander: Bystander | None = None
         self._peers: list[Peer] = []
 
@@ -70,6 +76,8 @@ class Attack:
         sock = trio.socket.socket()
         if receive_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        if self._address:
+            await sock.bind((self._address, 0))
         await sock.connect(("127.0.0.1", self.server.port))
         return self.add(trio.SocketStream(sock))
 
@@ -101,7 +109,7 @@ class Attack:
 
     async def until_counts(self, counts: Counts) -> None:
         """Wait until the server's counts are these again."""
-        with trio.move_on_after(5):
+        with trio.move_on_after(BACK_SECONDS):
             while Counts.of(self.server) != counts:
                 await trio.testing.wait_all_tasks_blocked(0.001)
                 await trio.sleep(0.002)
@@ -136,7 +144,8 @@ async def under_attack(
     server = server or make_attacked(**limits)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(trio.fail_after(seconds))
-        attack, stay = Attack(server, reach), Attack(server, reach)  # the bystander's peer is no part of the attack
+        attack = Attack(server, reach)
+        stay = Attack(server, reach, address=BYSTANDER_ADDRESS)  # the bystander's peer is no part of the attack
         stack.push_async_callback(stay.leave)
         stack.push_async_callback(attack.leave)
         nursery = await stack.enter_async_context(trio.open_nursery())

@@ -7,6 +7,7 @@ from simplysocket import Room, action
 from .attacker import Peer
 
 TICK_SECONDS = 0.015
+QUESTION = -1  # the id of a ping; numbers that are echoed have their own
 
 
 class Counting(Room):
@@ -34,6 +35,8 @@ class Bystander:
         self.echoed = 0
         self.is_leaving = False
         self._progress = trio.lowlevel.ParkingLot()
+        self._answered = trio.Event()
+        self._sending = trio.Lock()  # a stream has one sender at a time
 
     async def watch(self) -> None:
         """Read until the server closes; AssertionError for anything missed, doubled or out of order."""
@@ -47,7 +50,9 @@ class Bystander:
             if received["action"] == "tick":
                 assert not self.heard or body == self.heard + 1, f"heard {body} after {self.heard}"
                 self.heard = body
-                await peer.say("echo", body, id=body, target="watch")
+                await self._say("echo", body, id=body, target="watch")
+            elif received.get("id") == QUESTION:
+                self._answered.set()
             else:
                 assert received["action"] == "reply", received
                 assert not self.echoed or body == received["id"] == self.echoed + 1, f"{body} after {self.echoed}"
@@ -59,3 +64,13 @@ class Bystander:
         last = self.heard + more
         while self.echoed < last:
             await self._progress.park()
+
+    async def ask(self) -> None:
+        """Ask `ping`, and wait for the answer."""
+        self._answered = trio.Event()
+        await self._say("ping", id=QUESTION)
+        await self._answered.wait()
+
+    async def _say(self, action: str, body: object = None, **keys: object) -> None:
+        async with self._sending:
+            await self.peer.say(action, body, **keys)

@@ -95,7 +95,7 @@ async def test_the_limit_holds_for_each_client_behind_a_proxy_and_not_for_the_pr
         await wait_all_tasks_blocked()
         assert (await forward(net, "1.1.1.1"))[1].status == 101
         assert (await forward(net, "1.1.1.1"))[1].status == 429
-    assert server._assembly.front_door._addresses == {}
+    assert server._assembly.front_door.arrivals.by_account == {}
     assert server.statistics()["connections"] == 0
     assert seen.count("1.1.1.1") == 3  # authenticate is not called for the refused
 
@@ -125,7 +125,7 @@ async def test_plain_http_and_bad_heads_behind_a_proxy_leave_no_count(autojump_c
         await peer.send(forwarded_head("1.2.3.4")[:-2])
         await peer.close()
         await wait_all_tasks_blocked()
-        assert server._assembly.front_door._addresses == {}
+        assert server._assembly.front_door.arrivals.by_account == {}
     assert server.statistics()["connections"] == 0
 
 
@@ -144,7 +144,7 @@ async def test_a_real_proxy_on_loopback_is_believed_and_not_counted() -> None:
         await until(lambda: len(server.clients) == len(bystanders) + 11)
         addresses = sorted(client.address for id, client in server.clients.items() if id not in bystanders)
         assert addresses == ["127.0.0.1"] * 9 + ["9.8.7.6"] * 2
-    assert server._assembly.front_door._addresses == {}
+    assert server._assembly.front_door.arrivals.by_account == {}
 
 
 async def test_a_unix_proxy_is_believed_and_not_counted(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ async def test_a_unix_proxy_is_believed_and_not_counted(tmp_path: Path) -> None:
         assert (await (await attack.dial()).ask(forwarded_head("::1"))).status == 101
         assert (await (await attack.dial()).ask(forwarded_head("::1"))).status == 429
         assert sorted({client.address for client in server.clients.values()}) == ["", "::1"]
-    assert server._assembly.front_door._addresses == {}
+    assert server._assembly.front_door.arrivals.by_account == {}
 
 
 async def test_an_ipv4_client_of_a_dual_stack_socket_is_trusted_by_its_ipv4_address() -> None:
@@ -171,7 +171,7 @@ async def test_an_ipv4_client_of_a_dual_stack_socket_is_trusted_by_its_ipv4_addr
     async with under_attack(server, serve=serve, reach=partial(trio.open_tcp_stream, "127.0.0.1", port)) as attack:
         await attack.connect(forwarded_head("9.8.7.6"))
         await until(lambda: "9.8.7.6" in {client.address for client in server.clients.values()})
-    assert server._assembly.front_door._addresses == {}
+    assert server._assembly.front_door.arrivals.by_account == {}
 
 
 async def test_an_untrusted_proxy_that_reaches_the_limit_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -187,7 +187,7 @@ async def test_an_untrusted_proxy_that_reaches_the_limit_is_logged_once(caplog: 
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "Server(trusted_proxies=['127.0.0.1'])" in record.getMessage()
-    assert server._assembly.front_door._addresses == {}
+    assert server._assembly.front_door.arrivals.by_account == {}
 
 
 async def test_a_thousand_clients_behind_one_proxy_come_and_go() -> None:
@@ -205,4 +205,4 @@ async def test_a_thousand_clients_behind_one_proxy_come_and_go() -> None:
             for number in range(1000):
                 nursery.start_soon(visit, number)
         assert statuses == [101] * 1000
-    assert server._assembly.front_door._addresses == {}
+    assert server._assembly.front_door.arrivals.by_account == {}

@@ -13,6 +13,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from simplysocket._log_limit import LINES
+from simplysocket._pass_budget import PassBudget
 from simplysocket._serving.accepting import accept_all
 from simplysocket.testing import open_server
 from simplysocket.testing.pipes import Pipe, open_pipe
@@ -56,7 +57,7 @@ async def accepting(listener: FailingListener) -> AsyncIterator[list[Pipe]]:
         served.append(stream)
 
     async with trio.open_nursery() as nursery, trio.open_nursery() as listeners:
-        listeners.start_soon(accept_all, listener, nursery, handle)
+        listeners.start_soon(accept_all, listener, nursery, handle, PassBudget())
         yield served
         listeners.cancel_scope.cancel()
 

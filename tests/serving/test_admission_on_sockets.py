@@ -20,7 +20,7 @@ from ..harness.servers import make_attacked
 
 def make_misbehaving(**limits: Any) -> tuple[Server, list[str], list[int]]:
     """Return a server to attack whose hooks do what the query asks, and the calls of both hooks, client by client."""
-    server = make_attacked(**{"connections_per_address": None, **limits})
+    server = make_attacked(**{"connections_per_address": None, "connects_per_second": None, **limits})
     connected, gone, here = list[str](), list[int](), set[str]()
 
     async def misbehave(what: str | None) -> None:

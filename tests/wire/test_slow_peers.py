@@ -43,7 +43,7 @@ async def say(speaker: Peer, numbers: range, size: int = 20_000) -> None:
 
 
 async def test_peers_that_never_read_are_closed_as_slow_and_cost_no_memory_and_nobody_waits() -> None:
-    async with under_attack(outbox_bytes=100_000, messages_per_second=None) as attack:
+    async with under_attack(outbox_bytes=100_000, messages_per_second=None, bytes_per_second=None) as attack:
         speaker = await attack.join("hall")
         deaf = [await attack.join("hall", receive_bytes=16_384) for _ in range(10)]
         tracemalloc.start()
@@ -56,7 +56,12 @@ async def test_peers_that_never_read_are_closed_as_slow_and_cost_no_memory_and_n
 
 async def test_a_slow_peer_gets_whole_frames_in_order_and_then_3008() -> None:
     async with under_attack(
-        outbox_bytes=100_000, messages_per_second=None, close_seconds=10, write_seconds=10, slow_seconds=0.2
+        outbox_bytes=100_000,
+        messages_per_second=None,
+        bytes_per_second=None,
+        close_seconds=10,
+        write_seconds=10,
+        slow_seconds=0.2,
     ) as attack:
         speaker, slow = await attack.join("hall"), await attack.join("hall", receive_bytes=16_384)
         await say(speaker, range(100))
@@ -70,7 +75,7 @@ async def test_a_slow_peer_gets_whole_frames_in_order_and_then_3008() -> None:
 
 async def test_a_write_without_progress_is_cut() -> None:
     async with under_attack(
-        outbox_bytes=10_000_000, messages_per_second=None, write_seconds=0.2, close_seconds=60
+        outbox_bytes=10_000_000, messages_per_second=None, bytes_per_second=None, write_seconds=0.2, close_seconds=60
     ) as attack:
         speaker, deaf = await attack.join("hall"), await attack.join("hall", receive_bytes=16_384)
         await say(speaker, range(50))

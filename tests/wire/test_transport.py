@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import trio
-import trustme
 
 from simplysocket import Server
 from simplysocket.testing import MemoryListener
@@ -16,18 +15,13 @@ from ..harness.attacker import Peer
 from ..harness.error_log import errors_of
 from ..harness.frames import CONTINUATION, FINAL, NO_CLOSE, PING, PONG, close, frame, head
 from ..harness.servers import make_attacked
-
-Contexts = tuple[ssl.SSLContext, ssl.SSLContext]  # of the server, and of a client that trusts it
+from ..harness.tls import Contexts, make_contexts
 
 
 @pytest.fixture(scope="module")
 def contexts() -> Contexts:
     """Return the server's context and a client's that trusts it."""
-    authority = trustme.CA()
-    server, client = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    authority.configure_trust(client)
-    return server, client
+    return make_contexts()
 
 
 async def reach_tcp(server: Server, host: str) -> trio.SocketStream:
@@ -124,7 +118,7 @@ async def test_a_tls_port_is_not_held_by_what_is_no_tls(
 
 
 async def test_over_tls_a_peer_that_never_reads_is_cut(contexts: Contexts) -> None:
-    server = make_attacked(outbox_bytes=100_000, messages_per_second=None)
+    server = make_attacked(outbox_bytes=100_000, messages_per_second=None, bytes_per_second=None)
     serve = partial(server.serve, "127.0.0.1", 0, ssl_context=contexts[0])
     async with under_attack(server, serve=serve, reach=partial(reach_tls, server, contexts[1])) as attack:
         deaf, speaker = await attack.join("hall"), await attack.join("hall")

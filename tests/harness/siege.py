@@ -1,0 +1,279 @@
+"""A siege: an attack on a live server, and how much work lies between a bystander's question and its answer.
+
+Laws:
+- Work is counted in passes of the scheduler, steps of tasks, calls of functions and messages, never in time.
+- The budget of a pass is a number of looks at it, so that a machine's speed decides nothing.
+- The attackers' own work is not counted.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextvars import ContextVar
+from types import FrameType
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from simplysocket._pass_budget import PassBudget
+
+from .attack import Attack, under_attack
+from .attacked import Attacked, make_besieged
+from .attacker import Peer
+from .attacks import VICTIM, AttackInput
+
+LOOKS = 50  # at the budget of a pass, until it is spent
+ROUNDS = 3  # of what an input says, for each connection that stays
+QUESTIONS = 12  # that a bystander asks while the attack goes on
+
+MOST_PASSES = 16  # until an answer: an idle server takes 4 to 8, with the bystander's own
+MOST_CALLS = 50_000  # in a pass: far less than 20 ms of work, and far more than a hundred connections take
+MOST_STEPS = 400  # in a pass: a few for each of a hundred connections
+MOST_MESSAGES = 400  # in a pass: a few for each of them, too
+MOST_BURNT = 4  # in a pass: each loop may run one entry that takes long
+
+UNBOUNDED = frozenset(
+    {
+        "empty pings",
+        "empty pongs",
+        "fragments of one byte",
+        "messages over the rate",
+        "messages without an id",
+        "joins without a name",
+        "bad JSON",
+        "cancels of unknown ids",
+        "replies to no request",
+        "names that nearly match",
+        "a room with each join",
+        "lists of rooms",
+        "lists of members",
+        "joins and leaves",
+        "renames in the chat",
+        "a room of many words",
+        "a busy room",
+        "a hundred busy rooms",
+        "handlers outside the turn",
+        "joins that are refused slowly",
+        "requests that are refused",
+        "plain requests",
+        "failed logins",
+    }
+)
+"""The inputs whose work in a pass has no bound yet: they are tried with `make bystander` only."""
+
+_IS_ATTACK: ContextVar[bool] = ContextVar("is_attack")  # set in the attackers' tasks
+
+
+@attrs.define
+class Most:
+    """The largest numbers that were counted in one pass, and of passes for one answer."""
+
+    passes: int = 0  # between a question and its answer
+    steps: int = 0
+    calls: int = 0  # of functions, the interpreter's own included
+    messages: int = 0  # handed on
+    burnt: int = 0  # handlers that each used up a pass
+
+    def check(self) -> None:
+        """AssertionError if somebody had to wait for more than a bounded piece of work."""
+        assert self.passes <= MOST_PASSES, self
+        assert self.calls <= MOST_CALLS, self
+        assert self.steps <= MOST_STEPS, self
+        assert self.messages <= MOST_MESSAGES, self
+        assert self.burnt <= MOST_BURNT, self
+
+
+class Work(trio.abc.Instrument):
+    """Counts the server's work in each pass, and keeps the largest numbers."""
+
+    def __init__(self, server: Attacked) -> None:
+        self._server = server
+        self.most = Most()
+        self.passes = 0
+        self._steps = self._calls = self._messages = self._burnt = 0
+
+    def after_io_wait(self, timeout: float) -> None:
+        """Begin a pass."""
+        most, server = self.most, self._server
+        most.steps = max(most.steps, self._steps)
+        most.calls = max(most.calls, self._calls)
+        most.messages = max(most.messages, server.metrics.messages_received - self._messages)
+        most.burnt = max(most.burnt, server.burnt - self._burnt)
+        self.passes += 1
+        self._steps = self._calls = 0
+        self._messages, self._burnt = server.metrics.messages_received, server.burnt
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Count a step, and from here on the calls, if the task is none of the attackers'."""
+        if _IS_ATTACK not in task.context:
+            self._steps += 1
+            sys.setprofile(self._count)
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Count no calls until the next step."""
+        sys.setprofile(None)
+
+    def _count(self, frame: FrameType, event: str, argument: object) -> None:
+        if event in ("call", "c_call"):
+            self._calls += 1
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count during the block."""
+        self._messages, self._burnt = self._server.metrics.messages_received, self._server.burnt
+        trio.lowlevel.add_instrument(self)
+        try:
+            yield
+        finally:
+            trio.lowlevel.remove_instrument(self)
+            sys.setprofile(None)
+
+
+@contextlib.contextmanager
+def counted_budget() -> Iterator[None]:
+    """Let the budget of a pass be `LOOKS` looks at it instead of a time."""
+    before = PassBudget.is_spent, PassBudget.after_io_wait
+    looks = 0
+
+    def is_spent(self: PassBudget) -> bool:
+        nonlocal looks
+        looks += 1
+        return looks > LOOKS
+
+    def after_io_wait(self: PassBudget, timeout: float) -> None:
+        nonlocal looks
+        self._was_spent, looks = looks > LOOKS, 0
+
+    PassBudget.is_spent, PassBudget.after_io_wait = is_spent, after_io_wait  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        PassBudget.is_spent, PassBudget.after_io_wait = before  # type: ignore[method-assign]
+
+
+def bounded(inputs: Iterable[AttackInput]) -> pytest.MarkDecorator:
+    """Parametrize a test with those of the inputs whose work is bounded, as `given`."""
+    return pytest.mark.parametrize("given", [each for each in inputs if each.name not in UNBOUNDED], ids=str)
+
+
+async def besiege(given: AttackInput, *, rooms: int = 0, has_login: bool = False, **limits: Any) -> Most:
+    """Attack a server with this input, ask questions meanwhile, and return the most work that lay before an answer.
+
+    Nobody but the attackers may be closed, the bystander may miss nothing, and nothing may be left behind:
+    AssertionError otherwise. `rooms`: how many there are before. `limits` are fields of `Limits`.
+    """
+    with counted_budget():
+        server = make_besieged(has_login=has_login, **limits)
+        async with under_attack(server) as attack, _honest(attack) as victim:
+            for number in range(rooms):
+                await server.open_room(f"hall-kept-{number}")
+            for _ in range(3):  # what the server does only once is done
+                await _ask(attack)
+            peers = [await _prepared(attack, given, number) for number in range(given.connections)]
+            work = Work(server)
+            async with trio.open_nursery() as nursery:
+                with work.counted():
+                    nursery.start_soon(_press, attack, given, peers, victim)
+                    for _ in range(QUESTIONS):
+                        before = work.passes
+                        await _ask(attack)
+                        work.most.passes = max(work.most.passes, work.passes - before)
+                nursery.cancel_scope.cancel()
+            await attack.leave()
+            for runtime in [room for name, room in server.rooms.items() if name.startswith("hall-kept-")]:
+                await runtime.close()
+        return work.most
+
+
+async def _ask(attack: Attack) -> None:
+    assert attack.bystander is not None
+    await attack.bystander.ask()
+
+
+@contextlib.asynccontextmanager
+async def _honest(attack: Attack) -> AsyncIterator[str]:
+    """Keep a member of the attacked room that reads, and is never closed; its id."""
+    others = Attack(attack.server, address="127.0.0.3")
+    peer = await others.connect()
+    answer = await peer.request("join-room", {"roomname": "hall"}, id=0)
+
+    async def read() -> None:
+        with contextlib.suppress(trio.ClosedResourceError):
+            while (found := await peer.next_frame()) is not None:
+                assert found[0] & 0xF != 8, f"an honest member was closed: {found[1]!r}"
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        yield answer["target"]
+        nursery.cancel_scope.cancel()
+    await others.leave()
+
+
+async def _prepared(attack: Attack, given: AttackInput, number: int) -> Peer:
+    """Connect, and send what comes before the attack."""
+    peer = await attack.dial(receive_bytes=None if given.reads else 4_096)
+    if given.shakes_hands:
+        await peer.shake_hands()
+    if first := given.first(number):
+        await peer.send(first)
+        while (await peer.receive()).get("id") != 0:
+            pass
+    return peer
+
+
+async def _press(attack: Attack, given: AttackInput, peers: list[Peer], victim: str) -> None:
+    """Send what the input says: all at once as much as the kernel takes, then on and on."""
+    _IS_ATTACK.set(True)
+    said = [given.says(number).replace(VICTIM.encode(), victim.encode()) for number in range(len(peers))]
+    taken = [_write(peer, data) for peer, data in zip(peers, said, strict=True)]
+    async with trio.open_nursery() as nursery:
+        for number, (peer, data, done) in enumerate(zip(peers, said, taken, strict=True)):
+            nursery.start_soon(_go_on, attack, given, number, peer, data, done)
+
+
+def _write(peer: Peer, data: bytes) -> int:
+    """Write what the kernel takes, without letting the server run; return how much that was."""
+    assert isinstance(peer.stream, trio.SocketStream)
+    try:
+        return os.write(peer.stream.socket.fileno(), data) if data else 0
+    except OSError:
+        return 0
+
+
+async def _go_on(attack: Attack, given: AttackInput, number: int, peer: Peer, data: bytes, done: int) -> None:
+    """Send the rest, then everything again and again, until the server closes; then connect anew if the input does."""
+    rest = data[done:]
+    while True:
+        async with trio.open_nursery() as nursery:
+            if given.reads:
+                nursery.start_soon(_drain, peer, nursery.cancel_scope)
+            if data:
+                await _send(peer, rest)
+            for _ in range(0 if given.comes_again or not data else ROUNDS - 1):
+                await _send(peer, data)
+            if given.comes_again:
+                nursery.cancel_scope.cancel()
+        if not given.comes_again:
+            return
+        await peer.close()
+        try:
+            peer, rest = await _prepared(attack, given, number), data
+        except (AssertionError, OSError):  # refused
+            return
+
+
+async def _send(peer: Peer, data: bytes) -> None:
+    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        await peer.stream.send_all(data)
+    await trio.lowlevel.checkpoint()
+
+
+async def _drain(peer: Peer, scope: trio.CancelScope) -> None:
+    """Read and forget until the server closes."""
+    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        while await peer.stream.receive_some(65_536):
+            pass
+    scope.cancel()
