@@ -59,7 +59,9 @@ async def _serve(stream: trio.abc.AsyncResource, handle: Handle) -> None:
     try:
         await handle(stream)
     finally:
-        await trio.aclose_forcefully(stream)
+        # The transport takes the socket out of its stream and closes it: then there is nothing left to close here.
+        if not (isinstance(stream, trio.SocketStream) and stream.socket.fileno() < 0):
+            await trio.aclose_forcefully(stream)
 
 
 def _log(error: OSError) -> None:

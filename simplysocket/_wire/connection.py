@@ -12,6 +12,8 @@ Laws:
 Knows nothing of rooms and sessions.
 """
 
+import contextlib
+import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -51,6 +53,7 @@ class Connection:
         "_heartbeat",
         "_is_our_close",
         "_limits",
+        "_nursery",
         "_scope",
         "_transport",
         "_writer",
@@ -72,6 +75,7 @@ class Connection:
         self._writer = Writer(self, transport, limits, metrics, outboxes)
         self.deliver = self._writer.deliver  # the same method, without a call of ours: the fan-out's hot path
         self._scope: trio.CancelScope | None = None  # around all that `run` does; None before it
+        self._nursery: trio.Nursery | None = None  # while `run` runs
         self.is_open = True
         self.is_paused = False
         self.is_closed_by_peer = False  # its Close was received
@@ -90,9 +94,10 @@ class Connection:
         library = LibraryStream(self, head)
         try:
             async with trio.open_nursery() as nursery:
-                self._scope = nursery.cancel_scope
+                self._nursery, self._scope = nursery, nursery.cancel_scope
+                if self._writer.is_pumping:
+                    self.start_pump()  # for frames from before
                 await library.shake_hands(nursery, subprotocol, self._limits.message_bytes)
-                nursery.start_soon(self._writer.pump)
                 receive = await opened()
                 reader = Reader(self, self._writer, library, self._heartbeat, self._limits, self._budget, receive)
                 await reader.pump(self._transport)
@@ -182,6 +187,13 @@ class Connection:
             self._scope.cancel()
         elif self._drops_input:
             self._transport.send_eof()
+
+    def start_pump(self) -> None:
+        """Start the write pump: an idle client needs no task for it."""
+        if self._nursery is not None:
+            # A context of its own: the task must not take that of the handler whose frame did not go out.
+            with contextlib.suppress(RuntimeError):  # the nursery has just ended, and the connection with it
+                contextvars.Context().run(self._nursery.start_soon, self._writer.pump)
 
     def too_slow(self) -> None:
         """Close: the peer reads too slowly, and too much waits for it."""

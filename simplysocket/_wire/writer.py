@@ -37,6 +37,9 @@ class Owner(Protocol):
     def end_if_both_closed(self) -> None:
         """The outbox is empty: end the connection if both sides have sent a Close."""
 
+    def start_pump(self) -> None:
+        """Frames wait for the first time: start the write pump."""
+
 
 class Writer:
     """Sends the frames of one connection, in order. Frames that must wait are sent while `pump` runs."""
@@ -54,6 +57,7 @@ class Writer:
         "_wakeup",
         "_write_seconds",
         "is_blocked",
+        "is_pumping",
     )
 
     def __init__(
@@ -68,6 +72,7 @@ class Writer:
         self._most_begun = math.inf if limits.outbox_bytes is None else limits.outbox_bytes
         self._write_seconds = limits.write_seconds
         self._wakeup = Wakeup()  # of the write pump
+        self.is_pumping = False  # the write pump was started: most connections never need it
         self._is_sealed = False  # no frame is taken any more
         self.is_blocked = False  # frames wait in the outbox, or it is sealed or corked
         self._corked: list[bytes] | None = None  # the frames since `cork`
@@ -196,7 +201,7 @@ class Writer:
         fits = len(data) <= self._most_begun
         self._outbox.begin(data if fits else frames[start])
         self.is_blocked = True
-        self._wakeup.wake()
+        self._wake_pump()
         if not fits or len(data) > self._transport.chunk:  # one write, which the pump makes next, need not be judged
             self._queue(frames, len(frames) if fits else start + 1)
 
@@ -212,7 +217,14 @@ class Writer:
             sent -= size
         self._queue(frames, at)
         self.is_blocked = self._outbox.size > 0 or self._is_sealed
-        self._wakeup.wake()
+        self._wake_pump()
+
+    def _wake_pump(self) -> None:
+        if self.is_pumping:
+            self._wakeup.wake()
+        else:
+            self.is_pumping = True
+            self._owner.start_pump()
 
     def _queue(self, frames: Sequence[bytes], start: int) -> None:
         """Put frames[start:] into the outbox; count those that are dropped."""
