@@ -64,6 +64,7 @@ class Asking:
         """Let the join go on into the inbox, and all that waits behind it."""
         if self._is_first_end():
             self.join.passed = self.runtime
+            self.runtime.askings += 1  # until its turn: the room must not close as empty before
             self.runtime.turns.let_in(self.session)
 
     def let_go(self) -> None:
@@ -149,11 +150,14 @@ class Authorizer:
 
     async def _call(self, asking: Asking) -> None:
         runtime, session = asking.runtime, asking.session
+        has_passed = False
         try:
             with asking.scope:
                 await runtime.hooks.call("on_auth", session.client, read_options(asking.join.options))
+                has_passed = True
+            if has_passed:
                 asking.passed()
-            if not asking.is_over:
+            else:
                 asking.end(ActionError("timeout", "it took longer than its caller would wait"))
         except* Exception as group:
             runtime.askings += 1  # an empty room stays until its `on_error` has been told

@@ -214,14 +214,25 @@ class Inbox:
         held = self.held
         assert held is not None  # the entry is in it
         held.take_out(next(entry for entry in held.of(client) if entry[2] is item))
-        self.let_in(client, now)
+        self._open(held, client, now)
 
     def let_in(self, client: "Session", now: float) -> None:
-        """End what `hold` has begun: what is held of the client waits for its turn, from now on, in order."""
-        if self.held is not None:
-            self.held.open(client, now)
-            self._drop_if_empty(self.held)
-            self.wakeup.wake()
+        """End what `hold` has begun: what is held of the client waits for its turn, from now on, in order.
+
+        The message that `hold` was called with has a place at once, since it has had one before.
+        """
+        held = self.held
+        assert held is not None  # it holds this message
+        first = next(iter(held.of(client)))
+        held.take_out(first)
+        work, _, item, _, size = first
+        self._append((work, client, item, now, size))
+        self._open(held, client, now)
+
+    def _open(self, held: Held, client: "Session", now: float) -> None:
+        held.open(client, now)
+        self._drop_if_empty(held)
+        self.wakeup.wake()
 
     def _drop_if_empty(self, held: Held) -> None:
         if held.is_empty:
@@ -256,7 +267,8 @@ class Inbox:
         """Remove the waiting message of `client` with this `id` and return it, or None. Looks only at its own."""
         own = self.clients.get(client)
         for entry in () if own is None else own if isinstance(own, list) else (own,):
-            if entry[2].id == id:
+            # A join that `on_auth` has let pass counts for its room until its turn.
+            if entry[2].id == id and getattr(entry[0], "passed", None) is None:
                 self._forget(entry)
                 _remove(self.entries, entry)
                 if entry[4] > LARGE:

@@ -46,7 +46,9 @@ class Join:
         self.passed: RoomRuntime | None = None  # the room whose `on_auth` has let it pass
 
     async def __call__(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> object:
-        if self.passed is not runtime and _must_ask(runtime, session):
+        if self.passed is runtime:
+            runtime.askings -= 1
+        elif _must_ask(runtime, session):
             try:
                 _check_capacity(runtime, session)
                 runtime.home.authorizer.ask(runtime, session, self, envelope)
