@@ -63,20 +63,19 @@ class Held:
         line.append(entry)
         self._count(entry)
 
-    def close(self, client: "Session") -> None:
-        """Let a client's messages wait until `open`."""
-        if client not in self._closed:
-            line = self._closed[client] = self._lines.pop(client, deque())
-            for entry in line:
-                self._overdue.remove(entry)
+    def close(self, client: "Session", before: "Iterable[Entry]" = ()) -> None:
+        """Let a client's messages wait until `open`; `before` are entries of it that come before those held already."""
+        line = self._lines.pop(client, deque())
+        for entry in line:
+            self._overdue.remove(entry)
+        self._closed[client] = deque((*before, *line))
+        for entry in before:
+            self._count(entry)
 
-    def open(self, client: "Session", now: float, first: "Entry | None") -> None:
-        """End what `close` has begun. From now on the client's messages wait for a place, after `first`."""
+    def open(self, client: "Session", now: float) -> None:
+        """End what `close` has begun. From now on the client's messages wait for a place."""
         line = self._closed.pop(client, deque())
         waiting = [(work, client, item, now, size) for work, _, item, _, size in line]
-        if first is not None:
-            waiting.insert(0, first)
-            self._count(first)
         if waiting:
             self._lines.setdefault(client, deque()).extend(waiting)
             for entry in waiting:

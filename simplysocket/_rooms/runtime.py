@@ -26,6 +26,7 @@ from ..errors import ActionError, RoomClosed, first_of
 from ..limits import Limits
 from ..metrics import Metrics
 from .announcements import Announcements
+from .authorizing import Authorizer
 from .closing import Closing
 from .crashes import CloseAfterCrash, CrashPolicy
 from .fanout import PIECE_BYTES, Fanout
@@ -63,6 +64,7 @@ class Home(Protocol):
     flusher: Flusher
     overdue: Overdue
     joins: "Joins"
+    authorizer: Authorizer
     place_of: Callable[["RoomRuntime", str], str]
     is_stopping: bool
 
@@ -85,6 +87,7 @@ class RoomRuntime:
         "_options",
         "_restart_seconds",
         "announcements",
+        "askings",
         "boundary",
         "calls",
         "closing",
@@ -128,6 +131,7 @@ class RoomRuntime:
         self.is_global = is_global
         self.state = RoomState.WAITING
         self.is_open = True  # True: the state accepts joins, messages and tasks
+        self.askings = 0  # how many joins `on_auth` is asked about, or will be
         self.is_created = False  # True: on_create has succeeded
         self.failure: ActionError | None = None  # why on_create failed; the answer to the joins that wait
         self.successor: RoomRuntime | None = None  # takes the joins that come while this room closes

@@ -107,14 +107,20 @@ class Turns:
         """Put a job, which no bound refuses, behind all that its client has sent, or among the room's own."""
         self._inbox.put_always(work, client, job, trio.current_time())
 
-    def hold(self, client: "Session") -> None:
-        """Let all that a client sends to this room from now on wait, until `let_in`: see `Inbox.hold`."""
-        self._inbox.hold(client)
+    def hold(self, work: Work, client: "Session", item: object, size: int) -> None:
+        """Let a message of `size` bytes wait whose turn has come, and behind it all that its client sends here.
 
-    def let_in(self, client: "Session", first: tuple[Work, object, int] | None = None) -> None:
-        """Let what waits because of `hold` have its turns; before it `first`, which is (work, envelope, bytes)."""
-        now = trio.current_time()
-        self._inbox.let_in(client, now, None if first is None else (first[0], client, first[1], now, first[2]))
+        Until `let_in` or `drop_held`; see `Inbox.hold`.
+        """
+        self._inbox.hold(client, (work, client, item, trio.current_time(), size))
+
+    def let_in(self, client: "Session") -> None:
+        """Let what waits because of `hold` have its turns."""
+        self._inbox.let_in(client, trio.current_time())
+
+    def drop_held(self, client: "Session", item: object) -> None:
+        """Drop the message that `hold` was called with, and let what waits behind it have its turns."""
+        self._inbox.drop_held(client, item, trio.current_time())
 
     def take_out(self, client: "Session", id: str | int) -> Any:
         """Remove the waiting message of `client` with this `id` and return it, or None."""
