@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 class Held:
     """What is held of one inbox. It is made when the first message must wait, and forgotten after the last."""
 
-    __slots__ = ("_closed", "_inbox", "_lines", "_overdue")
+    __slots__ = ("_closed", "_inbox", "_lines", "_overdue", "is_delayed")
 
     def __init__(self, inbox: "Inbox", overdue: "Overdue") -> None:
         self._inbox = inbox
         self._overdue = overdue
+        self.is_delayed = False  # True: nothing is taken in, since the room has said enough for now
         self._lines: OrderedDict[Session, deque[Entry]] = OrderedDict()  # {client: its entries}, who is next first
         self._closed: dict[Session, deque[Entry]] = {}  # of the clients that `close` makes wait
 
@@ -37,7 +38,7 @@ class Held:
 
     @property
     def is_empty(self) -> bool:
-        return not self._lines and not self._closed
+        return not self._lines and not self._closed and not self.is_delayed
 
     @property
     def is_waiting(self) -> bool:

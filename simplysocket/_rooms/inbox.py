@@ -125,7 +125,7 @@ class Inbox:
         entries, held = self.entries, self.held
         if entries and now - entries[0][3] >= self._seconds:
             return False
-        is_behind = held is not None and held.is_waiting
+        is_behind = held is not None and (held.is_waiting or held.is_delayed)
         if not is_behind and (held is None or client not in held):
             if entries and (len(entries) >= self._calm_below or now - entries[0][3] >= self._calm_seconds):
                 share: float = 1
@@ -170,7 +170,7 @@ class Inbox:
     def admit(self, now: float) -> bool:
         """Take in what is held, one message of each client in turn, as long as there is a place. False if none was."""
         held = self.held
-        if held is None:
+        if held is None or held.is_delayed:
             return False
         before = len(self.entries)
         for _ in range(held.clients):
@@ -184,6 +184,20 @@ class Inbox:
                 break
         self._drop_if_empty(held)
         return len(self.entries) > before
+
+    def delay(self) -> bool:
+        """Take in no message until `go_on`. Return False if it is so already."""
+        if self.held is None:
+            self.held = Held(self, self._overdue)
+        was_delayed, self.held.is_delayed = self.held.is_delayed, True
+        return not was_delayed
+
+    def go_on(self) -> None:
+        """End what `delay` has begun."""
+        if self.held is not None:
+            self.held.is_delayed = False
+            self._drop_if_empty(self.held)
+            self.wakeup.wake()
 
     def refuse(self, entry: Entry) -> None:
         """Refuse a message that was held for too long."""

@@ -37,6 +37,7 @@ from .members import Members
 from .options import Options, read_options
 from .outgoing import Outgoing
 from .overdue import Overdue
+from .pace import Pace
 from .state import ACCEPTING, RoomState, check_transition
 from .tasks import CURRENT_ROOM, Tasks
 from .timers import Timers
@@ -152,6 +153,7 @@ class RoomRuntime:
             home.metrics,
             mark=home.flusher.mark,
             failed=self._publish_failed,
+            pace=Pace(home.limits),
             piece_bytes=PIECE_BYTES if home.limits.outbox_bytes is None else home.limits.outbox_bytes // 4,
         )
         self.turns = make_turns(self) if make_turns else Turns(name, home, self.boundary.run, self.fanout)
