@@ -77,9 +77,7 @@ class Limits:
     drain_seconds: float = _required(30)  # for a graceful stop on a signal
 
     # rooms and turns
-    room_bytes_per_second: float | None = _bound(
-        1_048_576
-    )  # clients make a room say to each member; then they wait
+    room_bytes_per_second: float | None = _bound(1_048_576)  # clients make a room say to each member; then they wait
     inbox_messages: int | None = _bound(128)  # waiting for one room's turn; beyond: held outside
     inbox_bytes: int | None = _bound(262_144)  # of those above 4 KiB; one message always fits; beyond: held outside
     inbox_per_client: int | None = _bound(16)  # messages of one client; one if the room is behind; beyond: held outside

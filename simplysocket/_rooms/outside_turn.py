@@ -26,7 +26,7 @@ logger = logging.getLogger("simplysocket.room")
 
 
 class _ChargedOutput:
-    """The fan-out, as a handler outside the turn sees it: nothing is held back, and what its client causes is charged."""
+    """The fan-out, as a handler outside the turn sees it: what its client causes is charged, and leaves at once."""
 
     __slots__ = ("_fanout",)
 

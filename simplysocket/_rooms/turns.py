@@ -249,6 +249,8 @@ class Turns:
                         return
                     if task.child_nurseries or innermost_scope(task) != scope:
                         return
+                    if output.said > CHARGED:
+                        self.slow_down(output)
                     done += 1
                     if done == _RUN_BEFORE_YIELD:
                         break
@@ -258,8 +260,6 @@ class Turns:
             finally:
                 self._current = None
                 output.release()
-                if output.said > CHARGED:
-                    self.slow_down(output)
             if done == _RUN_BEFORE_YIELD:
                 done = 0
                 inbox.admit(trio.current_time())
