@@ -287,7 +287,7 @@ class Turns:
             self._home.start(self._go_on_later)
 
     async def _go_on_later(self) -> None:
-        while trio.current_time() < self._delayed_until:  # more may be said meanwhile
+        while trio.current_time() < self._delayed_until:  # noqa: ASYNC110 - more may be said meanwhile
             await trio.sleep_until(self._delayed_until)
         self._inbox.go_on()
 
