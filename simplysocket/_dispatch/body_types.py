@@ -4,11 +4,22 @@ Laws: it only looks. A type is known through `msgspec.inspect`, and a validator 
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import msgspec
-from msgspec.inspect import CustomType, DataclassType, StrType
+from msgspec.inspect import (
+    AnyType,
+    CustomType,
+    DataclassType,
+    DecimalType,
+    DictType,
+    FrozenSetType,
+    IntType,
+    SetType,
+    StrType,
+    UUIDType,
+)
 
 
 def unknown_type(info: object) -> type | None:
@@ -32,6 +43,35 @@ def unbounded_patterns(info: object) -> tuple[str, ...]:
                 if attribute.validator is not None and attribute.name not in bounded:
                     found += _unbounded_in(attribute.validator)
     return tuple(dict.fromkeys(found))
+
+
+def unbounded_hashes(info: object) -> tuple[str, ...]:
+    """Return the sets and dicts inside a body's type whose elements or keys a client can choose so that all collide.
+
+    Python's hash of a number is its remainder by 2^61 - 1, without a secret. So numbers of any size can have the same
+    hash, also inside a tuple or a frozen class: each is then compared with all before it. Texts have a secret.
+    """
+    found: list[str] = []
+    for each in _inside(info):
+        if isinstance(each, (SetType, FrozenSetType)):
+            kind, hashed = "set" if isinstance(each, SetType) else "frozenset", each.item_type
+        elif isinstance(each, DictType) and not isinstance(each.key_type, AnyType):  # else the keys are texts
+            kind, hashed = "dict", each.key_type
+        else:
+            continue
+        found += [f"{kind}[{name}]" for name in map(_unbounded_number, _inside(hashed)) if name]
+    return tuple(dict.fromkeys(found))
+
+
+def _unbounded_number(info: object) -> str:
+    """Return the name of a type of numbers without bounds; "" for any other type."""
+    if isinstance(info, IntType):
+        is_bounded = (info.ge is not None or info.gt is not None) and (info.le is not None or info.lt is not None)
+        return "" if is_bounded else "int"
+    return next((name for kind, name in _NUMBERS.items() if isinstance(info, kind)), "")
+
+
+_NUMBERS: Final = {DecimalType: "Decimal", UUIDType: "UUID", AnyType: "Any"}  # msgspec has no bounds for them
 
 
 def _is_bounded(info: object) -> bool:

@@ -20,7 +20,7 @@ from ..message import Message
 from ..middleware import Call
 from ..request import Identity, Request
 from ..room import Room
-from .body_types import unbounded_patterns, unknown_type
+from .body_types import unbounded_hashes, unbounded_patterns, unknown_type
 
 CallHandler = Callable[[Any, Room[Any], Client[Any], Envelope], Awaitable[object]]
 """A handler as the registry calls it, with `(server, room, client, envelope)`. It returns the coroutine."""
@@ -50,6 +50,7 @@ class Signature:
     body: str  # the annotation of its body as text; "" if it takes no body
     place: str  # where it is defined: "file.py:12"
     unbounded_patterns: tuple[str, ...]  # the regular expressions in its body's type that run over texts of any length
+    unbounded_hashes: tuple[str, ...]  # the sets and dicts in it whose elements or keys a client can make collide
 
 
 def read(
@@ -89,7 +90,7 @@ def read(
     asked_class: type[Room[Any]] = room_class or Room
     read_body: Callable[[codec.Raw], Any] | None = None
     body = body_name = ""
-    patterns: tuple[str, ...] = ()
+    info: object = None
     for parameter in parameters:
         hint = hints.get(parameter.name, _USUAL_TYPES.get(parameter.name, Any) if is_hook else Any)
         asked = typing.get_origin(hint) or hint  # Client[Player] asks for a Client
@@ -115,7 +116,7 @@ def read(
         elif read_body is None:
             word = _BODY
             _check_body_hint(hint, parameter, place)
-            read_body, patterns = _body_decoder(hint, place)
+            read_body, info = _body_decoder(hint, place)
             body_name = parameter.name
             if parameter.default is not parameter.empty:
                 read_body = _or_default(read_body, parameter.default)
@@ -130,7 +131,9 @@ def read(
     names = {"handler": handler, "read_body": read_body, "to_message": codec.to_message, "Call": Call}
     call = eval(f"lambda server, room, client, envelope: handler({', '.join(each for each, _ in words)})", names)
     answer = eval(f"lambda call: handler({', '.join(each for _, each in words)})", names)
-    return Signature(call, answer, asked_class, body, source_of(handler), patterns)
+    return Signature(
+        call, answer, asked_class, body, source_of(handler), unbounded_patterns(info), unbounded_hashes(info)
+    )
 
 
 def _check_body_hint(hint: Any, parameter: inspect.Parameter, place: str) -> None:  # Any: any annotation
@@ -163,8 +166,8 @@ _USUAL_TYPES: Final[dict[str, Any]] = {"client": Client, "room": Room, "message"
 _USUAL_NAMES: Final = {"server": "Server", **{name: each.__name__ for name, each in _USUAL_TYPES.items()}}
 
 
-def _body_decoder(hint: Any, place: str) -> tuple[Callable[[codec.Raw], Any], tuple[str, ...]]:  # Any: any annotation
-    """Return the reader of a body of this type, and the type's `unbounded_patterns`.
+def _body_decoder(hint: Any, place: str) -> tuple[Callable[[codec.Raw], Any], object]:  # Any: any annotation
+    """Return the reader of a body of this type, and what `msgspec.inspect` tells of the type.
 
     `RegistrationError` if the type cannot be read from JSON.
     """
@@ -184,7 +187,7 @@ def _body_decoder(hint: Any, place: str) -> tuple[Callable[[codec.Raw], Any], tu
             f"{place} takes a body of {hint!r}; {unknown!r} cannot be read from JSON:"
             " make it an attrs class, or take a dict"
         )
-    return reader, unbounded_patterns(info)
+    return reader, info
 
 
 def _or_default(read_body: Callable[[codec.Raw], Any], default: object) -> Callable[[codec.Raw], Any]:
