@@ -54,7 +54,7 @@ class FrontDoor:
         origins: Origins,
         proxies: Proxies,
         respond: Callable[[Request], Response],
-        identify: Callable[[Request], Awaitable[Identity | None]],
+        identify: Callable[[Request, Callable[[], Awaitable[None]]], Awaitable[Identity | None]],
         enter: Callable[[Transport, Upgrade], Awaitable[None]],
     ) -> None:
         self._limits = limits
@@ -149,12 +149,12 @@ class FrontDoor:
             return exc.response
         if head is None:
             return None
-        verdict = await self._judge(head, visit)
+        verdict = await self._judge(head, visit, time)
         if isinstance(verdict, Response) and head.event.method == b"HEAD":
             return attrs.evolve(verdict, sends_body=False)  # RFC 9110, 9.3.2: also when it is refused
         return verdict
 
-    async def _judge(self, head: RequestHead, visit: Visit) -> Upgrade | Response:
+    async def _judge(self, head: RequestHead, visit: Visit, time: PeerTime) -> Upgrade | Response:
         """Decide on a request whose head was read."""
         try:
             request = self.arrivals.forward(to_request(head, visit.address), visit, trio.current_time())
@@ -171,15 +171,15 @@ class FrontDoor:
         if refused is not None:
             return refused
         visit.is_authenticating = True
-        answer = await self._authenticate(verdict, visit)
+        answer = await self._authenticate(verdict, visit, time)
         visit.is_authenticating = False
         return answer
 
-    async def _authenticate(self, upgrade: Upgrade, visit: Visit) -> Upgrade | Response:
+    async def _authenticate(self, upgrade: Upgrade, visit: Visit, time: PeerTime) -> Upgrade | Response:
         """Return the upgrade with its identity, or the answer to what `authenticate` raised."""
         answer = refusal(500, "internal", "the authentication failed")
         try:
-            identity = await self._identify(upgrade.request)
+            identity = await self._identify(upgrade.request, time.turn)
             return attrs.evolve(upgrade, identity=identity)
         except* PeerError as group:
             self._metrics.peer_errors += 1

@@ -97,15 +97,16 @@ class Admission:
         """Whether the application authenticates its clients."""
         return self._authenticate is not None
 
-    async def identify(self, request: Request) -> Identity | None:
+    async def identify(self, request: Request, turn: Callable[[], Awaitable[None]]) -> Identity | None:
         """Return the identity of the client that sends this request; None without `authenticate`.
 
+        `turn` is awaited directly before `authenticate`, so that those of a crowd do not all run in one pass.
         `Refuse` if the application refuses the client, or if its credentials have expired. Any
         other exception of `authenticate` is raised as it is.
         """
         if self._authenticate is None:
             return None
-        identity = await self._call(self._authenticate, request)
+        identity = await self._call(self._authenticate, request, turn=turn)
         if not isinstance(identity, Identity):
             place = name_place(self._authenticate)
             logger.error("authenticate, %.300r, returned %.200r: return an Identity, or raise Refuse", place, identity)
@@ -219,7 +220,7 @@ class Admission:
             if scope.cancelled_caught:
                 logger.error("on_disconnect for %r took over %g seconds", client, seconds)
 
-    async def _call(self, function: Hook, *args: object) -> object:
+    async def _call(self, function: Hook, *args: object, turn: Callable[[], Awaitable[None]] | None = None) -> object:
         """Call a function of the application in a task of its own, so that scopes it leaves open end with it."""
         result: object = None
 
@@ -227,6 +228,8 @@ class Admission:
             nonlocal result
             # As code of a room: if it calls `server.stop()`, this returns at once and does not wait for this very task.
             CURRENT_ROOM.set(self._hub.global_room)
+            if turn is not None:
+                await turn()
             result = await function(*args)
 
         async with trio.open_nursery() as nursery:

@@ -24,7 +24,7 @@ class Net:
         self.server = server
         self.nursery = nursery
         self._listener = listener
-        self._clients: list[TestClient] = []
+        self._streams: list[Pipe] = []
 
     async def connect(
         self,
@@ -47,7 +47,6 @@ class Net:
         status as its code, such as "401", if the server refuses the client.
         """
         client = TestClient(await self.open_stream(pipe_bytes))
-        self._clients.append(client)
         headers = dict(headers or {})
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -58,12 +57,14 @@ class Net:
 
     async def open_stream(self, pipe_bytes: int = PIPE_BYTES) -> Pipe:
         """Connect and send nothing; return the stream, for requests written by hand."""
-        return await self._listener.connect(pipe_bytes)
+        stream = await self._listener.connect(pipe_bytes)
+        self._streams.append(stream)
+        return stream
 
     async def close(self) -> None:
-        """End the streams of all clients without a Close, as a network does that breaks."""
-        for client in self._clients:
-            await client.stream.aclose()
+        """End all streams without a Close, as a network does that breaks: those of clients, and of `open_stream`."""
+        for stream in self._streams:
+            await stream.aclose()
 
 
 @contextlib.asynccontextmanager

@@ -213,7 +213,7 @@ async def test_time_that_the_server_takes_for_others_is_not_the_peers(mock_clock
         await time.turn()  # there is time: it goes on at once
         assert scope.deadline == 5
         mock_clock.jump(1)
-        budget.ends = 0.5  # the others have used up the pass
+        budget.ends, budget._is_running = 0.5, True  # the others have used up the pass
 
         async def go_on() -> None:
             await wait_all_tasks_blocked()
