@@ -104,3 +104,18 @@ async def test_what_waits_for_a_turn_is_counted_when_asked(autojump_clock: MockC
         assert figures["budget_waiting"] == 0
         await trio.sleep(4)
         assert server.statistics()["queued_messages"] == 0
+
+
+async def test_what_is_held_and_who_is_not_read_is_counted_when_asked(autojump_clock: MockClock) -> None:
+    server = make(("hall", Hall), inbox_messages=1, intake_messages=3)
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        await ana.join("hall")
+        for held, paused in ((0, 0), (0, 0), (1, 0), (2, 0), (3, 1), (3, 1)):  # one runs, and one has its place
+            await ana.send("wait", 1, target="hall")
+            await trio.testing.wait_all_tasks_blocked()
+            figures = server.statistics()
+            assert (figures["held_messages"], figures["paused_connections"]) == (held, paused)
+        await trio.sleep(10)
+        figures = server.statistics()
+        assert (figures["held_messages"], figures["paused_connections"]) == (0, 0)
