@@ -79,6 +79,7 @@ class Limits:
     drain_seconds: float = _required(30)  # for a graceful stop on a signal
 
     # rooms and turns
+    room_bytes_per_second: float | None = _bound(1_048_576)  # clients make a room say to each member; then they wait
     inbox_messages: int | None = _bound(128)  # waiting for one room's turn; beyond: held outside
     inbox_bytes: int | None = _bound(262_144)  # of those above 4 KiB; one message always fits; beyond: held outside
     inbox_per_client: int | None = _bound(16)  # messages of one client; one if the room is behind; beyond: held outside
@@ -86,6 +87,8 @@ class Limits:
     intake_messages: int | None = _bound(256)  # held of one client, over all rooms; beyond: it is not read
     intake_bytes: int | None = _bound(262_144)  # the same, with 512 for each message
     tasks_per_client: int | None = _bound(16)  # running handlers outside the turn (`turn=False`); beyond: `too-many`
+    auths_per_address: int | None = _bound(4)  # `on_auth`s that run for one user, else address; the others wait
+    auths_per_room: int | None = _bound(32)  # `on_auth`s that run for one room; the others wait
     blocked_seconds: float | None = _bound(0.1)  # of a handler without an await; beyond: a warning names it
     turn_seconds: float = _required(5)  # a handler's wait for another room's turn; beyond: `busy`
     rooms_per_client: int | None = _bound(100)  # in addition to the global room; beyond: `too-many`

@@ -89,7 +89,8 @@ class Room(Generic[State]):
     async def on_auth(self, client: Client[State], options: dict[str, Any]) -> None:
         """Decide whether a client may join: to refuse it, raise `ActionError`.
 
-        Called for each join, before the client is a member; not in the global room. `options` is
+        Called for each join, before the client is a member; not in the global room. It runs outside
+        the room's turn, so it may take its time, and must not change the room's state. `options` is
         the body of the join without the room's name: a dict of JSON values, from the client. For
         `Client.join` it is the `options` given there.
         """

@@ -20,6 +20,7 @@ BOUNDARIES = {
     "_rooms.fanout",
     "_rooms.hooks",
     "_rooms.jobs",
+    "_rooms.authorizing",
     "_rooms.outside_turn",
     "_rooms.runtime",
     "_rooms.timers",

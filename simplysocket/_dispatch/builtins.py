@@ -115,12 +115,14 @@ class Builtins:
         """Remove a request that waits from its inbox, or cancel its handler if that may be cancelled."""
         if envelope.id is None:
             return False
+        if session.cancel(envelope.id):
+            return True
         for runtime in session.rooms.values():
             found = runtime.turns.take_out(session, envelope.id)
             if found is not None:
                 session.refuse(found.id, found.action, ActionError("cancelled", "cancelled by its caller"))
                 return True
-        return session.cancel(envelope.id)
+        return False
 
     def _answer(self, session: Session, envelope: Envelope, *, is_error: bool) -> bool:
         return session.answer(envelope.id, envelope.message_body, is_error=is_error)

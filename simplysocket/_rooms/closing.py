@@ -101,14 +101,16 @@ class Closing:
     # --- a room without members
 
     def begin_if_empty(self) -> None:
-        """If the room has no members, close it: now, or after `empty_ttl` seconds.
+        """Close a room without members, unless `on_auth` is asked about one: now, or after `empty_ttl` seconds.
 
         A room that the server's own code opened waits for its first member.
         """
         runtime = self._runtime
         waits_for_first = runtime.creator is None and not runtime.members.was_joined
         seconds: float | None = runtime.room.empty_ttl
-        if runtime.members or runtime.is_global or not runtime.is_open or waits_for_first or seconds is None:
+        if runtime.members or runtime.askings or runtime.is_global or not runtime.is_open:
+            return
+        if waits_for_first or seconds is None:
             return
         if self._empty_timer is not None:
             self._empty_timer.cancel()
@@ -119,7 +121,7 @@ class Closing:
             self.begin("empty")
 
     async def _begin_if_still_empty(self) -> None:
-        if not self._runtime.members:
+        if not self._runtime.members and not self._runtime.askings:
             self.begin("empty")
 
     # --- the last steps

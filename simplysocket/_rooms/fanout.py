@@ -16,6 +16,7 @@ from typing import Final
 
 from ..brokers.broker import Batch
 from ..metrics import Metrics
+from .pace import Pace
 from .segment import Segment
 from .slices import Member, Slices
 
@@ -38,6 +39,7 @@ class Fanout:
         "_mark",
         "_members",
         "_metrics",
+        "_pace",
         "_piece_bytes",
         "_published",
         "_returned",
@@ -45,10 +47,13 @@ class Fanout:
         "_slices",
         "frames",
         "is_behind",
+        "is_charged",
         "is_heavy",
         "is_held",
         "is_marked",
         "publish",
+        "said",
+        "spared",
     )
 
     def __init__(
@@ -58,6 +63,7 @@ class Fanout:
         *,
         mark: Callable[["Fanout"], None],
         failed: Callable[[BaseExceptionGroup[Exception], Batch], None],
+        pace: Pace,
         piece_bytes: int = PIECE_BYTES,
     ) -> None:
         """`members` is the room's own map, {client id: member}.
@@ -77,6 +83,10 @@ class Fanout:
         self._failed = failed
         self._metrics = metrics
         self._piece_bytes = piece_bytes
+        self._pace = pace
+        self.said = 0  # bytes that clients have made the room say, not charged yet
+        self.is_charged = False  # True: code runs that a client has caused
+        self.spared = 0  # above 0: it is the server's own code all the same, such as a timer
         self._first = 0  # the place of the first of `frames`
         self._segment: Segment | None = None  # the same frames; None while all of them are for everyone
         self._leaving: Batch | None = None  # the batch that is being published at this moment, and its segment
@@ -112,24 +122,31 @@ class Fanout:
             self._segment.add(frame, exclude, only)
         else:
             self.frames.append(frame)
+        if self.is_charged and not self.spared:
+            self.said += len(frame)
         if not self.is_held and not self.is_marked:
             self.is_marked = True
             self._mark(self)
 
+    def charge(self, now: float) -> float:
+        """Charge what clients have made the room say; return the time at which they may make it say more."""
+        said, self.said = self.said, 0
+        return self._pace.charge(said, now)
+
     def hold(self) -> None:
         """Hold back the frames from now on: a step of the room's own turn begins, and may add more."""
-        self.is_held = True
+        self.is_held = self.is_charged = True
 
     def pause(self) -> None:
         """Let the frames leave in the next pass of the scheduler: the handler that has the turn waits."""
-        self.is_held = False
+        self.is_held = self.is_charged = False
         if self.frames and not self.is_marked:
             self.is_marked = True
             self._mark(self)
 
     def release(self) -> None:
         """Let the frames leave now, so that no other task is woken for them: the turn ends."""
-        self.is_held = False
+        self.is_held = self.is_charged = False
         if self.frames and not self.is_marked and (len(self._members) > SLICE or self.flush()):
             self._mark_once()
 

@@ -47,11 +47,20 @@ class _ClientOutput:
         self.is_heavy = self._fanout.is_full
         return self.is_heavy
 
+    @property
+    def said(self) -> int:
+        return self._fanout.said
+
+    def charge(self, now: float) -> float:
+        return self._fanout.charge(now)
+
     def hold(self) -> None:
         self._before = len(self._fanout.frames)
+        self._fanout.is_charged = True
 
     def pause(self) -> None:
         fanout = self._fanout
+        fanout.is_charged = False
         if fanout.is_heavy and len(fanout.frames) > self._before:
             self.is_heavy = True
 

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 class Held:
     """What is held of one inbox. It is made when the first message must wait, and forgotten after the last."""
 
-    __slots__ = ("_closed", "_inbox", "_lines", "_overdue")
+    __slots__ = ("_closed", "_inbox", "_lines", "_overdue", "is_delayed")
 
     def __init__(self, inbox: "Inbox", overdue: "Overdue") -> None:
         self._inbox = inbox
         self._overdue = overdue
+        self.is_delayed = False  # True: nothing is taken in, since the room has said enough for now
         self._lines: OrderedDict[Session, deque[Entry]] = OrderedDict()  # {client: its entries}, who is next first
         self._closed: dict[Session, deque[Entry]] = {}  # of the clients that `close` makes wait
 
@@ -37,7 +38,7 @@ class Held:
 
     @property
     def is_empty(self) -> bool:
-        return not self._lines and not self._closed
+        return not self._lines and not self._closed and not self.is_delayed
 
     @property
     def is_waiting(self) -> bool:
@@ -63,20 +64,19 @@ class Held:
         line.append(entry)
         self._count(entry)
 
-    def close(self, client: "Session") -> None:
-        """Let a client's messages wait until `open`."""
-        if client not in self._closed:
-            line = self._closed[client] = self._lines.pop(client, deque())
-            for entry in line:
-                self._overdue.remove(entry)
+    def close(self, client: "Session", before: "Iterable[Entry]" = ()) -> None:
+        """Let a client's messages wait until `open`; `before` are entries of it that come before those held already."""
+        line = self._lines.pop(client, deque())
+        for entry in line:
+            self._overdue.remove(entry)
+        self._closed[client] = deque((*before, *line))
+        for entry in before:
+            self._count(entry)
 
-    def open(self, client: "Session", now: float, first: "Entry | None") -> None:
-        """End what `close` has begun. From now on the client's messages wait for a place, after `first`."""
+    def open(self, client: "Session", now: float) -> None:
+        """End what `close` has begun. From now on the client's messages wait for a place."""
         line = self._closed.pop(client, deque())
         waiting = [(work, client, item, now, size) for work, _, item, _, size in line]
-        if first is not None:
-            waiting.insert(0, first)
-            self._count(first)
         if waiting:
             self._lines.setdefault(client, deque()).extend(waiting)
             for entry in waiting:

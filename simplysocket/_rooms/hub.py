@@ -24,6 +24,7 @@ from ..limits import Limits
 from ..message import GLOBAL_ROOM
 from ..metrics import Metrics
 from ..room import Room
+from .authorizing import Authorizer
 from .census import Census
 from .flush import Flusher
 from .global_room import make_global_room
@@ -71,6 +72,7 @@ class Hub:
         self.flusher = Flusher(budget)
         self.overdue = Overdue(limits, budget)
         self.joins = Joins(self)
+        self.authorizer = Authorizer(limits)
         self.is_stopping = False
         self.place_of: Callable[[RoomRuntime, str], str] = lambda _, __: ""  # where an action's handler is written
         self._open_rooms = open_rooms

@@ -125,7 +125,7 @@ class Inbox:
         entries, held = self.entries, self.held
         if entries and now - entries[0][3] >= self._seconds:
             return False
-        is_behind = held is not None and held.is_waiting
+        is_behind = held is not None and (held.is_waiting or held.is_delayed)
         if not is_behind and (held is None or client not in held):
             if entries and (len(entries) >= self._calm_below or now - entries[0][3] >= self._calm_seconds):
                 share: float = 1
@@ -170,7 +170,7 @@ class Inbox:
     def admit(self, now: float) -> bool:
         """Take in what is held, one message of each client in turn, as long as there is a place. False if none was."""
         held = self.held
-        if held is None:
+        if held is None or held.is_delayed:
             return False
         before = len(self.entries)
         for _ in range(held.clients):
@@ -185,6 +185,20 @@ class Inbox:
         self._drop_if_empty(held)
         return len(self.entries) > before
 
+    def delay(self) -> bool:
+        """Take in no message until `go_on`. Return False if it is so already."""
+        if self.held is None:
+            self.held = Held(self, self._overdue)
+        was_delayed, self.held.is_delayed = self.held.is_delayed, True
+        return not was_delayed
+
+    def go_on(self) -> None:
+        """End what `delay` has begun."""
+        if self.held is not None:
+            self.held.is_delayed = False
+            self._drop_if_empty(self.held)
+            self.wakeup.wake()
+
     def refuse(self, entry: Entry) -> None:
         """Refuse a message that was held for too long."""
         if self.held is not None:
@@ -193,28 +207,45 @@ class Inbox:
         _, client, item, _, _ = entry
         client.refuse(item.id, item.action, busy(self._name))
 
-    def hold(self, client: "Session") -> None:
-        """Hold all that a client sends to this room from now on, in order, until `let_in`.
+    def hold(self, client: "Session", first: Entry) -> None:
+        """Hold `first`, which has been taken out, and behind it all that its client has sent and sends to this room.
 
-        Who calls this must call `let_in` at the end, whatever happens. Until then the time of
-        what is held does not run. The bounds of the client's intake hold.
+        Who calls this must call `let_in` or `drop_held` at the end, unless the room closes. Until
+        then the time of what is held does not run. The bounds of the client's intake hold.
         """
         if self.held is None:
             self.held = Held(self, self._overdue)
-        self.held.close(client)
+        own = self.clients.pop(client, None)
+        behind = [] if own is None else own if isinstance(own, list) else [own]
+        for entry in behind:
+            _remove(self.entries, entry)
+            if entry[4] > LARGE:
+                self.bytes -= entry[4]
+        self.held.close(client, (first, *behind))
 
-    def let_in(self, client: "Session", now: float, first: Entry | None = None) -> None:
+    def drop_held(self, client: "Session", item: object, now: float) -> None:
+        """Take the entry of `item` out of what `hold` holds of this client, and let in the rest."""
+        held = self.held
+        assert held is not None  # the entry is in it
+        held.take_out(next(entry for entry in held.of(client) if entry[2] is item))
+        self._open(held, client, now)
+
+    def let_in(self, client: "Session", now: float) -> None:
         """End what `hold` has begun: what is held of the client waits for its turn, from now on, in order.
 
-        `first` is an entry of this client that goes before all of it, such as the join that it waited for.
+        The message that `hold` was called with has a place at once, since it has had one before.
         """
         held = self.held
-        if held is None:
-            if first is not None:
-                self._append(first)
-        else:
-            held.open(client, now, first)
-            self._drop_if_empty(held)
+        assert held is not None  # it holds this message
+        first = next(iter(held.of(client)))
+        held.take_out(first)
+        work, _, item, _, size = first
+        self._append((work, client, item, now, size))
+        self._open(held, client, now)
+
+    def _open(self, held: Held, client: "Session", now: float) -> None:
+        held.open(client, now)
+        self._drop_if_empty(held)
         self.wakeup.wake()
 
     def _drop_if_empty(self, held: Held) -> None:
@@ -250,7 +281,8 @@ class Inbox:
         """Remove the waiting message of `client` with this `id` and return it, or None. Looks only at its own."""
         own = self.clients.get(client)
         for entry in () if own is None else own if isinstance(own, list) else (own,):
-            if entry[2].id == id:
+            # A join that `on_auth` has let pass counts for its room until its turn.
+            if entry[2].id == id and getattr(entry[0], "passed", None) is None:
                 self._forget(entry)
                 _remove(self.entries, entry)
                 if entry[4] > LARGE:

@@ -18,10 +18,13 @@ from .._sessions.session import Session
 from ..errors import ActionError, Gone, RoomClosed
 from ..message import GLOBAL_ROOM
 from .announcements import announcements_of
+from .authorizing import Asking
 from .inbox import Entry, busy
 from .jobs import Job, NeverBegun, run_job
-from .options import NO_OPTIONS, Options, read_options
+from .options import NO_OPTIONS, Options
 from .runtime import RoomRuntime
+from .turn_boundary import LATER
+from .turns import TURN
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -35,15 +38,31 @@ class Join:
     This may be a later room of the name than the one that was asked.
     """
 
-    __slots__ = ("options",)
+    __slots__ = ("asking", "options", "passed")
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self.asking: Asking | None = None  # while `on_auth` is asked about it
+        self.passed: RoomRuntime | None = None  # the room whose `on_auth` has let it pass
 
-    async def __call__(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> codec.Raw:
-        result = codec.encode_body(await admit(runtime, session, self.options), may_hold_floats=False)
+    async def __call__(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> object:
+        if self.passed is runtime:
+            runtime.askings -= 1
+        elif _must_ask(runtime, session):
+            try:
+                _check_capacity(runtime, session)
+                runtime.home.authorizer.ask(runtime, session, self, envelope)
+            finally:
+                runtime.closing.begin_if_empty()
+            return LATER
+        result = codec.encode_body(await admit(runtime, session), may_hold_floats=False)
         session.tell_without_id(envelope, result)
         return result
+
+    def let_go(self) -> None:
+        """Ask no longer: the room closes."""
+        if self.asking is not None:
+            self.asking.let_go()
 
 
 class Joins:
@@ -77,7 +96,9 @@ class Joins:
             if runtime.is_global:
                 return _answer(runtime, created=False)
             try:
-                work = functools.partial(admit, runtime, session, options)
+                if _must_ask(runtime, session):
+                    await _ask_for_code(runtime, session, options)
+                work = functools.partial(admit, runtime, session)
                 result: dict[str, Any] = await runtime.in_turn(
                     "on_join", work, otherwise=runtime.closing.begin_if_empty
                 )
@@ -140,6 +161,8 @@ class Joins:
         joining: set[Session] = set()
         now = trio.current_time()
         for work, session, item, _, size in entries:
+            if isinstance(work, Join):
+                work.let_go()
             if isinstance(item, Job):
                 item.fail(NeverBegun(f"room {runtime.name!r} is closed"))
             elif (isinstance(work, Join) or session in joining) and runtime.is_created and not self._hub.is_stopping:
@@ -166,27 +189,60 @@ class Joins:
 # --- in the room's turn
 
 
-async def admit(runtime: RoomRuntime, session: Session, options: Options) -> dict[str, Any]:
+def _must_ask(runtime: RoomRuntime, session: Session) -> bool:
+    """Tell whether `on_auth` must be asked about a join."""
+    return session not in runtime.members and runtime.hooks.is_written("on_auth")
+
+
+async def _ask_for_code(runtime: RoomRuntime, session: Session, options: dict[str, Any]) -> None:
+    """Ask `on_auth` about a join by the server's own code: outside the turn, unless the caller holds it.
+
+    The same errors as `RoomRuntime.in_turn`, and those of `on_auth`.
+    """
+
+    async def ask() -> None:
+        TURN.set(job)  # what it waits for has a bound, since its caller may hold the turn of another room
+        _check_capacity(runtime, session)
+        await runtime.hooks.call("on_auth", session.client, options)
+
+    job = Job("on_auth", ask)
+    if runtime.turns.is_mine:
+        _check_capacity(runtime, session)
+        await runtime.hooks.call("on_auth", session.client, options)
+        return
+    runtime.askings += 1
+    is_refused = False
+    try:
+        await runtime.in_turn("on_create", _do_nothing, otherwise=runtime.closing.begin_if_empty)
+        is_refused = True
+        try:
+            runtime.tasks.start("on_auth", job.run)
+        except RoomClosed as closed:
+            raise NeverBegun(closed.message) from None
+        await job.wait()
+        is_refused = False
+    finally:
+        runtime.askings -= 1
+        if is_refused:
+            runtime.closing.begin_if_empty()
+
+
+async def admit(runtime: RoomRuntime, session: Session) -> dict[str, Any]:
     """Make a client a member and return the answer to the join; raise the reason if it is refused."""
     try:
         created = False
         if session not in runtime.members:
             created = runtime.creator is session and not runtime.members.was_joined
-            await _make_member(runtime, session, options)
+            await _make_member(runtime, session)
         return _answer(runtime, created=created)
     finally:
         runtime.closing.begin_if_empty()
 
 
-async def _make_member(runtime: RoomRuntime, session: Session, options: Options) -> None:
-    """Call `on_auth`, add the client to the members, call `on_join`, and announce the join."""
+async def _make_member(runtime: RoomRuntime, session: Session) -> None:
+    """Add a client that `on_auth` has let pass to the members, call `on_join`, and announce the join."""
     members, hooks, client = runtime.members, runtime.hooks, session.client
-    _check_capacity(runtime, session)
-    if hooks.is_written("on_auth"):
-        await hooks.call("on_auth", client, read_options(options))
-    if session in members:
-        return  # on_auth itself has made it join
-    _check_capacity(runtime, session)  # while on_auth waited, the client may have disconnected or joined other rooms
+    _check_capacity(runtime, session)  # while on_auth ran, the client may have disconnected or joined other rooms
     members.add(session)
     try:
         await hooks.call("on_join", client)
@@ -240,6 +296,10 @@ async def leave_as_asked(runtime: RoomRuntime, session: Session, envelope: Envel
     result = {"roomname": runtime.name}
     session.tell_without_id(envelope, result)
     return result
+
+
+async def _do_nothing() -> None:
+    """Run as a job, to wait until `on_create` has ended."""
 
 
 def _answer(runtime: RoomRuntime, *, created: bool) -> dict[str, Any]:

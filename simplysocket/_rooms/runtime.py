@@ -26,6 +26,7 @@ from ..errors import ActionError, RoomClosed, first_of
 from ..limits import Limits
 from ..metrics import Metrics
 from .announcements import Announcements
+from .authorizing import Authorizer
 from .closing import Closing
 from .crashes import CloseAfterCrash, CrashPolicy
 from .fanout import PIECE_BYTES, Fanout
@@ -36,6 +37,7 @@ from .members import Members
 from .options import Options, read_options
 from .outgoing import Outgoing
 from .overdue import Overdue
+from .pace import Pace
 from .state import ACCEPTING, RoomState, check_transition
 from .tasks import CURRENT_ROOM, Tasks
 from .timers import Timers
@@ -63,6 +65,7 @@ class Home(Protocol):
     flusher: Flusher
     overdue: Overdue
     joins: "Joins"
+    authorizer: Authorizer
     place_of: Callable[["RoomRuntime", str], str]
     is_stopping: bool
 
@@ -85,6 +88,7 @@ class RoomRuntime:
         "_options",
         "_restart_seconds",
         "announcements",
+        "askings",
         "boundary",
         "calls",
         "closing",
@@ -128,6 +132,7 @@ class RoomRuntime:
         self.is_global = is_global
         self.state = RoomState.WAITING
         self.is_open = True  # True: the state accepts joins, messages and tasks
+        self.askings = 0  # how many joins `on_auth` is asked about, or will be
         self.is_created = False  # True: on_create has succeeded
         self.failure: ActionError | None = None  # why on_create failed; the answer to the joins that wait
         self.successor: RoomRuntime | None = None  # takes the joins that come while this room closes
@@ -148,6 +153,7 @@ class RoomRuntime:
             home.metrics,
             mark=home.flusher.mark,
             failed=self._publish_failed,
+            pace=Pace(home.limits),
             piece_bytes=PIECE_BYTES if home.limits.outbox_bytes is None else home.limits.outbox_bytes // 4,
         )
         self.turns = make_turns(self) if make_turns else Turns(name, home, self.boundary.run, self.fanout)

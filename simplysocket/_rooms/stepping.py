@@ -25,6 +25,13 @@ class TurnOutput(Protocol):
     def is_full(self) -> bool:
         """Whether it is heavy and has said more since: the next entry waits until that has begun to leave."""
 
+    @property
+    def said(self) -> int:
+        """How many bytes clients have made the room say since the last `charge`."""
+
+    def charge(self, now: float) -> float:
+        """Charge what was said; return the time at which clients may make the room say more."""
+
     def hold(self) -> None:
         """Hold back the frames from now on, since more may follow in this step."""
 
@@ -39,6 +46,10 @@ class _DirectOutput:
     """Holds nothing back: for handlers outside the turn."""
 
     is_heavy = is_full = False
+    said = 0
+
+    def charge(self, now: float) -> float:
+        return now
 
     def hold(self) -> None: ...
 

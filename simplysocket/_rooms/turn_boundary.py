@@ -4,6 +4,8 @@ Law: a bug in one handler costs one message. Every request gets exactly one answ
 """
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from .._log_limit import PLACE
@@ -44,7 +46,7 @@ class TurnBoundary:
             is_answered = True
         except* Exception as group:
             is_answered = True
-            await self._answer_failure(session, item, group)
+            await self.answer_failure(session, item, group, partial(session.refuse, item.id, item.action))
         finally:
             if not is_answered and isinstance(item, Envelope):
                 self._answer_cancelled(session, item)
@@ -64,11 +66,17 @@ class TurnBoundary:
         )
         session.refuse(envelope.id, envelope.action, ActionError("internal", "the handler failed"))
 
-    async def _answer_failure(self, session: Session, envelope: Envelope, group: BaseExceptionGroup[Exception]) -> None:
-        """Answer a handler that has raised: with its `ActionError`, or with `internal` for a bug."""
+    async def answer_failure(
+        self,
+        session: Session,
+        envelope: Envelope,
+        group: BaseExceptionGroup[Exception],
+        refuse: Callable[[ActionError], None],
+    ) -> None:
+        """Answer a handler that has raised, by `refuse`: with its `ActionError`, or with `internal` for a bug."""
         refused, bugs = group.split(ActionError)
         if bugs is None and refused is not None:
-            session.refuse(envelope.id, envelope.action, first_of(refused))
+            refuse(first_of(refused))
             return
         runtime = self._runtime
         runtime.home.metrics.handlers_failed += 1
@@ -84,5 +92,5 @@ class TurnBoundary:
         )
         if isinstance(bug, RuntimeError) and str(bug) == "no running event loop":
             logger.error("asyncio does not run here: use trio, such as trio.sleep and trio.to_thread.run_sync")
-        session.refuse(envelope.id, envelope.action, ActionError("internal", "the handler failed"))
+        refuse(ActionError("internal", "the handler failed"))
         await runtime.hooks.report(bug, session)

@@ -10,7 +10,7 @@ Laws:
 import contextvars
 import logging
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -22,6 +22,7 @@ from .._pass_budget import PassBudget
 from ..limits import Limits
 from .inbox import LARGE, Entry, Inbox
 from .jobs import Job, Work
+from .pace import CHARGED
 from .stepping import DIRECT_OUTPUT, TurnOutput, go_on, innermost_scope
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class Home(Protocol):
     budget: PassBudget
     overdue: "Overdue"
 
+    def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Start a task that ends with the server."""
+
 
 class Turns:
     """The turns of one room; in the global room, of one client.
@@ -61,6 +65,7 @@ class Turns:
         "_blocked_seconds",
         "_budget",
         "_current",
+        "_home",
         "_inbox",
         "_is_over",
         "_output",
@@ -88,6 +93,7 @@ class Turns:
         self._budget = home.budget
         self._run = run
         self._output = output
+        self._home = home
         self._inbox = Inbox(name, home.limits, home.overdue)
         self._current: object = None  # the envelope or job of the entry that runs
         self._waits: object = None  # the envelope or job that last began to wait for something
@@ -107,14 +113,20 @@ class Turns:
         """Put a job, which no bound refuses, behind all that its client has sent, or among the room's own."""
         self._inbox.put_always(work, client, job, trio.current_time())
 
-    def hold(self, client: "Session") -> None:
-        """Let all that a client sends to this room from now on wait, until `let_in`: see `Inbox.hold`."""
-        self._inbox.hold(client)
+    def hold(self, work: Work, client: "Session", item: object, size: int) -> None:
+        """Let a message of `size` bytes wait whose turn has come, and behind it all that its client sends here.
 
-    def let_in(self, client: "Session", first: tuple[Work, object, int] | None = None) -> None:
-        """Let what waits because of `hold` have its turns; before it `first`, which is (work, envelope, bytes)."""
-        now = trio.current_time()
-        self._inbox.let_in(client, now, None if first is None else (first[0], client, first[1], now, first[2]))
+        Until `let_in` or `drop_held`; see `Inbox.hold`.
+        """
+        self._inbox.hold(client, (work, client, item, trio.current_time(), size))
+
+    def let_in(self, client: "Session") -> None:
+        """Let what waits because of `hold` have its turns."""
+        self._inbox.let_in(client, trio.current_time())
+
+    def drop_held(self, client: "Session", item: object) -> None:
+        """Drop the message that `hold` was called with, and let what waits behind it have its turns."""
+        self._inbox.drop_held(client, item, trio.current_time())
 
     def take_out(self, client: "Session", id: str | int) -> Any:
         """Remove the waiting message of `client` with this `id` and return it, or None."""
@@ -237,6 +249,8 @@ class Turns:
                         return
                     if task.child_nurseries or innermost_scope(task) != scope:
                         return
+                    if output.said > CHARGED:
+                        self.slow_down(output)
                     done += 1
                     if done == _RUN_BEFORE_YIELD:
                         break
@@ -259,17 +273,40 @@ class Turns:
                 must_wait = False
                 await inbox.wakeup.wait()
 
-    async def run_outside(self, item: object, coroutine: Coroutine[Any, Any, None]) -> None:
+    def of(self, _: "Session") -> "Turns":
+        """Return the turns in which the messages of a client are handled: these."""
+        return self
+
+    def slow_down(self, output: TurnOutput) -> None:
+        """Take in no message of a client for a while if clients have made the room say too much."""
+        now = trio.current_time()
+        until = output.charge(now)
+        if until > now and self._inbox.delay():
+            self._home.start(self._go_on_at, until)
+
+    async def _go_on_at(self, time: float) -> None:
+        await trio.sleep_until(time)
+        self._inbox.go_on()
+
+    async def run_outside(
+        self, item: object, coroutine: Coroutine[Any, Any, None], output: TurnOutput = DIRECT_OUTPUT
+    ) -> None:
         """Run a coroutine outside the turn, in a context of its own. If it blocks the loop, it is logged, too."""
         context, began = contextvars.copy_context(), perf_counter()
         look = partial(self._look_at_step, item)
+        output.hold()
         try:
-            trap = context.run(coroutine.send, None)
-        except StopIteration:
-            return
+            try:
+                trap = context.run(coroutine.send, None)
+            except StopIteration:
+                return
+            finally:
+                look(began)
+            await go_on(context, output, coroutine, trap, look)
         finally:
-            look(began)
-        await go_on(context, DIRECT_OUTPUT, coroutine, trap, look)
+            output.release()
+            if output.said > CHARGED:
+                self.slow_down(output)
 
     def _look_at_step(self, item: object, began: float) -> None:
         """Log the name of a handler whose step without an await blocked the loop."""

@@ -334,7 +334,7 @@ class Session:
         self.deliver = functools.partial(_drop, self.home.metrics)
         if self._requests is not None:
             self._requests.fail_all(Gone(f"client {self.id} disconnected"))
-        for scope in self.handler_scopes:
+        for scope in list(self.handler_scopes):  # some leave the list at once
             scope.end(Gone(f"client {self.id} disconnected"))
 
 

@@ -2,7 +2,9 @@
 
 import msgspec
 
+from simplysocket import Limits
 from simplysocket._rooms.fanout import PIECE_BYTES, Fanout
+from simplysocket._rooms.pace import Pace
 from simplysocket.brokers import Batch
 from simplysocket.metrics import Metrics
 
@@ -34,7 +36,12 @@ class FanoutRoom:
         self.marks = 0
         self.metrics = Metrics()
         self.fanout = Fanout(
-            self.members, self.metrics, mark=self.mark, failed=self.fail, piece_bytes=piece_bytes or PIECE_BYTES
+            self.members,
+            self.metrics,
+            mark=self.mark,
+            failed=self.fail,
+            pace=Pace(Limits()),
+            piece_bytes=piece_bytes or PIECE_BYTES,
         )
 
     def mark(self, _: Fanout) -> None:

@@ -12,6 +12,7 @@ UNLIMITED: Final = {
     "joins_per_second": None,
     "messages_per_second": None,
     "bytes_per_second": None,
+    "room_bytes_per_second": None,
     "inbox_per_client": None,
 }
 """The limits that a fast test client reaches first; lifted, except where they are what is tested."""

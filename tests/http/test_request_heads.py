@@ -100,7 +100,7 @@ async def test_the_wrong_version_is_told_the_right_one() -> None:
         assert (await attack.ask(head(sec_websocket_version="8"))).headers["sec-websocket-version"] == "13"
 
 
-@pytest.mark.parametrize(("limits", "status"), [({"connections": 3}, 503), ({"connections_per_address": 3}, 429)])
+@pytest.mark.parametrize(("limits", "status"), [({"connections": 3}, 503), ({"connections_per_address": 2}, 429)])
 async def test_beyond_the_limit_of_connections_the_next_is_refused_and_a_place_that_is_free_is_given_again(
     limits: dict[str, int], status: int
 ) -> None:

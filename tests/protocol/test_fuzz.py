@@ -22,7 +22,17 @@ FRAMES = 30  # of one connection
 HEADS = 10_000
 STATUSES = {101, 200, 400, 403, 404, 405, 426, 431, 501}
 LIFTED = dict.fromkeys(
-    ("messages_per_second", "joins_per_second", "controls_per_second", "connections_per_address", "protocol_errors")
+    (
+        "messages_per_second",
+        "bytes_per_second",
+        "joins_per_second",
+        "account_joins_per_second",
+        "controls_per_second",
+        "connections_per_address",
+        "connects_per_second",
+        "http_requests_per_second",
+        "protocol_errors",
+    )
 )
 ACTIONS = ("say", "echo", "join-room", "leave-room", "who", "list-rooms", "ping", "reply", "cancel", "nothing")
 

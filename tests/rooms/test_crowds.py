@@ -133,26 +133,26 @@ async def test_the_messages_of_a_client_can_be_made_to_wait_and_let_in(autojump_
     async with open_server(server):
         room, (ana, bob) = await in_room(server, 2)
         turns = server._assembly.hub.runtimes["one"].turns
-        turns.hold(ana.session)
-        for number in range(3):
-            ana.send("note", number, target="one")
-            bob.send("note", number, target="one")
-        await trio.sleep(60)  # its time does not run
-        assert room.noted == [("c1", 0), ("c1", 1), ("c1", 2)]
 
         async def first(*_: object) -> None:
             room.noted.append("first")
 
         envelope: Any = trio.testing.Sequencer()
         envelope.id = None
-        turns.let_in(ana.session, (first, envelope, 0))
+        turns.hold(first, ana.session, envelope, 0)
+        for number in range(3):
+            ana.send("note", number, target="one")
+            bob.send("note", number, target="one")
+        await trio.sleep(60)  # its time does not run
+        assert room.noted == [("c1", 0), ("c1", 1), ("c1", 2)]
+        turns.let_in(ana.session)
         await trio.testing.wait_all_tasks_blocked()
         assert room.noted[3:] == ["first", ("c0", 0), ("c0", 1), ("c0", 2)]
-        turns.hold(ana.session)
-        turns.let_in(ana.session)
+        turns.hold(first, ana.session, envelope, 0)
         ana.send("note", 3, target="one")
+        turns.drop_held(ana.session, envelope)
         await trio.testing.wait_all_tasks_blocked()
-        assert room.noted[-1] == ("c0", 3)
+        assert room.noted[7:] == [("c0", 3)]
         assert turns._inbox.held is None
 
 

@@ -63,7 +63,7 @@ async def test_options_are_decoded_when_they_are_first_looked_at(
         return read_options(options)
 
     monkeypatch.setattr("simplysocket._rooms.runtime.read_options", counting)
-    monkeypatch.setattr("simplysocket._rooms.joining.read_options", counting)
+    monkeypatch.setattr("simplysocket._rooms.authorizing.read_options", counting)
     server = make(("*", Talk))
     async with open_server(server) as net:
         ana = await net.connect("ana")

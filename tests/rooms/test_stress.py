@@ -100,7 +100,12 @@ class Wild(Room):
             await self.tell()
             await self.story.pause()
 
-    on_auth = on_leave = stir
+    on_leave = stir
+
+    async def on_auth(self) -> None:
+        """Do the same outside the turn."""
+        await self.tell()
+        await self.story.pause()
 
     async def on_create(self) -> None:
         self.number, self.welcome = next(self.story.rooms), set[str]()  # ids of clients whose on_join did not fail
