@@ -17,11 +17,13 @@ TLS_BYTES: Final = 98_304  # the state of OpenSSL and the buffers of one connect
 CLIENT_BYTES: Final = 40_960  # an idle client: 26 KiB, and its turns in the global room
 ROOM_BYTES: Final = 24_576  # an empty room with its worker: 16 KiB
 MEMBER_BYTES: Final = 512  # of one client in one room: 200 and its place in lists of the order of joining
-MESSAGE_BYTES: Final = 512  # of the objects that a waiting message consists of, in addition to its bytes
-HANDLER_BYTES: Final = 16_384  # a handler outside the turn: its task, its frames and its cancel scope
+MESSAGE_BYTES: Final = 768  # of the objects that a waiting message consists of, in addition to its bytes
+ASKING_BYTES: Final = 1_024  # a join that waits for its `on_auth`, in addition to its message
+HANDLER_BYTES: Final = 16_384  # a handler or `on_auth` outside the turn: its task, its frames and its cancel scope
 ACCOUNT_BYTES: Final = 512  # one user or address: 320, with a longer name more
 CHARACTER_BYTES: Final = 4  # of a name, at most
 
+COUNTED_BYTES: Final = 512  # for each message in `intake_bytes`, as in _sessions/intake.py
 READ_BYTES: Final = 65_536  # of one read, as in _wire/intake.py
 SMALL_BYTES: Final = 4_096  # messages up to this size count by their number in an inbox, as in _rooms/inbox.py
 LARGE_ROOM: Final = 512  # members; beyond it a room speaks once in a pass, as in _rooms/fanout.py
@@ -63,6 +65,7 @@ def terms_of(limits: "Limits") -> dict[str, float]:
         clients * min(_most(limits.rooms_per_client), rooms),
         rooms * min(_most(limits.members_per_room), clients),
     )
+    most_held = min(_most(limits.intake_messages), _most(limits.intake_bytes) / COUNTED_BYTES)  # messages of one client
     large_rooms = min(rooms, memberships / LARGE_ROOM)
     own_inbox = _inbox(limits, min(_most(limits.inbox_messages), _most(limits.inbox_per_client)))
     room_inbox = _inbox(limits, min(_most(limits.inbox_messages), clients * _most(limits.inbox_per_client)))
@@ -73,8 +76,10 @@ def terms_of(limits: "Limits") -> dict[str, float]:
         # The fragments so far; one read after an incomplete frame; the messages that were split off that.
         "reads": clients * (3 * message + 2 * READ_BYTES),
         # The last message goes beyond the bounds.
-        "held": clients * (waiting + _intake(limits)),
-        "inboxes": rooms * (room_inbox + waiting) + clients * (own_inbox + waiting),  # with the one that runs
+        "held": clients * (waiting + _intake(limits, most_held)),
+        "joins": clients * (HANDLER_BYTES + most_held * ASKING_BYTES),  # one `on_auth` runs at a time for each
+        "inboxes": rooms * (room_inbox + waiting),  # with the message that runs
+        "own inboxes": clients * (own_inbox + waiting),  # in the global room
         "handlers": clients * _most(limits.tasks_per_client) * (HANDLER_BYTES + waiting),
         "rooms": rooms * (ROOM_BYTES + name + min(_most(limits.join_bytes), message)),
         "memberships": memberships * MEMBER_BYTES,
@@ -93,12 +98,12 @@ def _inbox(limits: "Limits", messages: float) -> float:
     return small + min(max(_most(limits.inbox_bytes), message), messages * message)
 
 
-def _intake(limits: "Limits") -> float:
-    """Return the bytes that the messages held of one client can take."""
-    return min(
-        _most(limits.intake_bytes),
-        _most(limits.intake_messages) * (_most(limits.message_bytes) + MESSAGE_BYTES),
-    )
+def _intake(limits: "Limits", messages: float) -> float:
+    """Return the bytes that at most so many messages held of one client can take."""
+    if limits.intake_bytes is None:
+        return messages * (_most(limits.message_bytes) + MESSAGE_BYTES)
+    counted = min(limits.intake_bytes, messages * (_most(limits.message_bytes) + COUNTED_BYTES))
+    return counted + messages * (MESSAGE_BYTES - COUNTED_BYTES)
 
 
 def _most(limit: float | None) -> float:

@@ -136,8 +136,8 @@ class Limits:
         It is the sum, times 1.25 for the allocator, of what can be held at most by:
 
         - twice `connections`: TLS, `head_bytes`, and what came after the head
-        - each of `connections`: its objects, three times `message_bytes` and two reads, `intake_bytes`, its inbox in
-          the global room, and `tasks_per_client` handlers with a message each
+        - each of `connections`: its objects, three times `message_bytes` and two reads, `intake_bytes`, its joins,
+          its inbox in the global room, and `tasks_per_client` handlers with a message each
         - each of `rooms`: its objects, `join_bytes`, `inbox_bytes` and `inbox_messages` of 4 KiB, the message that
           runs and what the room has just said; and its members, up to `rooms_per_client` for each connection
         - `outboxes_bytes`, `accounts`, `static_bytes`

@@ -1,13 +1,22 @@
 """The memory bound: its terms, and when it is infinite. tests/serving/test_memory.py compares it with a process."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from simplysocket import Limits, _memory_bound
-from simplysocket._memory_bound import ENTRIES_A_PASS, LARGE_ROOM, READ_BYTES, SMALL_BYTES, lifted, terms_of
+from simplysocket import Limits
+from simplysocket._memory_bound import (
+    COUNTED_BYTES,
+    ENTRIES_A_PASS,
+    LARGE_ROOM,
+    READ_BYTES,
+    SMALL_BYTES,
+    lifted,
+    terms_of,
+)
 from simplysocket._rooms import turns
 from simplysocket._rooms.fanout import SLICE
 from simplysocket._rooms.inbox import LARGE
@@ -16,12 +25,13 @@ from simplysocket._wire.intake import CHUNK
 
 from .harness.limits import LIMITS, can_be_lifted
 
+DOCS = Path(__file__).parents[1] / "docs"
 INFINITE = {"message_bytes", "connections", "rooms", "tasks_per_client", "outboxes_bytes", "static_bytes"}
 # What decides how much is held, and not how fast or for how long.
 COUNTED = {
     *INFINITE,
     *("name_length", "join_bytes", "head_bytes", "accounts", "rooms_per_client"),
-    *("inbox_messages", "inbox_bytes", "inbox_per_client", "intake_bytes"),
+    *("inbox_messages", "inbox_bytes", "inbox_per_client", "intake_bytes", "intake_messages"),
 }
 
 
@@ -68,4 +78,12 @@ def test_the_numbers_of_other_modules_are_the_same_here() -> None:
     assert SMALL_BYTES == LARGE
     assert LARGE_ROOM == SLICE
     assert ENTRIES_A_PASS == turns._RUN_BEFORE_YIELD
-    assert _memory_bound.MESSAGE_BYTES == intake.MESSAGE_BYTES
+    assert COUNTED_BYTES == intake.MESSAGE_BYTES
+
+
+def test_the_reference_has_each_term_with_its_default() -> None:
+    text = (DOCS / "reference" / "limits.md").read_text("utf-8").partition("## The memory that they bound")[2]
+    rows = [line.split("|")[-2].strip() for line in text.splitlines() if line.startswith("|")][2:]
+    assert rows == [f"{term / 2**20:,.0f}" for term in terms_of(Limits()).values()]
+    gigabytes = f"With the defaults it is {Limits().memory_bound() / 2**30:.0f} GiB"
+    assert gigabytes in (DOCS / "howto" / "limits.md").read_text("utf-8")

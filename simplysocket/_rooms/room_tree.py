@@ -31,6 +31,11 @@ def count_held(hub: Hub) -> int:
     return sum(session.intake.messages for session in hub.clients.values() if session.intake is not None)
 
 
+def count_askings(hub: Hub) -> int:
+    """Return how many joins wait for `on_auth`, for its end, or with its leave for their turn."""
+    return sum(runtime.askings for runtime in hub.runtimes.values())
+
+
 def count_paused(hub: Hub) -> int:
     """Return how many clients are not read now, since too much is held of them."""
     return sum(session.intake.is_paused for session in hub.clients.values() if session.intake is not None)
