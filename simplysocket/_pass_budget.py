@@ -21,13 +21,12 @@ SECONDS: Final = 0.02  # of one pass
 
 
 class PassBudget(trio.abc.Instrument):
-    """The budget of one server. Without `run`, as before the server starts, it is never spent."""
+    """The budget of one server. Without `run`, as before the server starts, it is never spent, and nobody waits."""
 
     def __init__(self) -> None:
         self.ends = math.inf  # the time at which the budget of this pass is spent
-        self.ask_from = (
-            math.inf
-        )  # by `perf_counter`: before it `is_spent` need not be asked, by a loop that has read it
+        self.ask_from = math.inf  # by `perf_counter`, for loops that have read it: `is_spent` is False before
+        self._is_running = False  # whether somebody will give those who wait their turns
         self._is_real = False  # whether the clock is the computer's; in virtual time `is_spent` is always asked
         self._was_spent = False  # in the pass before
         self._waiting: dict[trio.lowlevel.Task, None] = {}  # a dict as an ordered set
@@ -44,6 +43,10 @@ class PassBudget(trio.abc.Instrument):
 
     async def turn(self, *, shielded: bool = False) -> None:
         """Wait until a later pass has time for the caller; a checkpoint, and unless `shielded` a cancellation point."""
+        if not self._is_running:
+            with trio.CancelScope(shield=shielded):
+                await trio.lowlevel.checkpoint()
+            return
         task = trio.lowlevel.current_task()
         self._waiting[task] = None
         self._wakeup.wake()
@@ -59,6 +62,7 @@ class PassBudget(trio.abc.Instrument):
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Renew the budget in each pass, and give those who wait their turns, until cancelled."""
         trio.lowlevel.add_instrument(self)
+        self._is_running = True
         self._is_real = type(trio.lowlevel.current_clock()).__name__ == "SystemClock"
         try:
             task_status.started()
@@ -74,6 +78,7 @@ class PassBudget(trio.abc.Instrument):
                     at_a_time = max(1, at_a_time // 2) if self._was_spent else at_a_time * 2
         finally:
             trio.lowlevel.remove_instrument(self)
+            self._is_running = False
             self.ends = self.ask_from = math.inf
             for task in self._waiting:
                 trio.lowlevel.reschedule(task)

@@ -116,3 +116,13 @@ async def test_at_the_end_of_a_server_those_who_wait_go_on() -> None:
         await trio.lowlevel.checkpoint()
         server.cancel_scope.cancel()
     assert not budget.waiting
+
+
+async def test_after_the_end_of_a_server_nobody_waits_for_a_turn() -> None:
+    budget = PassBudget()
+    async with trio.open_nursery() as server:
+        await server.start(budget.run)
+        server.cancel_scope.cancel()
+    with trio.fail_after(5):
+        await budget.turn()
+        await budget.turn(shielded=True)

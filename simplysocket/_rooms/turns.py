@@ -65,6 +65,7 @@ class Turns:
         "_blocked_seconds",
         "_budget",
         "_current",
+        "_delayed_until",
         "_home",
         "_inbox",
         "_is_over",
@@ -94,6 +95,7 @@ class Turns:
         self._run = run
         self._output = output
         self._home = home
+        self._delayed_until = 0.0  # the time until which no message of a client is taken in
         self._inbox = Inbox(name, home.limits, home.overdue)
         self._current: object = None  # the envelope or job of the entry that runs
         self._waits: object = None  # the envelope or job that last began to wait for something
@@ -280,12 +282,13 @@ class Turns:
     def slow_down(self, output: TurnOutput) -> None:
         """Take in no message of a client for a while if clients have made the room say too much."""
         now = trio.current_time()
-        until = output.charge(now)
-        if until > now and self._inbox.delay():
-            self._home.start(self._go_on_at, until)
+        self._delayed_until = output.charge(now)
+        if self._delayed_until > now and self._inbox.delay():
+            self._home.start(self._go_on_later)
 
-    async def _go_on_at(self, time: float) -> None:
-        await trio.sleep_until(time)
+    async def _go_on_later(self) -> None:
+        while trio.current_time() < self._delayed_until:  # noqa: ASYNC110 - more may be said meanwhile
+            await trio.sleep_until(self._delayed_until)
         self._inbox.go_on()
 
     async def run_outside(
