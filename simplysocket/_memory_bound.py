@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from .limits import Limits
 
 # bytes for each, empty
-VISITOR_BYTES: Final = 24_576  # a connection that is being checked or answered: its task, its parser, its socket
-TLS_BYTES: Final = 98_304  # the state of OpenSSL and the buffers of one connection
-CLIENT_BYTES: Final = 40_960  # an idle client: 26 KiB, and its turns in the global room
+VISITOR_BYTES: Final = 24_576  # a connection that is being checked or answered: 7 KiB that waits, and its parsed request
+TLS_BYTES: Final = 98_304  # OpenSSL for one connection: 24 KiB that is idle, and one read that is not decrypted yet
+CLIENT_BYTES: Final = 40_960  # an idle client: 24 KiB, and its turns in the global room
 ROOM_BYTES: Final = 24_576  # an empty room with its worker: 16 KiB
 MEMBER_BYTES: Final = 512  # of one client in one room: 200 and its place in lists of the order of joining
 MESSAGE_BYTES: Final = 768  # of the objects that a waiting message consists of, in addition to its bytes
