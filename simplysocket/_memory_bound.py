@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .limits import Limits
 
 # bytes for each, empty
-VISITOR_BYTES: Final = 24_576  # a connection that is being checked or answered: 7 KiB that waits, and its parsed request
+VISITOR_BYTES: Final = 24_576  # a connection that is checked or answered: 7 KiB that waits, and its parsed request
 TLS_BYTES: Final = 98_304  # OpenSSL for one connection: 24 KiB that is idle, and one read that is not decrypted yet
 CLIENT_BYTES: Final = 40_960  # an idle client: 24 KiB, and its turns in the global room
 ROOM_BYTES: Final = 24_576  # an empty room with its worker: 16 KiB
