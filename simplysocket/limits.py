@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+from ._memory_bound import bound_of
+
 
 def _positive(_: object, attribute: "attrs.Attribute[float | None]", value: float | None) -> None:
     if value is not None and not _is_positive(value):
@@ -127,3 +129,24 @@ class Limits:
         for name in (field.name for field in attrs.fields(Limits) if field.name.endswith("_burst")):
             if getattr(self, name) < 1:
                 raise ValueError(f"Limits.{name} is {getattr(self, name):g}: give 1 or more, else nothing passes")
+
+    def memory_bound(self) -> float:
+        """Return how many bytes clients can make a server hold under these limits; `math.inf` if there is no bound.
+
+        It is the sum, times 1.25 for the allocator, of what can be held at most by:
+
+        - twice `connections`: TLS, `head_bytes`, and what came after the head
+        - each of `connections`: its objects, three times `message_bytes` and two reads, `intake_bytes`, its joins,
+          its inbox in the global room, and `tasks_per_client` handlers with a message each
+        - each of `rooms`: its objects, `join_bytes`, `inbox_bytes` and `inbox_messages` of 4 KiB, the message that
+          runs and what the room has just said; and its members, up to `rooms_per_client` for each connection
+        - `outboxes_bytes`, `accounts`, `static_bytes`
+
+        All of this at once takes an attacker with as many addresses as the limits demand. It is infinite if one of
+        `message_bytes`, `connections`, `rooms`, `tasks_per_client`, `outboxes_bytes` and `static_bytes` is None, or
+        both of `inbox_messages` and `inbox_per_client`, or both of `intake_messages` and `intake_bytes`.
+
+        Not counted: the interpreter with its modules (about 40 MiB), buffers of the kernel, and what the
+        application keeps: `state`, bodies that its handlers have decoded, rooms that it opens itself.
+        """
+        return bound_of(self)

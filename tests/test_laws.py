@@ -16,7 +16,19 @@ REFERENCE = TESTS.parent / "docs" / "reference"
 # From the ground up; a module imports from its own floor and from those above it in this list. A folder stands for all
 # modules in it.
 FLOORS = (
-    ("errors", "limits", "message", "request", "metrics", "introspection", "logs", "describe", "tree", "_log_limit"),
+    (
+        "errors",
+        "limits",
+        "message",
+        "request",
+        "metrics",
+        "introspection",
+        "logs",
+        "describe",
+        "tree",
+        "_log_limit",
+        "_memory_bound",
+    ),
     ("_accounts", "_functions", "_live_view", "_pass_budget", "_token_bucket", "_wakeup"),
     ("_protocol",),
     ("client", "middleware", "room", "actions"),

@@ -1,11 +1,13 @@
 """What a server counts."""
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
 from trio.testing import MockClock
 
-from simplysocket import ActionError, Client
+from simplysocket import ActionError, Client, Room
 from simplysocket.errors import ERROR_CODES, CloseCode
 from simplysocket.metrics import OTHER, UNKNOWN_CLOSE, Metrics
 from simplysocket.testing import open_server
@@ -104,3 +106,33 @@ async def test_what_waits_for_a_turn_is_counted_when_asked(autojump_clock: MockC
         assert figures["budget_waiting"] == 0
         await trio.sleep(4)
         assert server.statistics()["queued_messages"] == 0
+
+
+async def test_what_is_held_and_who_is_not_read_is_counted_when_asked(autojump_clock: MockClock) -> None:
+    server = make(("hall", Hall), inbox_messages=1, intake_messages=3)
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        await ana.join("hall")
+        for held, paused in ((0, 0), (0, 0), (1, 0), (2, 0), (3, 1), (3, 1)):  # one runs, and one has its place
+            await ana.send("wait", 1, target="hall")
+            await trio.testing.wait_all_tasks_blocked()
+            figures = server.statistics()
+            assert (figures["held_messages"], figures["paused_connections"]) == (held, paused)
+        await trio.sleep(10)
+        figures = server.statistics()
+        assert (figures["held_messages"], figures["paused_connections"]) == (0, 0)
+
+
+async def test_joins_that_wait_for_on_auth_are_counted_when_asked(autojump_clock: MockClock) -> None:
+    class Guarded(Room):
+        async def on_auth(self, client: Client, options: dict[str, Any]) -> None:
+            await trio.sleep(1)
+
+    server = make(("*", Guarded), auths_per_room=1)
+    async with open_server(server) as net:
+        for name in ("ana", "bob"):
+            await (await net.connect(name)).send("join-room", {"roomname": "one"})
+        for askings in (2, 1, 0):
+            await trio.testing.wait_all_tasks_blocked()
+            assert server.statistics()["askings"] == askings
+            await trio.sleep(1)

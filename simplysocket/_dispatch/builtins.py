@@ -76,6 +76,7 @@ class Builtins:
             raise ActionError("rate-limited", "too many joins", retry_after=wait)
         read_options(envelope.message_body)  # only to refuse at once what cannot be decoded; the result is not kept
         envelope.message_body = envelope.message_body.copy()  # the original holds on to the bytes of the whole frame
+        envelope.target = None  # which nobody looks at, and may be as long as the frame
         answer = self._hub.joins.queue(session, name, envelope.message_body, envelope, now, size)
         if answer is not None:
             _answer_at_once(session, envelope, codec.encode_body(answer, may_hold_floats=False))
@@ -90,6 +91,8 @@ class Builtins:
         runtime = self._hub.room_for_message(_named(envelope))
         if self._registry.overrides(envelope.action, runtime):
             work = self._registry.handle
+        else:
+            envelope.target = None  # as in a join
         if not runtime.post(work, session, envelope, now, size):
             raise busy(runtime.name)
 

@@ -4,6 +4,7 @@ Law: it prints what it is given, and decides nothing.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -13,6 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .._memory_bound import lifted
 from ..introspection import ActionInfo, Description, RoomInfo
 from ..limits import Limits
 from .settings_check import Unsafe
@@ -31,12 +33,15 @@ def print_report(description: Description, findings: Sequence[Unsafe], *, all_li
     if description.rooms:
         console.print(_rooms(description.rooms))
     console.print(_limits(description.limits, all_limits=all_limits))
+    console.print(_memory(description.limits))
     console.print(_findings(findings))
 
 
 def to_json(description: Description, findings: Sequence[Unsafe]) -> str:
-    """Return a JSON object with the fields of `Description`, and `warnings`."""
+    """Return a JSON object with the fields of `Description`, `memory_bound` (null if infinite) and `warnings`."""
     fields: dict[str, Any] = attrs.asdict(description)
+    bound = description.limits.memory_bound()
+    fields["memory_bound"] = None if math.isinf(bound) else bound
     fields["warnings"] = [attrs.asdict(finding) for finding in findings]
     return json.dumps(fields, indent=2)
 
@@ -109,6 +114,16 @@ def _limits(limits: Limits, *, all_limits: bool) -> RenderableType:
     )
 
 
+def _memory(limits: Limits) -> RenderableType:
+    bound, names = limits.memory_bound(), lifted(limits)
+    if names:
+        verb = "is" if len(names) == 1 else "are"
+        said = f"no bound, since {', '.join(names)} {verb} lifted"
+    else:
+        said = f"at most {_size(bound)} (Limits.memory_bound)"
+    return Group(Text.assemble("Memory that clients can make it hold: ", said), "")
+
+
 def _findings(findings: Sequence[Unsafe]) -> RenderableType:
     if not findings:
         return Text("No warnings: nothing in the settings is unsafe.", "green")
@@ -130,3 +145,12 @@ def _yes(value: bool) -> str:
 
 def _number(value: float | None) -> str:
     return "no limit" if value is None else f"{value:,}"
+
+
+def _size(count: float) -> str:
+    """Return a number of bytes with the unit that suits it, such as `1.5 GiB`."""
+    for unit in ("KiB", "MiB"):
+        count /= 1_024
+        if count < 1_000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1_024:,.1f} GiB"

@@ -85,12 +85,11 @@ class Asking:
 
 
 class _Group:
-    """The joins of one client, of one user or address, or for one room."""
+    """The joins of one client, of one user or address, or for one room, while `on_auth` is asked about one of them."""
 
-    __slots__ = ("most", "running", "waiting")
+    __slots__ = ("running", "waiting")
 
-    def __init__(self, most: float) -> None:
-        self.most = most
+    def __init__(self) -> None:
         self.running = 0
         self.waiting: dict[Asking, None] = {}  # for a place in this group; a dict as an ordered set
 
@@ -109,9 +108,10 @@ class Authorizer:
 
     def _begin(self, asking: Asking) -> None:
         """Start it, or let it wait for the first of its groups that has no place."""
-        groups = self._groups_of(asking)
-        for group in groups:
-            if group.running >= group.most:
+        wanted = self._places(asking)
+        for key, most in wanted:
+            group = self._groups.get(key)
+            if group is not None and group.running >= most:
                 group.waiting[asking] = None
                 asking.group = group
                 return
@@ -119,22 +119,16 @@ class Authorizer:
             name = f"on_auth for {asking.session.id}"
             asking.runtime.tasks.start(name, self._run, asking)
         except RoomClosed:
-            self._forget_empty(asking)
             return  # the join waits until its room hands it over
-        for group in groups:
-            group.running += 1
+        for key, _ in wanted:
+            self._groups.setdefault(key, _Group()).running += 1
 
-    def _groups_of(self, asking: Asking) -> list[_Group]:
+    def _places(self, asking: Asking) -> list[tuple[Hashable, float]]:
+        """Return the keys of the groups in which it needs a place, and how many places each has."""
         wanted: list[tuple[Hashable, float]] = [(asking.session, _AT_A_TIME), (asking.runtime, self._of_room)]
         if asking.session.counted_as is not None:
             wanted.append((asking.session.counted_as, self._of_origin))
-        return [self._groups.setdefault(key, _Group(most)) for key, most in wanted]
-
-    def _forget_empty(self, asking: Asking) -> None:
-        for key in (asking.session, asking.runtime, asking.session.counted_as):
-            group = self._groups.get(key)
-            if group is not None and not group.running and not group.waiting:
-                del self._groups[key]
+        return wanted
 
     async def _run(self, asking: Asking) -> None:
         runtime = asking.runtime
@@ -169,13 +163,15 @@ class Authorizer:
 
     def _ended(self, asking: Asking) -> None:
         """Give its places to those who wait."""
-        groups = self._groups_of(asking)
-        for group in groups:
-            group.running -= 1
-        for group in groups:
-            while group.waiting and group.running < group.most:
+        places = self._places(asking)
+        for key, _ in places:
+            self._groups[key].running -= 1
+        for key, most in places:
+            group = self._groups[key]
+            while group.waiting and group.running < most:
                 following = next(iter(group.waiting))
                 del group.waiting[following]
                 following.group = None
                 self._begin(following)
-        self._forget_empty(asking)
+            if not group.running:  # and nobody waits
+                del self._groups[key]

@@ -122,7 +122,7 @@ class Fanout:
             self._segment.add(frame, exclude, only)
         else:
             self.frames.append(frame)
-        if self.is_charged and not self.spared:
+        if self.is_charged and only is None and not self.spared:
             self.said += len(frame)
         if not self.is_held and not self.is_marked:
             self.is_marked = True

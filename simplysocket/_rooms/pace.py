@@ -3,7 +3,7 @@
 Laws:
 - A plain machine: the time is an argument.
 - What a second brings may be said at once, after a pause.
-- Only what a client has caused counts, not what the server's own code says.
+- Only what a client has caused counts, not what the server's own code says, nor what is for one member alone.
 """
 
 import math
@@ -13,6 +13,7 @@ from ..limits import Limits
 
 CHARGED: Final = 65_536  # bytes that are counted before the clock is read
 _AHEAD_SECONDS: Final = 1.0  # of which the bytes may be said at once
+_MOST_SECONDS: Final = 4.0  # for which clients wait at a time, however much one message made the room say
 
 
 class Pace:
@@ -27,5 +28,5 @@ class Pace:
 
     def charge(self, size: int, now: float) -> float:
         """Charge bytes that were said; return the time at which more may be said: after `now` if this was too much."""
-        self._until = max(self._until, now - _AHEAD_SECONDS) + size / self._rate
+        self._until = min(max(self._until, now - _AHEAD_SECONDS) + size / self._rate, now + _MOST_SECONDS)
         return self._until

@@ -26,6 +26,21 @@ def count_waiting(hub: Hub) -> int:
     return waiting + sum(turns.waiting for turns in own if turns is not None)
 
 
+def count_held(hub: Hub) -> int:
+    """Return how many messages are held since their rooms, or these clients' shares, have no place for them."""
+    return sum(session.intake.messages for session in hub.clients.values() if session.intake is not None)
+
+
+def count_askings(hub: Hub) -> int:
+    """Return how many joins wait for `on_auth`, for its end, or with its leave for their turn."""
+    return sum(runtime.askings for runtime in hub.runtimes.values())
+
+
+def count_paused(hub: Hub) -> int:
+    """Return how many clients are not read now, since too much is held of them."""
+    return sum(session.intake.is_paused for session in hub.clients.values() if session.intake is not None)
+
+
 def _look_at(runtime: RoomRuntime, now: float) -> RoomView:
     turns = runtime.turns
     return RoomView(

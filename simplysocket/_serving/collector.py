@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import Final
 
 THRESHOLDS: Final = (1_000, 10, 10_000)
-"""Of `gc.set_threshold`: young objects are looked at as often as by default, in pieces of about 10 ms at most. A full
-collection comes after 100 million objects more, instead of 70,000."""
+"""Of `gc.set_threshold`: young objects are looked at about as often as by default. A full collection comes after
+100 million objects more, instead of 70,000."""
 
 
 class Collector:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from .._rooms.room_tree import count_waiting
+from .._rooms.room_tree import count_askings, count_held, count_paused, count_waiting
 from .assembly import Assembly
 
 
@@ -23,6 +23,9 @@ def statistics_of(assembly: Assembly) -> dict[str, Any]:
         "rooms": len(assembly.hub.runtimes),
         "queued_bytes": assembly.outboxes.bytes,
         "queued_messages": count_waiting(assembly.hub),
+        "held_messages": count_held(assembly.hub),
+        "askings": count_askings(assembly.hub),
+        "paused_connections": count_paused(assembly.hub),
         "accounts": len(assembly.hub.accounts),
         "handshakes_waiting": assembly.front_door.handshakes.waiting,
         "budget_waiting": assembly.budget.waiting,

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from simplysocket import Limits
+
 from ..harness.command import run, write
 
 SAFE = """
@@ -48,3 +50,20 @@ def test_check_writes_json_for_machines(project: Path) -> None:
     assert found["limits"]["close_seconds"] == 600
     assert [action["name"] for action in found["actions"]] == ["say"]
     assert "authenticate" in [warning["setting"] for warning in found["warnings"]]
+    assert found["memory_bound"] == Limits(close_seconds=600).memory_bound()
+
+
+SMALL = {"connections": 1, "rooms": 1, "accounts": 1, "outboxes_bytes": 1, "static_bytes": 1, "rooms_per_client": None}
+LIFTED = {"connections": None, "inbox_messages": None, "inbox_per_client": None, "join_bytes": None}
+
+
+def test_check_shows_how_much_memory_clients_can_take(project: Path) -> None:
+    bound = Limits(**SMALL).memory_bound() / 2**20  # type: ignore[arg-type]  # all of them are int or None
+    for name, limits, said in (
+        ("small", SMALL, f"at most {bound:.1f} MiB (Limits.memory_bound)"),
+        ("open", LIFTED, "no bound, since connections, inbox_messages, inbox_per_client are lifted"),
+    ):
+        text = f"from simplysocket import Limits, Server\nserver = Server({name!r}, limits=Limits(**{limits}))"
+        write(project / f"{name}.py", text)
+        assert f"Memory that clients can make it hold: {said}\n" in run(project, "check", name).stdout
+    assert json.loads(run(project, "check", "open", "--json").stdout)["memory_bound"] is None

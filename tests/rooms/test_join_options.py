@@ -103,20 +103,21 @@ async def test_options_that_cannot_be_decoded_are_refused_at_once(autojump_clock
         assert "one" not in net.server.rooms
 
 
+@pytest.mark.parametrize("rest", [b" " * 60_000, b'"target":"\xf0\x9f\x98\x80%b",' % (b"x" * 60_000)])
 async def test_neither_rooms_nor_waiting_joins_hold_more_than_the_bytes_of_their_options(
-    autojump_clock: MockClock,
+    autojump_clock: MockClock, rest: bytes
 ) -> None:
+    # The rest of the frame is nothing that a join may hold on to.
     class Slow(Room):
         async def on_create(self) -> None:
             await trio.sleep(3600)
 
     server = make(("slow", Slow), ("*", Talk), joins_per_second=None)
-    white = b" " * 60_000  # pads the frame, which no join may hold on to
     options = b"{}," * 1_300 + b"{}"
 
     async def join(name: str) -> None:
         body = b'{"roomname":"%s","o":[%s]}' % (name.encode(), options)
-        message = b'{"action":"join-room",%s"message_body":%s}' % (white, body)
+        message = b'{"action":"join-room",%s"message_body":%s}' % (rest, body)
         await ana.send_bytes(client_frame(message, key=b"1234"))
         await trio.testing.wait_all_tasks_blocked()
 

@@ -24,6 +24,7 @@ def test_a_second_may_be_said_at_once_and_the_rest_takes_its_time() -> None:
     assert pace.charge(500, 10) == 10.5
     assert pace.charge(500, 12) == 11.5
     assert pace.charge(1_500, 100) == 100.5
+    assert pace.charge(1_000_000, 100) == 104  # the most: else one large message would stop the room for minutes
 
 
 def test_a_rate_can_be_lifted() -> None:
@@ -133,6 +134,20 @@ async def test_what_the_server_says_by_itself_delays_no_client(autojump_clock: M
         for number in range(5):
             await ana.request("say", number, target="loud")
         assert trio.current_time() - began < 0.01
+
+
+async def test_what_is_for_one_member_alone_does_not_count(autojump_clock: MockClock) -> None:
+    class Telling(Loud):
+        @action("tell")
+        async def tell(self, client: Client) -> None:
+            await self.send(client, "told", TEXT)
+
+    async with open_server(make(("*", Telling), room_bytes_per_second=RATE)) as net:
+        ana = await net.connect("ana")
+        await ana.join("loud")
+        for _ in range(100):
+            await ana.request("tell", target="loud")
+        assert trio.current_time() < 0.01
 
 
 async def test_in_the_global_room_who_says_too_much_waits_and_the_others_do_not(autojump_clock: MockClock) -> None:

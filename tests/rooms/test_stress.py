@@ -29,6 +29,10 @@ NAMES = ("one", "two", "three", "four")
 SHIELDED = 3.0  # seconds for which the worst handler shields itself from cancellation
 CALM = 60.0  # seconds after which nothing is running any more
 LIMITS = Limits(joins_per_second=None, messages_per_second=None, turn_seconds=2, close_seconds=1)
+TIGHT = attrs.evolve(
+    LIMITS, inbox_messages=3, inbox_per_client=2, intake_messages=4, auths_per_room=2, room_bytes_per_second=2_000
+)
+"""Limits with which something is held, paused or delayed almost all the time."""
 # {action of a client: how often}; `odd` does things that a handler should not do.
 ACTS = {"join-room": 60, "leave-room": 12, "say": 60, "odd": 60, "lobby": 20, "goodbye": 2, "vanish": 2}
 
@@ -216,9 +220,9 @@ class Player:
             story.expect(heard[number] == must, f"heard {heard[number]} of room {number} instead of {must}")
 
 
-def make_halls(story: Story) -> Server:
+def make_halls(story: Story, limits: Limits) -> Server:
     """Return a server in which every room is wild."""
-    server = Server("test", limits=LIMITS)
+    server = Server("test", limits=limits)
     options = {"capacity": story.draw.choice((None, 4)), "empty_ttl": story.draw.choice((0, 0, 1))}
     wild = type("Hall", (Wild,), {"story": story, "announce": story.draw.random() < 0.5, **options})
     for name in NAMES:
@@ -247,6 +251,19 @@ async def check_membership(story: Story, server: Server) -> None:
             story.expect(server.rooms.get(name) is room and id in room.members, f"a client is in a {name} that is gone")
 
 
+def check_nothing_is_held(story: Story, server: Server) -> None:
+    """Check that all that was held, paused or asked about has been handled, and is counted no more."""
+    hub = server._assembly.hub
+    story.expect(not len(hub.overdue), "messages are held")
+    story.expect(not hub.authorizer._groups, "on_auth is asked about joins")
+    for session in hub.clients.values():
+        intake = session.intake
+        story.expect(intake is None or not (intake.messages or intake.bytes), f"{session} counts what is held no more")
+        story.expect(intake is None or not intake.is_paused, f"{session} is paused")
+    for runtime in hub.runtimes.values():
+        story.expect(not runtime.askings, f"{runtime} counts questions")
+
+
 async def play(story: Story, server: Server, net: Net) -> list[Player]:
     """Let clients connect and act, and check the members from time to time."""
     draw, players = story.draw, list[Player]()
@@ -267,7 +284,7 @@ async def play(story: Story, server: Server, net: Net) -> list[Player]:
 
 async def tell_story(seed: int) -> list[str]:
     """Run one story to its end, and return the broken promises."""
-    server = make_halls(story := Story(random.Random(seed)))
+    server = make_halls(story := Story(random.Random(seed)), TIGHT if seed % 2 else LIMITS)
     is_stopped_midway = story.draw.random() < 0.4
     async with open_server(server) as net:
         players = await play(story, server, net)
@@ -278,6 +295,7 @@ async def tell_story(seed: int) -> list[str]:
         else:
             await trio.sleep(CALM)
             await check_membership(story, server)
+            check_nothing_is_held(story, server)
         for player in players:
             is_whole = not is_stopped_midway and player.client.id in server.clients
             player.check(story, await player.client.settle(), is_whole=is_whole)

@@ -21,7 +21,12 @@ from ..harness.servers import make, make_attacked
 
 LARGE = "x" * 65_000  # nearly a whole `Limits.message_bytes`
 HONEST = 3
-BUSY_ROOM: dict[str, Any] = {"messages_per_second": None, "inbox_messages": None, "inbox_per_client": None}
+BUSY_ROOM: dict[str, Any] = {
+    "room_bytes_per_second": None,
+    "messages_per_second": None,
+    "inbox_messages": None,
+    "inbox_per_client": None,
+}
 
 
 class Relay(Room):
