@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test check bench bench-against docs pictures format clean
+.PHONY: demo test check bench bench-against bystander docs pictures format clean
 
 ## demo: install the dependencies and run the chat at http://localhost:8080 (or PORT=...)
 demo: .venv/installed
@@ -27,6 +27,10 @@ bench: .venv/developing
 bench-against: .venv/developing
 	$(if $(REF),,$(error call it as: make bench-against REF=<commit> [PAIRS=9] [COLUMNS=echo,500x10,memory]))
 	$(BIN)/python -m tests.benchmarks.against '$(REF)' $(if $(PAIRS),--pairs '$(PAIRS)') $(if $(COLUMNS),--columns '$(COLUMNS)')
+
+## bystander: how long others wait while one address attacks; about three minutes (ATTACKS=empty-pings,bad-JSON)
+bystander: .venv/developing
+	$(BIN)/python -m tests.benchmarks.bystander $(if $(ATTACKS),--attacks '$(ATTACKS)')
 
 ## docs: build the documentation into build/docs (its search needs a web server: python3 -m http.server -d build/docs)
 docs: .venv/documenting

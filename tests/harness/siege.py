@@ -141,16 +141,16 @@ async def besiege(given: AttackInput, *, rooms: int = 0, has_login: bool = False
     """
     with counted_budget():
         server = make_besieged(has_login=has_login, **limits)
-        async with under_attack(server) as attack, _honest(attack) as victim:
+        async with under_attack(server) as attack, honest_member(attack) as victim:
             for number in range(rooms):
                 await server.open_room(f"hall-kept-{number}")
             for _ in range(3):  # what the server does only once is done
                 await _ask(attack)
-            peers = [await _prepared(attack, given, number) for number in range(given.connections)]
+            peers = [await prepared(attack, given, number) for number in range(given.connections)]
             work = Work(server)
             async with trio.open_nursery() as nursery:
                 with work.counted():
-                    nursery.start_soon(_press, attack, given, peers, victim)
+                    nursery.start_soon(press, attack, given, peers, victim)
                     for _ in range(QUESTIONS):
                         before = work.passes
                         await _ask(attack)
@@ -168,7 +168,7 @@ async def _ask(attack: Attack) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _honest(attack: Attack) -> AsyncIterator[str]:
+async def honest_member(attack: Attack) -> AsyncIterator[str]:
     """Keep a member of the attacked room that reads, and is never closed; its id."""
     others = Attack(attack.server, address="127.0.0.3")
     peer = await others.connect()
@@ -186,7 +186,7 @@ async def _honest(attack: Attack) -> AsyncIterator[str]:
     await others.leave()
 
 
-async def _prepared(attack: Attack, given: AttackInput, number: int) -> Peer:
+async def prepared(attack: Attack, given: AttackInput, number: int) -> Peer:
     """Connect, and send what comes before the attack."""
     peer = await attack.dial(receive_bytes=None if given.reads else 4_096)
     if given.shakes_hands:
@@ -198,7 +198,7 @@ async def _prepared(attack: Attack, given: AttackInput, number: int) -> Peer:
     return peer
 
 
-async def _press(attack: Attack, given: AttackInput, peers: list[Peer], victim: str) -> None:
+async def press(attack: Attack, given: AttackInput, peers: list[Peer], victim: str) -> None:
     """Send what the input says: all at once as much as the kernel takes, then on and on."""
     _IS_ATTACK.set(True)
     said = [given.says(number).replace(VICTIM.encode(), victim.encode()) for number in range(len(peers))]
@@ -234,7 +234,7 @@ async def _go_on(attack: Attack, given: AttackInput, number: int, peer: Peer, da
             return
         await peer.close()
         try:
-            peer, rest = await _prepared(attack, given, number), data
+            peer, rest = await prepared(attack, given, number), data
         except (AssertionError, OSError):  # refused
             return
 
