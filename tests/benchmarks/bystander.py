@@ -2,18 +2,20 @@
 
 For each input of tests/harness/attacks.py a fresh server with the default limits, a hundred attackers in a process of
 their own, an honest member of the attacked room beside them, and here the bystander, from another address and in no
-room, which sends a `ping` every 20 ms.
+room, which sends a `ping` every 20 ms: it is connected before the attack begins, and misses nothing of it.
 
 Laws:
 - Targets are shown as met or not met and never fail the run.
-- Every attack lasts a few seconds, and every process ends with the run.
+- Every attack goes on for as long as the bystander asks, and every process ends with the run.
 """
 
 import argparse
 import statistics
 import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import attrs
 import trio
@@ -59,22 +61,25 @@ async def serve(name: str) -> None:
 
 
 async def attack_as(given: AttackInput, port: int) -> None:
-    """Attack until the process is ended. Say when it begins; end if the honest member is closed."""
+    """Attack from when a line comes until the process is ended. Say when all is ready; end if a member is closed."""
     reached: object = Reached(port)
     attack = Attack(reached)  # type: ignore[arg-type]  # of a server it needs the port only
     async with honest_member(attack) as victim:
         peers = [await prepared(attack, given, number) for number in range(given.connections)]
-        print("attacking", flush=True)
-        await press(attack, given, peers, victim)
+        print("ready", flush=True)
+        await trio.to_thread.run_sync(sys.stdin.readline)
+        await press(attack, given, peers, victim, is_endless=True)
         await trio.sleep_forever()
 
 
-async def ask(port: int, seconds: float) -> tuple[list[float], bool]:
-    """Ask for a while; return the round trips in milliseconds, and whether the server closed the connection."""
+async def ask(port: int, seconds: float, begin: Callable[[], None]) -> tuple[list[float], bool]:
+    """Begin the attack and ask for a while; return the round trips in milliseconds, and whether one was closed."""
     reached: object = Reached(port)
     stay = Attack(reached, address="127.0.0.2")  # type: ignore[arg-type]  # as above
     peer = await stay.connect()
     trips: list[float] = []
+    await peer.request("ping", id=0)
+    begin()
     end = time.perf_counter() + seconds
     try:
         while time.perf_counter() < end:
@@ -89,6 +94,13 @@ async def ask(port: int, seconds: float) -> tuple[list[float], bool]:
     return trips, False
 
 
+def begin(attackers: subprocess.Popen[str]) -> None:
+    """Let the attackers begin."""
+    assert attackers.stdin is not None
+    attackers.stdin.write("\n")
+    attackers.stdin.flush()
+
+
 def measure(given: AttackInput, seconds: float) -> Result:
     """Attack a fresh server with one input."""
     with module("bystander", "--serve", given.name, core=SERVER_CORE) as server:
@@ -97,7 +109,7 @@ def measure(given: AttackInput, seconds: float) -> Result:
         with module("bystander", "--attack", given.name, "--port", port, core=GENERATOR_CORE) as attackers:
             subprocess.run(["renice", "-n", str(NICE), "-p", str(attackers.pid)], capture_output=True, check=False)
             first_line(attackers)
-            trips, was_closed = trio.run(ask, int(port), seconds)
+            trips, was_closed = trio.run(ask, int(port), seconds, partial(begin, attackers))
             was_closed |= attackers.poll() is not None
         return Result(trips, resident_bytes(server) - before, was_closed)
 

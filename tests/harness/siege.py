@@ -178,6 +178,7 @@ async def honest_member(attack: Attack) -> AsyncIterator[str]:
         with contextlib.suppress(trio.ClosedResourceError):
             while (found := await peer.next_frame()) is not None:
                 assert found[0] & 0xF != 8, f"an honest member was closed: {found[1]!r}"
+            raise AssertionError("an honest member was cut off")
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(read)
@@ -189,23 +190,29 @@ async def honest_member(attack: Attack) -> AsyncIterator[str]:
 async def prepared(attack: Attack, given: AttackInput, number: int) -> Peer:
     """Connect, and send what comes before the attack."""
     peer = await attack.dial(receive_bytes=None if given.reads else 4_096)
-    if given.shakes_hands:
-        await peer.shake_hands()
-    if first := given.first(number):
-        await peer.send(first)
-        while (await peer.receive()).get("id") != 0:
-            pass
+    try:
+        if given.shakes_hands:
+            await peer.shake_hands()
+        if first := given.first(number):
+            await peer.send(first)
+            while (await peer.receive()).get("id") != 0:
+                pass
+    except AssertionError:  # refused
+        await peer.close()
+        raise
     return peer
 
 
-async def press(attack: Attack, given: AttackInput, peers: list[Peer], victim: str) -> None:
-    """Send what the input says: all at once as much as the kernel takes, then on and on."""
+async def press(
+    attack: Attack, given: AttackInput, peers: list[Peer], victim: str, *, is_endless: bool = False
+) -> None:
+    """Send what the input says: all at once as much as the kernel takes, then again, `ROUNDS` times or without end."""
     _IS_ATTACK.set(True)
     said = [given.says(number).replace(VICTIM.encode(), victim.encode()) for number in range(len(peers))]
     taken = [_write(peer, data) for peer, data in zip(peers, said, strict=True)]
     async with trio.open_nursery() as nursery:
         for number, (peer, data, done) in enumerate(zip(peers, said, taken, strict=True)):
-            nursery.start_soon(_go_on, attack, given, number, peer, data, done)
+            nursery.start_soon(_go_on, attack, given, number, peer, data, done, is_endless)
 
 
 def _write(peer: Peer, data: bytes) -> int:
@@ -217,7 +224,9 @@ def _write(peer: Peer, data: bytes) -> int:
         return 0
 
 
-async def _go_on(attack: Attack, given: AttackInput, number: int, peer: Peer, data: bytes, done: int) -> None:
+async def _go_on(
+    attack: Attack, given: AttackInput, number: int, peer: Peer, data: bytes, done: int, is_endless: bool
+) -> None:
     """Send the rest, then everything again and again, until the server closes; then connect anew if the input does."""
     rest = data[done:]
     while True:
@@ -226,23 +235,37 @@ async def _go_on(attack: Attack, given: AttackInput, number: int, peer: Peer, da
                 nursery.start_soon(_drain, peer, nursery.cancel_scope)
             if data:
                 await _send(peer, rest)
-            for _ in range(0 if given.comes_again or not data else ROUNDS - 1):
-                await _send(peer, data)
+            if data and not given.comes_again:
+                await _repeat(peer, data, is_endless)
             if given.comes_again:
                 nursery.cancel_scope.cancel()
         if not given.comes_again:
             return
         await peer.close()
-        try:
-            peer, rest = await prepared(attack, given, number), data
-        except (AssertionError, OSError):  # refused
-            return
+        while True:
+            try:
+                peer, rest = await prepared(attack, given, number), data
+                break
+            except (AssertionError, OSError):  # refused
+                if not is_endless:
+                    return
+                await trio.lowlevel.checkpoint()
 
 
-async def _send(peer: Peer, data: bytes) -> None:
+async def _repeat(peer: Peer, data: bytes, is_endless: bool) -> None:
+    sent = 1
+    while (is_endless or sent < ROUNDS) and await _send(peer, data):
+        sent += 1
+
+
+async def _send(peer: Peer, data: bytes) -> bool:
+    """Send these bytes; False: the server has closed."""
+    is_open = False
     with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         await peer.stream.send_all(data)
+        is_open = True
     await trio.lowlevel.checkpoint()
+    return is_open
 
 
 async def _drain(peer: Peer, scope: trio.CancelScope) -> None:
