@@ -6,7 +6,8 @@ room, which sends a `ping` every 20 ms: it is connected before the attack begins
 
 Laws:
 - Targets are shown as met or not met and never fail the run.
-- Every attack goes on for as long as the bystander asks, and every process ends with the run.
+- Every attack goes on for as long as the bystander asks, attackers that are closed connect anew, and every process
+  ends with the run.
 """
 
 import argparse

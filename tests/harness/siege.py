@@ -227,7 +227,7 @@ def _write(peer: Peer, data: bytes) -> int:
 async def _go_on(
     attack: Attack, given: AttackInput, number: int, peer: Peer, data: bytes, done: int, is_endless: bool
 ) -> None:
-    """Send the rest, then everything again and again, until the server closes; then connect anew if the input does."""
+    """Send the rest, then everything again, until the server closes; connect anew if the input does, or without end."""
     rest = data[done:]
     while True:
         async with trio.open_nursery() as nursery:
@@ -239,7 +239,7 @@ async def _go_on(
                 await _repeat(peer, data, is_endless)
             if given.comes_again:
                 nursery.cancel_scope.cancel()
-        if not given.comes_again:
+        if not given.comes_again and not is_endless:
             return
         await peer.close()
         while True:
