@@ -34,7 +34,7 @@ _AT_A_TIME: Final = 1  # of one client
 class Asking:
     """One join that `on_auth` is asked about: a handler that ends with its caller, as the session sees it."""
 
-    __slots__ = ("envelope", "error", "group", "id", "is_over", "join", "runtime", "scope", "session")
+    __slots__ = ("envelope", "group", "id", "is_over", "join", "runtime", "scope", "session")
 
     def __init__(self, runtime: "RoomRuntime", session: Session, join: "Join", envelope: Envelope) -> None:
         """Keep the join waiting; `Gone` if the client has disconnected."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._sessions.session import Session
 from ..message import GLOBAL_ROOM
+from .charged_output import ChargedOutput
 from .crashes import RestartAfterCrash
 from .fanout import Fanout
 from .jobs import Job, Work
@@ -28,17 +29,17 @@ def make_global_room(hub: "Hub", room_class: Callable[[RoomRuntime], Any]) -> Ro
     )
 
 
-class _ClientOutput:
+class _ClientOutput(ChargedOutput):
     """The global room's fan-out, as the turns of one client see it.
 
     Others have turns at the same time, so nothing is held back. A client that says more while the room is being served
     in slices waits for these; the others do not wait for what it has said.
     """
 
-    __slots__ = ("_before", "_fanout", "is_heavy")
+    __slots__ = ("_before", "is_heavy")
 
     def __init__(self, fanout: Fanout) -> None:
-        self._fanout = fanout
+        super().__init__(fanout)
         self._before = 0  # how many frames of the room waited when this step began
         self.is_heavy = False  # True: this client has added to them while the room was being served in slices
 
@@ -47,24 +48,15 @@ class _ClientOutput:
         self.is_heavy = self._fanout.is_full
         return self.is_heavy
 
-    @property
-    def said(self) -> int:
-        return self._fanout.said
-
-    def charge(self, now: float) -> float:
-        return self._fanout.charge(now)
-
     def hold(self) -> None:
+        super().hold()
         self._before = len(self._fanout.frames)
-        self._fanout.is_charged = True
 
     def pause(self) -> None:
+        super().pause()
         fanout = self._fanout
-        fanout.is_charged = False
         if fanout.is_heavy and len(fanout.frames) > self._before:
             self.is_heavy = True
-
-    release = pause
 
 
 class ClientTurns(Turns):

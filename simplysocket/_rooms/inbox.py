@@ -127,10 +127,8 @@ class Inbox:
             return False
         is_behind = held is not None and (held.is_waiting or held.is_delayed)
         if not is_behind and (held is None or client not in held):
-            if entries and (len(entries) >= self._calm_below or now - entries[0][3] >= self._calm_seconds):
-                share: float = 1
-            else:
-                share = self._max_per_client
+            is_calm = not entries or (len(entries) < self._calm_below and now - entries[0][3] < self._calm_seconds)
+            share = self._max_per_client if is_calm else 1
             if self._count_of(client) < share and self._has_place(size):
                 self._append(entry)
                 self.wakeup.wake()

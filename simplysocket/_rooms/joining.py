@@ -201,19 +201,21 @@ async def _ask_for_code(runtime: RoomRuntime, session: Session, options: dict[st
     """
 
     async def ask() -> None:
-        TURN.set(job)  # what it waits for has a bound, since its caller may hold the turn of another room
         _check_capacity(runtime, session)
         await runtime.hooks.call("on_auth", session.client, options)
 
-    job = Job("on_auth", ask)
+    async def ask_outside() -> None:
+        TURN.set(job)  # what it waits for has a bound, since its caller may hold the turn of another room
+        await ask()
+
     if runtime.turns.is_mine:
-        _check_capacity(runtime, session)
-        await runtime.hooks.call("on_auth", session.client, options)
+        await ask()
         return
+    job = Job("on_auth", ask_outside)
     runtime.askings += 1
     is_refused = False
     try:
-        await runtime.in_turn("on_create", _do_nothing, otherwise=runtime.closing.begin_if_empty)
+        await runtime.wait_turn(otherwise=runtime.closing.begin_if_empty)
         is_refused = True
         try:
             runtime.tasks.start("on_auth", job.run)
@@ -296,10 +298,6 @@ async def leave_as_asked(runtime: RoomRuntime, session: Session, envelope: Envel
     result = {"roomname": runtime.name}
     session.tell_without_id(envelope, result)
     return result
-
-
-async def _do_nothing() -> None:
-    """Run as a job, to wait until `on_create` has ended."""
 
 
 def _answer(runtime: RoomRuntime, *, created: bool) -> dict[str, Any]:

@@ -16,39 +16,13 @@ from .._protocol.codec import Envelope
 from .._sessions.handler_scope import HandlerScope
 from .._sessions.session import Session
 from ..errors import ActionError
-from .fanout import Fanout
+from .charged_output import ChargedOutput
 from .turns import TURN
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
 
 logger = logging.getLogger("simplysocket.room")
-
-
-class _ChargedOutput:
-    """The fan-out, as a handler outside the turn sees it: what its client causes is charged, and leaves at once."""
-
-    __slots__ = ("_fanout",)
-
-    is_heavy = is_full = False
-
-    def __init__(self, fanout: Fanout) -> None:
-        self._fanout = fanout
-
-    @property
-    def said(self) -> int:
-        return self._fanout.said
-
-    def charge(self, now: float) -> float:
-        return self._fanout.charge(now)
-
-    def hold(self) -> None:
-        self._fanout.is_charged = True
-
-    def pause(self) -> None:
-        self._fanout.is_charged = False
-
-    release = pause
 
 
 async def start_outside_turn(
@@ -93,7 +67,7 @@ async def _run(
         # A task of its own, so that scopes and nurseries that the handler leaves open end with it, as in the turn.
         async with trio.open_nursery() as nursery:
             run = runtime.boundary.run(work, session, envelope)
-            nursery.start_soon(runtime.turns.of(session).run_outside, envelope, run, _ChargedOutput(runtime.fanout))
+            nursery.start_soon(runtime.turns.of(session).run_outside, envelope, run, ChargedOutput(runtime.fanout))
     except* Exception:
         place = runtime.home.place_of(runtime, envelope.action)
         logger.exception(

@@ -265,11 +265,15 @@ class RoomRuntime:
     async def wait_created(self) -> None:
         """Wait until `on_create` has run; raise its failure if it failed."""
         try:
-            await self.in_turn("nothing", _do_nothing)
+            await self.wait_turn()
         except RoomClosed:
             raise self.failure or RoomClosed(f"room {self.name!r} is closed") from None
 
     # --- turns
+
+    async def wait_turn(self, *, otherwise: Callable[[], object] | None = None) -> None:
+        """Wait until a turn has come, so that `on_create` has ended; the same errors and `otherwise` as `in_turn`."""
+        await self.in_turn("nothing", _do_nothing, otherwise=otherwise)
 
     async def in_turn(
         self, name: str, function: Callable[[], Awaitable[Any]], *, otherwise: Callable[[], object] | None = None
