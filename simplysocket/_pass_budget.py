@@ -27,7 +27,8 @@ class PassBudget(trio.abc.Instrument):
         self.ends = math.inf  # the time at which the budget of this pass is spent
         self.ask_from = math.inf  # by `perf_counter`, for loops that have read it: `is_spent` is False before
         self._is_running = False  # whether somebody will give those who wait their turns
-        self._is_real = False  # whether the clock is the computer's; in virtual time `is_spent` is always asked
+        self._clock = perf_counter  # trio's while it runs; read only if it is virtual
+        self._offset: float | None = None  # what trio's clock shows more than `perf_counter`; None in virtual time
         self._was_spent = False  # in the pass before
         self._waiting: dict[trio.lowlevel.Task, None] = {}  # a dict as an ordered set
         self._wakeup = Wakeup()
@@ -63,7 +64,9 @@ class PassBudget(trio.abc.Instrument):
         """Renew the budget in each pass, and give those who wait their turns, until cancelled."""
         trio.lowlevel.add_instrument(self)
         self._is_running = True
-        self._is_real = type(trio.lowlevel.current_clock()).__name__ == "SystemClock"
+        clock = trio.lowlevel.current_clock()
+        self._clock = clock.current_time
+        self._offset = self._clock() - perf_counter() if type(clock).__name__ == "SystemClock" else None
         try:
             task_status.started()
             while True:
@@ -93,8 +96,11 @@ class PassBudget(trio.abc.Instrument):
     # --- for trio
 
     def after_io_wait(self, timeout: float) -> None:
-        """Begin a new pass."""
-        now = trio.current_time()
+        """Begin a new pass. Runs in every pass: 0.3 us."""
+        if self._offset is None:
+            now, self.ask_from = self._clock(), -math.inf
+        else:
+            began = perf_counter()
+            now, self.ask_from = began + self._offset, began + SECONDS
         self._was_spent = now > self.ends
         self.ends = now + SECONDS
-        self.ask_from = perf_counter() + SECONDS if self._is_real else -math.inf

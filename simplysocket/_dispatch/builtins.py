@@ -117,12 +117,11 @@ class Builtins:
             return False
         if session.cancel(envelope.id):
             return True
-        for runtime in session.rooms.values():
-            found = runtime.turns.take_out(session, envelope.id)
-            if found is not None:
-                session.refuse(found.id, found.action, ActionError("cancelled", "cancelled by its caller"))
-                return True
-        return False
+        inbox = session.waiting.get(envelope.id)
+        found = None if inbox is None else inbox.take_out(session, envelope.id)
+        if found is not None:
+            session.refuse(found.id, found.action, ActionError("cancelled", "cancelled by its caller"))
+        return found is not None
 
     def _answer(self, session: Session, envelope: Envelope, *, is_error: bool) -> bool:
         return session.answer(envelope.id, envelope.message_body, is_error=is_error)

@@ -94,10 +94,6 @@ class ClientTurns(Turns):
         else:
             super().post_always(work, client, job)
 
-    def take_out(self, client: Session, id: str | int) -> Any:
-        """Remove the client's waiting message with this `id` and return it, or None."""
-        return None if client.global_turns is None else client.global_turns.take_out(client, id)
-
     @property
     def is_mine(self) -> bool:
         """Whether the caller holds a turn of any client in this room, or the room's own."""

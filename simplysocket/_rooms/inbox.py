@@ -67,7 +67,7 @@ class Inbox:
         self._calm_below = max(1, self._max_entries // 4)  # entries; from there on a client may have one of them
         self._calm_seconds = min(self._seconds, _CALM_SECONDS)
         self.entries: deque[Entry] = deque()  # of clients: their messages, and the jobs that come after these
-        self.clients: dict[Any, Entry | list[Entry]] = {}  # {client: its entries in the inbox, or the only one}
+        self.clients: dict[Any, int] = {}  # {client: how many of the entries are its}
         self.bytes = 0  # of the large messages in the inbox
         self.held: Held | None = None  # None while nothing is held
         self.wakeup = Wakeup()  # the worker waits on it
@@ -81,30 +81,21 @@ class Inbox:
 
     # --- in
 
-    def put(self, work: Work, client: "Session", item: object, now: float, size: int) -> bool:
+    def put(self, work: Work, client: "Session", item: Any, now: float, size: int) -> bool:
         """Add a message of `size` bytes that a client has sent, or hold it. Return False if it must be refused.
 
         It is refused if the room does not keep up: its oldest entry has waited for `inbox_seconds`.
         """
-        # While nothing waits, all of this takes as long as it did to count the message.
+        if item.id is not None:
+            client.waiting[item.id] = self
         entries, clients = self.entries, self.clients
+        waiting = clients.get(client, 0)
+        if size > LARGE or waiting >= self._max_per_client or self.held is not None:
+            return self._put_or_hold((work, client, item, now, size))
         if entries and (len(entries) >= self._calm_below or now - entries[0][3] >= self._calm_seconds):
             return self._put_or_hold((work, client, item, now, size))
-        if size > LARGE or self.held is not None:
-            return self._put_or_hold((work, client, item, now, size))
-        entry = (work, client, item, now, size)
-        own = clients.get(client)
-        if own is None:
-            clients[client] = entry
-        elif isinstance(own, tuple):
-            if self._max_per_client < 2:
-                return self._put_or_hold(entry)
-            clients[client] = [own, entry]
-        elif len(own) < self._max_per_client:
-            own.append(entry)
-        else:
-            return self._put_or_hold(entry)
-        entries.append(entry)
+        clients[client] = waiting + 1
+        entries.append((work, client, item, now, size))
         self.wakeup.wake()
         return True
 
@@ -124,16 +115,18 @@ class Inbox:
         _, client, _, now, size = entry
         entries, held = self.entries, self.held
         if entries and now - entries[0][3] >= self._seconds:
+            _forget_id(entry)
             return False
         is_behind = held is not None and (held.is_waiting or held.is_delayed)
         if not is_behind and (held is None or client not in held):
             is_calm = not entries or (len(entries) < self._calm_below and now - entries[0][3] < self._calm_seconds)
             share = self._max_per_client if is_calm else 1
-            if self._count_of(client) < share and self._has_place(size):
+            if self.clients.get(client, 0) < share and self._has_place(size):
                 self._append(entry)
                 self.wakeup.wake()
                 return True
         if client.intake is not None and client.intake.must_refuse:
+            _forget_id(entry)
             return False
         if held is None:
             held = self.held = Held(self, self._overdue)
@@ -146,19 +139,9 @@ class Inbox:
             return True
         return len(self.entries) < self._max_entries and (size <= LARGE or self.bytes + size <= self._max_bytes)
 
-    def _count_of(self, client: "Session") -> int:
-        own = self.clients.get(client)
-        return 0 if own is None else len(own) if isinstance(own, list) else 1
-
     def _append(self, entry: Entry) -> None:
         client, size = entry[1], entry[4]
-        own = self.clients.get(client)
-        if own is None:
-            self.clients[client] = entry
-        elif isinstance(own, list):
-            own.append(entry)
-        else:
-            self.clients[client] = [own, entry]
+        self.clients[client] = self.clients.get(client, 0) + 1
         self.entries.append(entry)
         if size > LARGE:
             self.bytes += size
@@ -202,6 +185,7 @@ class Inbox:
         if self.held is not None:
             self.held.take_out(entry)
             self._drop_if_empty(self.held)
+        _forget_id(entry)
         _, client, item, _, _ = entry
         client.refuse(item.id, item.action, busy(self._name))
 
@@ -213,8 +197,7 @@ class Inbox:
         """
         if self.held is None:
             self.held = Held(self, self._overdue)
-        own = self.clients.pop(client, None)
-        behind = [] if own is None else own if isinstance(own, list) else [own]
+        behind = [entry for entry in self.entries if entry[1] is client] if self.clients.pop(client, 0) else []
         for entry in behind:
             _remove(self.entries, entry)
             if entry[4] > LARGE:
@@ -269,18 +252,19 @@ class Inbox:
         return job
 
     def _forget(self, entry: Entry) -> None:
-        """Take an entry off the list of its client's."""
-        own = self.clients.pop(entry[1])
-        if isinstance(own, list) and len(own) > 1:
-            _remove(own, entry)
-            self.clients[entry[1]] = own
+        """Count an entry no more that has been taken out."""
+        client = entry[1]
+        left = self.clients[client] - 1
+        if left:
+            self.clients[client] = left
+        else:
+            del self.clients[client]
+        _forget_id(entry)
 
     def take_out(self, client: "Session", id: str | int) -> Any:
-        """Remove the waiting message of `client` with this `id` and return it, or None. Looks only at its own."""
-        own = self.clients.get(client)
-        for entry in () if own is None else own if isinstance(own, list) else (own,):
-            # A join that `on_auth` has let pass counts for its room until its turn.
-            if entry[2].id == id and getattr(entry[0], "passed", None) is None:
+        """Remove the waiting message of `client` with this `id` and return it, or None."""
+        for entry in self.entries if client in self.clients else ():
+            if entry[1] is client and entry[2].id == id and _may_be_taken_out(entry):
                 self._forget(entry)
                 _remove(self.entries, entry)
                 if entry[4] > LARGE:
@@ -288,9 +272,10 @@ class Inbox:
                 return entry[2]
         if self.held is not None:
             for entry in self.held.of(client):
-                if entry[2].id == id:
+                if entry[2].id == id and _may_be_taken_out(entry):
                     self.held.take_out(entry)
                     self._drop_if_empty(self.held)
+                    _forget_id(entry)
                     return entry[2]
         return None
 
@@ -300,6 +285,9 @@ class Inbox:
         if self.held is not None:
             entries += self.held.take_all()
             self._drop_if_empty(self.held)
+        for entry in entries:
+            if entry[1] is not None:
+                _forget_id(entry)
         self.entries.clear()
         self.jobs.clear()
         self.clients.clear()
@@ -308,7 +296,19 @@ class Inbox:
         return entries
 
 
-def _remove(entries: list[Entry] | deque[Entry], entry: Entry) -> None:
+def _may_be_taken_out(entry: Entry) -> bool:
+    """Whether a message may be taken out. A join may not, since its room may have opened for it."""
+    return not hasattr(entry[0], "passed")
+
+
+def _forget_id(entry: Entry) -> None:
+    """Let `cancel` find the message no more."""
+    client, item = entry[1], entry[2]
+    if item.id is not None:
+        client.waiting.pop(item.id, None)
+
+
+def _remove(entries: deque[Entry], entry: Entry) -> None:
     """Remove an entry, and not one that is equal."""
     del entries[next(at for at, each in enumerate(entries) if each is entry)]
 

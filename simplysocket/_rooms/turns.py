@@ -130,10 +130,6 @@ class Turns:
         """Drop the message that `hold` was called with, and let what waits behind it have its turns."""
         self._inbox.drop_held(client, item, trio.current_time())
 
-    def take_out(self, client: "Session", id: str | int) -> Any:
-        """Remove the waiting message of `client` with this `id` and return it, or None."""
-        return self._inbox.take_out(client, id)
-
     def take_all(self) -> list[Entry]:
         """Remove and return all entries that wait."""
         return self._inbox.take_all()
@@ -223,10 +219,14 @@ class Turns:
                         entry = inbox.next()
                     else:
                         entry = entries.popleft()
-                        own = clients.pop(entry[1])
-                        if own is not entry and len(own) > 1:  # a list, in the same order
-                            del own[0]  # type: ignore[union-attr]
-                            clients[entry[1]] = own
+                        client = entry[1]
+                        left = clients[client] - 1
+                        if left:
+                            clients[client] = left
+                        else:
+                            del clients[client]
+                        if entry[2].id is not None:
+                            client.waiting.pop(entry[2].id, None)
                     work, client, item, _, size = entry
                     if size > LARGE:
                         inbox.bytes -= size

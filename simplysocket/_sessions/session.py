@@ -34,6 +34,7 @@ from .rates import Rates
 from .requests import Requests
 
 if TYPE_CHECKING:
+    from .._rooms.inbox import Inbox
     from .._rooms.joining import Joins
     from .._rooms.runtime import RoomRuntime
     from .._rooms.turns import Turns
@@ -90,6 +91,7 @@ class Session:
         "outside_turns",
         "rates",
         "rooms",
+        "waiting",
     )
 
     def __init__(
@@ -117,6 +119,7 @@ class Session:
         self.outside_turns = 0  # how many of its handlers run outside the turn
         self.rates = Rates(home.limits, trio.current_time(), home.accounts, accounts)
         self.intake: Intake | None = None  # of its messages that are held; None before the first of them
+        self.waiting: dict[str | int, Inbox] = {}  # {id of a request that waits for its turn: where it waits}
         self._requests: Requests | None = None  # None before the first request
         self._asked = 0  # how many requests of the server wait for its answer
         self._last_refusal = -_SECONDS_BETWEEN_REFUSALS

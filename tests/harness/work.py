@@ -18,9 +18,10 @@ CANCELLABLE = pytest.mark.parametrize("options", OPTIONS, ids=str)
 
 
 def is_at_rest(server: Server) -> bool:
-    """Tell whether no handler runs or waits for any client."""
+    """Tell whether no handler runs or waits for any client, and none of their requests waits for its turn."""
     return all(
-        not session.handler_scopes and session.outside_turns == 0 for session in server._assembly.hub.clients.values()
+        not session.handler_scopes and session.outside_turns == 0 and not session.waiting
+        for session in server._assembly.hub.clients.values()
     )
 
 
