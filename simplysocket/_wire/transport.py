@@ -3,13 +3,14 @@
 Laws:
 - `send_now` never waits: it takes the first bytes of what it is given, all or some, or raises.
 - Only one owner reads and writes: first the front door, then the connection.
+- A polite end tells the peer that nothing more comes (over TLS a close_notify, then FIN) before the socket is closed.
 
 Knows nothing of WebSockets.
 """
 
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import trio
@@ -18,9 +19,8 @@ from .._wakeup import Wakeup
 from .epoll import EpollReader
 from .intake import CHUNK, Intake, read_alone
 
-_LINGERING_BYTES = 65_536  # that a refused peer may still send; if it sends more, a reset may overtake the answer
-_LINGERING_SECONDS = 1.0
-_FAREWELL_SECONDS = 0.1
+_LINGERING_SECONDS = 1.0  # for a peer that has got its last answer to end, too
+_FAREWELL_SECONDS = 0.1  # for a last write to a stream, which cannot be done without waiting
 
 
 class Transport(Protocol):
@@ -48,14 +48,16 @@ class Transport(Protocol):
     async def send_some(self, data: bytes | memoryview) -> int:
         """Wait until some bytes can be sent; return how many were."""
 
-    def send_eof(self) -> None:
-        """Tell the peer that nothing more comes, if the transport can do so without waiting."""
-
     sends_now: bool
     """Whether `send_now` ever takes bytes; if not, all go through `send_some`."""
 
-    async def aclose(self, farewell: bytes = b"") -> None:
-        """Close at once, whatever the peer does; send `farewell` before, if that is possible at once."""
+    async def aclose(self, farewell: bytes = b"", *, linger: float | None = None) -> None:
+        """Close; send `farewell` before, if that is possible at once.
+
+        With `linger`, tell the peer that nothing more comes, and drop for at most so many seconds what it
+        still sends: a socket that is closed with unread bytes sends a reset, which may overtake what was
+        sent. Without it the end comes at once, whatever the peer does.
+        """
 
 
 class SocketTransport:
@@ -111,15 +113,20 @@ class SocketTransport:
             except BlockingIOError:
                 continue
 
-    def send_eof(self) -> None:
-        with contextlib.suppress(OSError):  # the peer may be gone already
-            self._socket.shutdown(socket.SHUT_WR)
-
-    async def aclose(self, farewell: bytes = b"") -> None:
-        if self._socket.fileno() >= 0:
-            if farewell:
-                with contextlib.suppress(OSError):
+    async def aclose(self, farewell: bytes = b"", *, linger: float | None = None) -> None:
+        if self._socket.fileno() < 0:
+            return
+        try:
+            with contextlib.suppress(OSError):  # the peer may be gone already, or has sent nothing more
+                if farewell:
                     self._socket.send(farewell)
+                if linger is not None:
+                    self._socket.shutdown(socket.SHUT_WR)
+                    if linger:
+                        await _drop_input(self.receive, linger)
+                    else:
+                        self._socket.recv(CHUNK)
+        finally:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
@@ -164,16 +171,64 @@ class StreamTransport:
         await self._stream.send_all(chunk)
         return len(chunk)
 
-    def send_eof(self) -> None:
-        pass  # it would have to wait; closing tells the peer, too
-
-    async def aclose(self, farewell: bytes = b"") -> None:
+    async def aclose(self, farewell: bytes = b"", *, linger: float | None = None) -> None:
+        stream = self._stream
         with trio.CancelScope(shield=True):
             if farewell:
                 # A stream cannot send without waiting; a moment is enough if the peer reads.
                 with trio.move_on_after(_FAREWELL_SECONDS), contextlib.suppress(OSError, trio.BrokenResourceError):
-                    await self._stream.send_all(farewell)
-            await trio.aclose_forcefully(self._stream)
+                    await stream.send_all(farewell)
+        try:
+            if linger is not None:
+                with contextlib.suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                    await _end_politely(stream, linger)
+        finally:
+            await trio.aclose_forcefully(stream.transport_stream if isinstance(stream, trio.SSLStream) else stream)
+
+
+async def _end_politely(stream: trio.abc.Stream, linger: float) -> None:
+    """Tell the peer of a stream that nothing more comes, and drop what it still sends."""
+    if isinstance(stream, trio.SSLStream):
+        if linger:
+            await _drop_input(stream.receive_some, _FAREWELL_SECONDS)  # unread bytes would make a close_notify fail
+        below = stream.transport_stream
+        stream.transport_stream = _StaysOpen(below)
+        try:
+            with trio.move_on_after(_FAREWELL_SECONDS):
+                await stream.aclose()  # sends the close_notify
+        finally:
+            stream.transport_stream = below
+        stream = below
+    if isinstance(stream, trio.abc.HalfCloseableStream):
+        await stream.send_eof()
+        if linger:
+            await _drop_input(stream.receive_some, linger)
+
+
+class _StaysOpen(trio.abc.Stream):
+    """The stream below TLS, which stays open when TLS ends."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.stream = stream
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self.stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def _drop_input(receive: Callable[[], Awaitable[bytes | bytearray]], seconds: float) -> None:
+    """Read and drop, for at most `seconds`, until the peer says that nothing more comes."""
+    with trio.move_on_after(seconds):
+        while await receive():
+            pass
 
 
 def _would_block(_: bytes) -> int:
@@ -181,11 +236,7 @@ def _would_block(_: bytes) -> int:
 
 
 async def send_last(transport: Transport, *parts: bytes, seconds: float) -> None:
-    """Send a last answer so that it arrives: send it, half-close, and drop for a moment what the peer still sends.
-
-    A socket that is closed with unread bytes sends a reset, which may overtake the
-    answer. Gives up when nothing could be sent for `seconds`.
-    """
+    """Send a last answer so that it arrives, and close. Gives up when nothing could be sent for `seconds`."""
     for part in parts:
         rest = memoryview(part)  # a slice of bytes would copy a large file again and again
         while rest:
@@ -193,11 +244,4 @@ async def send_last(transport: Transport, *parts: bytes, seconds: float) -> None
                 rest = rest[await transport.send_some(rest) :]
             if scope.cancelled_caught:
                 return
-    transport.send_eof()
-    drained = 0
-    with trio.move_on_after(_LINGERING_SECONDS):
-        while drained < _LINGERING_BYTES:
-            received = await transport.receive()
-            if not received:
-                return
-            drained += len(received)
+    await transport.aclose(linger=_LINGERING_SECONDS)
