@@ -315,4 +315,5 @@ async def test_on_auth_of_a_new_room_is_called_after_its_on_create(autojump_cloc
             nursery.start_soon(ana.join, "new")
             await ana.settle()
             nursery.start_soon(bob.join, "new")
-    assert calls == ["on_create", "on_auth ana", "on_auth bob"]
+    assert calls[0] == "on_create"
+    assert sorted(calls[1:]) == ["on_auth ana", "on_auth bob"]  # both run at a time
