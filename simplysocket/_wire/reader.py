@@ -22,8 +22,8 @@ from .._protocol.frames import Kind, Odd, Splitter
 from .._token_bucket import TokenBucket
 from ..errors import CloseCode
 from ..limits import Limits
+from .consumer import OWNER, READ, RESUME, TURN, Next
 from .heartbeat import Heartbeat
-from .intake import OWNER, READ, RESUME, TURN, Next
 from .library_stream import LibraryStream
 from .transport import Transport
 
@@ -71,7 +71,7 @@ class Output(Protocol):
 
 
 class Reader:
-    """Reads one connection, for as long as `pump` runs. It is the intake of its transport (intake.py)."""
+    """Reads one connection, for as long as `pump` runs. It is the consumer of its transport (consumer.py)."""
 
     __slots__ = (
         "_clock",

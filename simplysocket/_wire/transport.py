@@ -16,8 +16,8 @@ from typing import Protocol
 import trio
 
 from .._wakeup import Wakeup
+from .consumer import CHUNK, Consumer, read_alone
 from .epoll import EpollReader
-from .intake import CHUNK, Intake, read_alone
 
 _LINGERING_SECONDS = 1.0  # for a peer that has got its last answer to end, too
 _FAREWELL_SECONDS = 0.1  # for a last write to a stream, which cannot be done without waiting
@@ -36,14 +36,14 @@ class Transport(Protocol):
     async def receive(self) -> bytes:
         """Wait for bytes and return them; b"" is the end. OSError or trio.BrokenResourceError: broken."""
 
-    async def receive_into(self, intake: Intake) -> None:
-        """Give bytes to an intake as they arrive, until it needs its owner; raises as `receive` does."""
+    async def receive_into(self, consumer: Consumer) -> None:
+        """Give bytes to a consumer as they arrive, until it needs its owner; raises as `receive` does."""
 
     def pause(self) -> None:
-        """Read no more, since the intake is paused."""
+        """Read no more, since the consumer is paused."""
 
     def resume(self) -> None:
-        """Read again, since the intake is not paused any more."""
+        """Read again, since the consumer is not paused any more."""
 
     async def send_some(self, data: bytes | memoryview) -> int:
         """Wait until some bytes can be sent; return how many were."""
@@ -89,12 +89,12 @@ class SocketTransport:
             except BlockingIOError:
                 continue
 
-    async def receive_into(self, intake: Intake) -> None:
+    async def receive_into(self, consumer: Consumer) -> None:
         if self._epoll_reader.is_running:
-            await self._epoll_reader.wait(self._socket.fileno(), self._socket.recv, intake)
+            await self._epoll_reader.wait(self._socket.fileno(), self._socket.recv, consumer)
         else:
             self._resumed = Wakeup()
-            await read_alone(self.receive, intake, self._resumed)
+            await read_alone(self.receive, consumer, self._resumed)
 
     def pause(self) -> None:
         self._epoll_reader.pause(self._socket.fileno())
@@ -157,11 +157,11 @@ class StreamTransport:
     async def receive(self) -> bytes:
         return bytes(await self._stream.receive_some(CHUNK))
 
-    async def receive_into(self, intake: Intake) -> None:
-        await read_alone(self.receive, intake, self._resumed)
+    async def receive_into(self, consumer: Consumer) -> None:
+        await read_alone(self.receive, consumer, self._resumed)
 
     def pause(self) -> None:
-        pass  # `read_alone` asks the intake
+        pass  # `read_alone` asks the consumer
 
     def resume(self) -> None:
         self._resumed.wake()
