@@ -2,7 +2,7 @@
 
 Laws:
 - It sleeps while the loop waits for I/O, and is woken by the next pass.
-- It only records. The loop's thread reads the records and says what they mean.
+- It records. The loop's thread reads the records and says what they mean; only of a pass that does not end it cannot.
 
 It names the line at which the loop is blocked, also inside of a C function that keeps the interpreter's lock: such a
 function's thread gives the lock to the thread that waits for it as soon as the function returns, before the next line.
@@ -26,13 +26,19 @@ from ._stack_place import place_of
 
 _LOOK: Final = 0.025  # seconds between two looks: four in the default of `Limits.blocked_seconds`
 _LATE: Final = 0.05  # seconds by which a look is late if the process did not run, or if another thread kept it waiting
+ENDLESS: Final = 400  # looks at one pass, 10 s, after which it is told that it has not ended
 _KEPT: Final = 1_000  # looks at one pass, about 100 bytes each; and pauses
 
 
 class Sampler:
-    """Looks at the thread that made it, from `start` to `stop`. `base` is the frame at which stacks end."""
+    """Looks at the thread that made it, from `start` to `stop`.
 
-    def __init__(self, budget: PassBudget, base: FrameType | None) -> None:
+    `base` is the frame at which stacks end. `tell` is called in the sampler's thread, once for a pass that does not
+    end, with its seconds and the place.
+    """
+
+    def __init__(self, budget: PassBudget, base: FrameType | None, tell: Callable[[float, str], None]) -> None:
+        self._tell = tell
         self._budget = budget
         self._base = base
         self._looked_at = threading.get_ident()
@@ -115,6 +121,8 @@ class Sampler:
         if not is_over and now - began >= _LOOK:
             place = place_of(sys._current_frames().get(self._looked_at), self._base)
             self._places.append((now, place))
+            if len(self._places) == ENDLESS:
+                self._tell(now - began, place)
         return is_idle
 
 

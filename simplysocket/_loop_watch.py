@@ -78,7 +78,8 @@ class LoopWatch(trio.abc.Instrument):
     @contextlib.contextmanager
     def _watching(self) -> Iterator[None]:
         frame = getattr(trio.lowlevel.current_task().coro, "cr_frame", None)
-        self._sampler = Sampler(self._budget, frame and frame.f_back)  # what runs the tasks is below each
+        base = frame and frame.f_back  # what runs the tasks is below each
+        self._sampler = Sampler(self._budget, base, _tell_endless)
         self._sampler.start()
         _WATCH.set(self)
         trio.lowlevel.add_instrument(self)
@@ -205,6 +206,15 @@ def overlook(began: float) -> None:
     watch = _WATCH.get(None) if trio.lowlevel.in_trio_run() else None
     if watch is not None:
         watch._told.append((began, perf_counter()))
+
+
+def _tell_endless(seconds: float, place: str) -> None:
+    logger.warning(
+        "the loop has been blocked for %.0f s and still is, and with it every client, at %s: if this does not end, only"
+        " SIGKILL stops the process",
+        seconds,
+        place,
+    )
 
 
 _Spans = Sequence[tuple[float, float]]  # (from, to), one after the other

@@ -46,6 +46,11 @@ TRUSTED_LINES = {
     ),
     (
         "_loop_watch",  # places: lines of files
+        "the loop has been blocked for %.0f s and still is, and with it every client, at %s: if this does not end, only"
+        " SIGKILL stops the process",
+    ),
+    (
+        "_loop_watch",
         "the loop was blocked for %.2f s, and with it every client, %s: if this comes again, please report it",
     ),
     (

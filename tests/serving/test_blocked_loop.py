@@ -22,7 +22,8 @@ from simplysocket.testing import Net, open_server
 
 from ..harness.command import environment
 
-LOOKS = 6
+LOOKS = 8
+COMPUTED = 0.1  # seconds of a processor: more than the limit
 PATIENCE = 20.0  # seconds until a test goes on, and fails
 LIMITS = Limits(blocked_seconds=0.05)
 
@@ -34,8 +35,8 @@ def is_seen(server: Server) -> bool:
 
 
 def compute(server: Server) -> None:
-    ended = time.monotonic() + PATIENCE
-    while not is_seen(server) and time.monotonic() < ended:
+    ended, computed = time.monotonic() + PATIENCE, time.thread_time() + COMPUTED
+    while not (is_seen(server) and time.thread_time() > computed) and time.monotonic() < ended:
         sum(range(1_000))
 
 
@@ -166,6 +167,24 @@ async def test_the_packages_own_code_that_blocks_is_named_as_such(caplog: pytest
     (line,) = [each for each in blocked(caplog) if "reader.py" in each]
     assert "simplysocket's own code, simplysocket/_wire/reader.py:3 in read" in line
     assert line.endswith("please report it")
+
+
+async def test_what_does_not_end_is_named_while_it_lasts(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simplysocket._loop_sampler.ENDLESS", LOOKS)
+
+    def never_return(_: Server) -> None:
+        ended = time.monotonic() + PATIENCE
+        while not any("still is" in line for line in caplog.messages) and time.monotonic() < ended:
+            time.sleep(0.01)
+
+    async with open_server(make("call", never_return)) as net:
+        await use_all(net)
+    lasting, ended = (line for line in caplog.messages if __file__ in line)
+    assert "and still is" in lasting
+    assert "in test_what_does_not_end_is_named_while_it_lasts.<locals>.never_return" in lasting
+    assert ended.startswith("the handler of 'call' in room 'hall' blocked the loop for ")
 
 
 async def test_of_two_servers_in_one_loop_one_tells(caplog: pytest.LogCaptureFixture) -> None:
