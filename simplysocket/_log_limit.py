@@ -39,6 +39,7 @@ LIMITED: Final = tuple(
         "connection",
         "frontdoor",
         "inbound",
+        "loop",
         "outbound",
         "room",
         "server",

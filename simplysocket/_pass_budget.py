@@ -9,6 +9,7 @@ One step of the application's code can take longer than the whole budget; nothin
 """
 
 import math
+import threading
 from itertools import islice
 from time import perf_counter
 from typing import Final
@@ -26,6 +27,8 @@ class PassBudget(trio.abc.Instrument):
     def __init__(self) -> None:
         self.ends = math.inf  # the time at which the budget of this pass is spent
         self.ask_from = math.inf  # by `perf_counter`, for loops that have read it: `is_spent` is False before
+        self.began = self.ended = -math.inf  # the times by `perf_counter` of the last pass; the loop watch sets the end
+        self.wakeup: threading.Event | None = None  # set when the next pass begins
         self._is_running = False  # whether somebody will give those who wait their turns
         self._clock = perf_counter  # trio's while it runs; read only if it is virtual
         self._offset: float | None = None  # what trio's clock shows more than `perf_counter`; None in virtual time
@@ -100,7 +103,10 @@ class PassBudget(trio.abc.Instrument):
         if self._offset is None:
             now, self.ask_from = self._clock(), -math.inf
         else:
-            began = perf_counter()
+            began = self.began = perf_counter()
             now, self.ask_from = began + self._offset, began + SECONDS
+            if self.wakeup is not None:
+                self.wakeup.set()
+                self.wakeup = None
         self._was_spent = now > self.ends
         self.ends = now + SECONDS

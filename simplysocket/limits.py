@@ -89,7 +89,9 @@ class Limits:
     tasks_per_client: int | None = _bound(16)  # running handlers outside the turn (`turn=False`); beyond: `too-many`
     auths_per_address: int | None = _bound(4)  # `on_auth`s that run for one user, else address; the others wait
     auths_per_room: int | None = _bound(32)  # `on_auth`s that run for one room; the others wait
-    blocked_seconds: float | None = _bound(0.1)  # of a handler without an await; beyond: a warning names it
+    blocked_seconds: float | None = _bound(
+        0.1
+    )  # of a handler, or of all in one pass; beyond: a warning names the cause
     turn_seconds: float = _required(5)  # a handler's wait for another room's turn; beyond: `busy`
     rooms_per_client: int | None = _bound(100)  # in addition to the global room; beyond: `too-many`
     rooms: int | None = _bound(10_000)  # in all, while they live; beyond: a join that makes one more gets `too-many`

@@ -40,9 +40,23 @@ SHOWN_ANYWAY = {("logs", name) for name in ("_message", "_exception", "_field", 
 TRUSTED_LINES = {
     ("_rooms.hooks", "%s of room %.200r failed"),  # the name of a hook, a constant of ours
     (
-        "_rooms.turns",  # the function that blocked: one of ours, or a handler with its action quoted
-        "%s in room %.200r blocked the loop for %.2f s, and with it every client: "
+        "_rooms.turns",  # the function that blocked: one of ours, or a handler with its action quoted; and a place
+        "%s in room %.200r blocked the loop for %.2f s, and with it every client%s: "
         "await something meanwhile, or hand the work to `await trio.to_thread.run_sync(...)`",
+    ),
+    (
+        "_loop_watch",  # places: lines of files
+        "the loop has been blocked for %.0f s and still is, and with it every client, at %s: if this does not end, only"
+        " SIGKILL stops the process",
+    ),
+    (
+        "_loop_watch",
+        "the loop was blocked for %.2f s, and with it every client, %s: if this comes again, please report it",
+    ),
+    (
+        "_loop_watch",
+        "the loop was blocked for %.2f s, and with it every client, %s: await something meanwhile, or hand the work to "
+        "`await trio.to_thread.run_sync(...)`",
     ),
     ("_operation.cli", "%s listens on %s (Ctrl+C stops)"),  # the server's own name, and the address it was given
 }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from .._accounts import Accounts
+from .._loop_watch import LoopWatch
 from .._pass_budget import PassBudget
 from .._protocol.names import is_room_name
 from .._sessions.outbound_hooks import OutboundHooks
@@ -62,6 +63,7 @@ class Hub:
         self.metrics = metrics
         self.broker = broker
         self.budget = budget
+        self.watch = LoopWatch(limits, budget)
         self.accounts = Accounts(limits)
         self.runtimes: dict[str, RoomRuntime] = {}  # {name: the room that has the name}
         self.clients: dict[str, Session] = {}  # {client id: session}

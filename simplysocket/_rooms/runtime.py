@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from .._loop_watch import LoopWatch
 from .._pass_budget import PassBudget
 from .._protocol.codec import Envelope
 from .._sessions.outbound_hooks import OutboundHooks
@@ -61,6 +62,7 @@ class Home(Protocol):
     server: "Server"
     broker: Broker
     budget: PassBudget
+    watch: LoopWatch
     outbound: OutboundHooks
     flusher: Flusher
     overdue: Overdue

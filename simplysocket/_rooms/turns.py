@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import trio
 
 from .._log_limit import PLACE
+from .._loop_watch import LoopWatch
 from .._pass_budget import PassBudget
 from ..limits import Limits
 from .inbox import LARGE, Entry, Inbox
@@ -49,6 +50,7 @@ class Home(Protocol):
 
     limits: Limits
     budget: PassBudget
+    watch: LoopWatch
     overdue: "Overdue"
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
@@ -313,13 +315,17 @@ class Turns:
 
     def _look_at_step(self, item: object, began: float) -> None:
         """Log the name of a handler whose step without an await blocked the loop."""
-        seconds = perf_counter() - began
-        if seconds > self._blocked_seconds:
+        ended = perf_counter()
+        if ended - began <= self._blocked_seconds:
+            return
+        stall = self._home.watch.look_at_step(began, ended)
+        if stall.own > self._blocked_seconds:
             logger.warning(
-                "%s in room %.200r blocked the loop for %.2f s, and with it every client: await something meanwhile, or"
-                " hand the work to `await trio.to_thread.run_sync(...)`",
+                "%s in room %.200r blocked the loop for %.2f s, and with it every client%s: await something meanwhile,"
+                " or hand the work to `await trio.to_thread.run_sync(...)`",
                 name_item(item),
                 self.name,
-                seconds,
+                stall.own,
+                stall.doing and f", {stall.doing}",
                 extra={PLACE: name_item(item)},
             )

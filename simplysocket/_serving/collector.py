@@ -11,7 +11,10 @@ A server has few cycles that live long, so it can do almost without them (decisi
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Final
+
+from .._loop_watch import overlook
 
 THRESHOLDS: Final = (1_000, 10, 10_000)
 """Of `gc.set_threshold`: young objects are looked at about as often as by default. A full collection comes after
@@ -44,5 +47,7 @@ class Collector:
         The garbage of the start is collected before.
         """
         if self._is_tuned:
+            began = perf_counter()
             gc.collect()
             gc.freeze()
+            overlook(began)

@@ -104,6 +104,7 @@ class Lifecycle:
         assembly = self._assembly
         async with trio.open_nursery() as rooms:
             await rooms.start(assembly.budget.run)
+            await rooms.start(assembly.hub.watch.run)
             await rooms.start(assembly.epoll_reader.run)
             assembly.hub.begin(rooms)
             rooms.start_soon(self._heartbeat)

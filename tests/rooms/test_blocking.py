@@ -1,5 +1,6 @@
 """Handlers, hooks and timers that block the event loop are named in the log."""
 
+import gc
 import logging
 
 import pytest
@@ -27,6 +28,8 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> FakeCounter:
     fake = FakeCounter()
     monkeypatch.setattr("simplysocket._rooms.turns.perf_counter", fake)
     monkeypatch.setattr("simplysocket._rooms.stepping.perf_counter", fake)
+    monkeypatch.setattr("simplysocket._loop_watch.perf_counter", fake)
+    monkeypatch.setattr("simplysocket._loop_watch.thread_time", fake)
     return fake
 
 
@@ -51,7 +54,7 @@ async def test_a_handler_that_blocks_the_loop_is_named(
             await trio.sleep(5)
             counter.now += body
 
-    async with open_server(make(("hall", Hall))) as net:
+    async with open_server(make(("hall", Hall), blocked_seconds=0.1)) as net:
         ana = await net.connect("Ana")
         await ana.join("hall")
         for seconds in (0.1, 0.25, 0.0):
@@ -92,3 +95,40 @@ async def test_a_hook_and_a_timer_that_block_are_named_and_the_bound_can_be_lift
     assert named[1].startswith("the timer ")
     assert named[1].endswith("Hall.think")
     assert len(named) == 2
+
+
+async def test_a_handler_is_not_blamed_for_a_garbage_collection(
+    autojump_clock: MockClock, counter: FakeCounter, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hall(Room):
+        @action("collect")
+        async def collect(self, body: float) -> None:
+            counter.now += body
+            gc.collect()
+
+        @action("collect-apart", turn=False)
+        async def collect_apart(self, body: float) -> None:
+            await trio.sleep(1)
+            counter.now += body
+            gc.collect()
+
+    def take_long(phase: str, info: dict[str, int]) -> None:
+        if phase == "start" and info["generation"] == 2:
+            counter.now += 3
+
+    async with open_server(make(("hall", Hall), blocked_seconds=0.1)) as net:
+        ana = await net.connect("Ana")
+        await ana.join("hall")
+        gc.callbacks.append(take_long)
+        try:
+            await ana.request("collect", 0.05, target="hall")
+            await ana.request("collect-apart", 0.05, target="hall")
+            await ana.request("collect", 0.5, target="hall")
+        finally:
+            gc.callbacks.remove(take_long)
+    said = [message.split(",")[0] for message in caplog.messages]
+    collection = "a garbage collection stopped the server for 3.00 s"
+    assert said == [
+        *[collection] * 3,
+        "the handler of 'collect' in room 'hall' blocked the loop for 0.50 s",
+    ]
