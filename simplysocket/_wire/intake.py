@@ -57,19 +57,18 @@ class Intake(Protocol):
 
 async def read_alone(receive: Callable[[], Awaitable[bytes]], intake: Intake, resumed: Wakeup) -> None:
     """Read for an intake until its task must be woken, where the epoll reader cannot read for it."""
+    budget = intake.budget
     step = TURN if intake.has_rest else READ
     while step is not OWNER:
-        if intake.is_paused:
+        while intake.is_paused:
             await resumed.wait()
-        elif step is READ:
-            data = await receive()
-            while intake.is_paused:
-                await resumed.wait()
-            if intake.budget.is_spent():
-                await intake.budget.turn()
-            step = intake.take(data, trio.current_time())
-        else:
+        is_new = step is READ
+        data = await receive() if is_new else b""
+        if not is_new:
             await trio.lowlevel.checkpoint()
-            if intake.budget.is_spent():
-                await intake.budget.turn()
-            step = intake.go_on(trio.current_time())
+        if budget.waiting or budget.is_spent():  # whoever waits goes first, else the same few would use every pass up
+            await budget.turn()
+        while intake.is_paused:
+            await resumed.wait()
+        now = trio.current_time()
+        step = intake.take(data, now) if is_new else intake.go_on(now)
