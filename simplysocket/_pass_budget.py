@@ -60,6 +60,14 @@ class PassBudget(trio.abc.Instrument):
 
         await trio.lowlevel.wait_task_rescheduled(abort)
 
+    async def share(self) -> None:
+        """Go on at once, or after those who wait: if it is spent, or if there are any.
+
+        For loops that go on by themselves in the next pass: otherwise a few of them would use every pass up.
+        """
+        if self._waiting or self.is_spent():
+            await self.turn()
+
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Renew the budget in each pass, and give those who wait their turns, until cancelled."""
         trio.lowlevel.add_instrument(self)

@@ -57,7 +57,6 @@ class Intake(Protocol):
 
 async def read_alone(receive: Callable[[], Awaitable[bytes]], intake: Intake, resumed: Wakeup) -> None:
     """Read for an intake until its task must be woken, where the epoll reader cannot read for it."""
-    budget = intake.budget
     step = TURN if intake.has_rest else READ
     while step is not OWNER:
         while intake.is_paused:
@@ -66,8 +65,7 @@ async def read_alone(receive: Callable[[], Awaitable[bytes]], intake: Intake, re
         data = await receive() if is_new else b""
         if not is_new:
             await trio.lowlevel.checkpoint()
-        if budget.waiting or budget.is_spent():  # whoever waits goes first, else the same few would use every pass up
-            await budget.turn()
+        await intake.budget.share()
         while intake.is_paused:
             await resumed.wait()
         now = trio.current_time()

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import trio
 
+from .._pass_budget import PassBudget
 from .._wakeup import Wakeup
 from .epoll import EpollReader
 from .intake import CHUNK, Intake, read_alone
@@ -27,7 +28,7 @@ class Transport(Protocol):
     """What a connection needs of its transport."""
 
     chunk: int
-    """How many bytes `send_some` is best given at a time; some of them must be sent within the write deadline."""
+    """How many bytes `send_some` sends at most; some of them must be sent within the write deadline."""
 
     @property
     def send_now(self) -> Callable[[bytes], int]:
@@ -107,7 +108,8 @@ class SocketTransport:
         while True:
             await trio.lowlevel.wait_writable(self._socket)
             try:
-                return self._socket.send(data)
+                # A part of it: the kernel takes several MB at once for a peer that reads, which takes 7 ms.
+                return self._socket.send(memoryview(data)[: self.chunk])
             except BlockingIOError:
                 continue
 
@@ -180,15 +182,17 @@ def _would_block(_: bytes) -> int:
     raise BlockingIOError
 
 
-async def send_last(transport: Transport, *parts: bytes, seconds: float) -> None:
+async def send_last(transport: Transport, *parts: bytes, seconds: float, budget: PassBudget) -> None:
     """Send a last answer so that it arrives: send it, half-close, and drop for a moment what the peer still sends.
 
     A socket that is closed with unread bytes sends a reset, which may overtake the
-    answer. Gives up when nothing could be sent for `seconds`.
+    answer. Gives up when nothing could be sent for `seconds`. Large files to many are sent within the budget of
+    the pass.
     """
     for part in parts:
         rest = memoryview(part)  # a slice of bytes would copy a large file again and again
         while rest:
+            await budget.share()
             with trio.move_on_after(seconds) as scope:
                 rest = rest[await transport.send_some(rest) :]
             if scope.cancelled_caught:
