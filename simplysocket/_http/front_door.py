@@ -97,7 +97,7 @@ class FrontDoor:
         if isinstance(stream, trio.SocketStream):
             transport = SocketTransport(stream, limits.unsent_bytes, self._epoll_reader)
         else:
-            transport = StreamTransport(stream)
+            transport = StreamTransport(stream, self._budget)
         try:
             slot: Slot | None = None
             tls = stream if isinstance(stream, trio.SSLStream) else None

@@ -18,6 +18,7 @@ from .._pass_budget import PassBudget
 from .._wakeup import Wakeup
 from .epoll import EpollReader
 from .intake import CHUNK, Intake, read_alone
+from .tls_records import TLSRecords
 
 _LINGERING_BYTES = 65_536  # that a refused peer may still send; if it sends more, a reset may overtake the answer
 _LINGERING_SECONDS = 1.0
@@ -140,16 +141,21 @@ def _bound_unsent(sock: socket.socket, unsent_bytes: int) -> None:
 class StreamTransport:
     """Any trio stream: TLS, or memory in tests. All output goes through the outbox and the write pump."""
 
-    __slots__ = ("_resumed", "_stream", "chunk", "send_now", "sends_now")
+    __slots__ = ("_records", "_resumed", "_stream", "chunk", "send_now", "sends_now")
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    def __init__(self, stream: trio.abc.Stream, budget: PassBudget) -> None:
         self._stream = stream
+        self._records: TLSRecords | None = None
+        if isinstance(stream, trio.SSLStream):
+            self._records = stream.transport_stream = TLSRecords(stream.transport_stream, budget)
         self._resumed = Wakeup()
         self.send_now: Callable[[bytes], int] = _would_block
         self.chunk = 4_096  # small, so that a slow peer shows progress: 400 bytes a second are enough
         self.sends_now = False
 
     async def receive(self) -> bytes:
+        if self._records is not None:
+            self._records.expect_data()
         return bytes(await self._stream.receive_some(CHUNK))
 
     async def receive_into(self, intake: Intake) -> None:
