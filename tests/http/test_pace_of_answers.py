@@ -19,6 +19,7 @@ from simplysocket._wire.transport import SocketTransport, send_last
 from simplysocket.testing import open_server
 
 from ..harness.attack import under_attack
+from ..harness.passes import Passes
 from ..harness.plain_http import plain_head
 from ..harness.site import make_attacked_site, make_site_server
 
@@ -94,15 +95,6 @@ class Counted:
 
     async def receive(self) -> bytes:
         return b""
-
-
-class Passes(trio.abc.Instrument):
-    """Counts passes."""
-
-    count = 0
-
-    def after_io_wait(self, timeout: float) -> None:
-        self.count += 1
 
 
 def test_answers_to_many_are_sent_within_the_budget_of_a_pass() -> None:
