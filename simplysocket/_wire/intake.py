@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import trio
 
-from .._pass_budget import PassBudget
+from .._pass_budget import Line, PassBudget
 from .._wakeup import Wakeup
 
 CHUNK: Final = 65_536  # bytes of one read
@@ -65,7 +65,7 @@ async def read_alone(receive: Callable[[], Awaitable[bytes]], intake: Intake, re
         data = await receive() if is_new else b""
         if not is_new:
             await trio.lowlevel.checkpoint()
-        await intake.budget.share()
+        await intake.budget.share(Line.READING)
         while intake.is_paused:
             await resumed.wait()
         now = trio.current_time()

@@ -12,7 +12,7 @@ from typing import Final
 
 import trio
 
-from .._pass_budget import PassBudget
+from .._pass_budget import Line, PassBudget
 from .._token_bucket import TokenBucket
 
 _RECORDS_A_CALL: Final = 4
@@ -43,7 +43,7 @@ class TLSRecords(trio.abc.Stream):
             if not self._spare.take(self._given, trio.current_time()):
                 raise trio.BrokenResourceError("too many TLS records without data")
             self._given = 0
-            await self._budget.share()
+            await self._budget.share(Line.READING)
         if self._rest:
             await trio.lowlevel.checkpoint()
         while not (piece := self._next_piece()):

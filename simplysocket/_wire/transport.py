@@ -14,7 +14,7 @@ from typing import Protocol
 
 import trio
 
-from .._pass_budget import PassBudget
+from .._pass_budget import Line, PassBudget
 from .._wakeup import Wakeup
 from .epoll import EpollReader
 from .intake import CHUNK, Intake, read_alone
@@ -198,7 +198,7 @@ async def send_last(transport: Transport, *parts: bytes, seconds: float, budget:
     for part in parts:
         rest = memoryview(part)  # a slice of bytes would copy a large file again and again
         while rest:
-            await budget.share()
+            await budget.share(Line.READING)
             with trio.move_on_after(seconds) as scope:
                 rest = rest[await transport.send_some(rest) :]
             if scope.cancelled_caught:

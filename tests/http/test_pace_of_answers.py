@@ -112,7 +112,7 @@ def test_answers_to_many_are_sent_within_the_budget_of_a_pass() -> None:
     trio.run(main, clock=clock, instruments=[passes])
     assert len(log) == 20 * 10
     later = Counter(log[20:])  # the first of each, which nobody has measured yet, may come in one pass
-    assert max(later.values()) <= 2
+    assert max(later.values()) <= 8
 
 
 async def test_a_send_is_a_bounded_piece_of_work_however_much_the_kernel_takes(tmp_path: Path) -> None:

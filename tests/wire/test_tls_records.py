@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from simplysocket._pass_budget import PassBudget
+from simplysocket._pass_budget import Line, PassBudget
 from simplysocket._wire.tls_records import TLSRecords
 
 from ..harness.attack import under_attack, until
@@ -107,10 +107,10 @@ async def test_only_who_goes_on_after_records_without_data_shares_the_budget(mon
     shared = 0
     share = PassBudget.share
 
-    async def count(budget: PassBudget) -> None:
+    async def count(budget: PassBudget, line: Line) -> None:
         nonlocal shared
         shared += 1
-        await share(budget)
+        await share(budget, line)
 
     monkeypatch.setattr(PassBudget, "share", count)
     stream = records_over([KEY_UPDATE * 4] * 20)
