@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test check bench bench-against bystander docs pictures format clean
+.PHONY: demo test check bench bench-against bystander conformance docs pictures format clean
 
 ## demo: install the dependencies and run the chat at http://localhost:8080 (or PORT=...)
 demo: .venv/installed
@@ -31,6 +31,10 @@ bench-against: .venv/developing
 ## bystander: how long others wait while one address attacks; about three minutes (ATTACKS=empty-pings,bad-JSON)
 bystander: .venv/developing
 	$(BIN)/python -m tests.benchmarks.bystander $(if $(ATTACKS),--attacks '$(ATTACKS)')
+
+## conformance: run Autobahn's WebSocket suite over TCP and TLS, where CPython 2.7 is there; about three minutes
+conformance: .venv/developing
+	$(BIN)/python -m tests.conformance
 
 ## docs: build the documentation into build/docs (its search needs a web server: python3 -m http.server -d build/docs)
 docs: .venv/documenting

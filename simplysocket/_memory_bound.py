@@ -24,7 +24,7 @@ ACCOUNT_BYTES: Final = 512  # one user or address: 320, with a longer name more
 CHARACTER_BYTES: Final = 4  # of a name, at most
 
 COUNTED_BYTES: Final = 512  # for each message in `intake_bytes`, as in _sessions/intake.py
-READ_BYTES: Final = 65_536  # of one read, as in _wire/intake.py
+READ_BYTES: Final = 65_536  # of one read, as in _wire/consumer.py
 SMALL_BYTES: Final = 4_096  # messages up to this size count by their number in an inbox, as in _rooms/inbox.py
 LARGE_ROOM: Final = 512  # members; beyond it a room speaks once in a pass, as in _rooms/fanout.py
 ENTRIES_A_PASS: Final = 64  # of one room, as in _rooms/turns.py

@@ -19,7 +19,6 @@ class ActionInfo:
     cancel: bool  # whether it was registered with `cancel=True`
     place: str  # where the handler is defined, such as `file.py:12`
     unbounded_patterns: tuple[str, ...] = ()  # the regular expressions in its body that run over texts of any length
-    unbounded_hashes: tuple[str, ...] = ()  # the sets and dicts in it whose elements or keys a client can make collide
 
 
 @attrs.frozen

@@ -199,7 +199,7 @@ def test_what_users_may_import_is_in_the_reference_and_nothing_else() -> None:
 
 def test_the_tests_mirror_the_folders_of_the_package() -> None:
     folders = {path.name.lstrip("_") for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("__")}
-    beside = {"benchmarks", "docs", "examples", "harness", "typed"}  # what they run, and what they share
+    beside = {"benchmarks", "conformance", "docs", "examples", "harness", "typed"}  # what they run, and what they share
     found = {path.name for path in TESTS.iterdir() if path.is_dir() and not path.name.startswith("__")}
     assert found == folders | beside
 

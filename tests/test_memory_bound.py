@@ -21,7 +21,7 @@ from simplysocket._rooms import turns
 from simplysocket._rooms.fanout import SLICE
 from simplysocket._rooms.inbox import LARGE
 from simplysocket._sessions import intake
-from simplysocket._wire.intake import CHUNK
+from simplysocket._wire.consumer import CHUNK
 
 from .harness.limits import LIMITS, can_be_lifted
 

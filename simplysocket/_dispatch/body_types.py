@@ -4,27 +4,16 @@ Laws: it only looks. A type is known through `msgspec.inspect`, and a validator 
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import attrs
 import msgspec
-from msgspec.inspect import (
-    AnyType,
-    CustomType,
-    DataclassType,
-    DecimalType,
-    DictType,
-    FrozenSetType,
-    IntType,
-    SetType,
-    StrType,
-    UUIDType,
-)
+from msgspec.inspect import CustomType, DataclassType, StrType
 
 
 def unknown_type(info: object) -> type | None:
     """Return a class inside a body's type that msgspec accepts now but would fail on at the first message."""
-    return next((each.cls for each in _inside(info) if isinstance(each, CustomType) and each.cls is not object), None)
+    return next((each.cls for each in inside(info) if isinstance(each, CustomType) and each.cls is not object), None)
 
 
 def unbounded_patterns(info: object) -> tuple[str, ...]:
@@ -34,7 +23,7 @@ def unbounded_patterns(info: object) -> tuple[str, ...]:
     `attrs.validators.matches_re` without a `max_length` or an earlier `max_len`.
     """
     found: list[str] = []
-    for each in _inside(info):
+    for each in inside(info):
         if isinstance(each, StrType) and each.pattern is not None and each.max_length is None:
             found.append(each.pattern)
         elif isinstance(each, DataclassType) and attrs.has(each.cls):
@@ -45,40 +34,11 @@ def unbounded_patterns(info: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def unbounded_hashes(info: object) -> tuple[str, ...]:
-    """Return the sets and dicts inside a body's type whose elements or keys a client can choose so that all collide.
-
-    Python's hash of a number is its remainder by 2^61 - 1, without a secret. So numbers of any size can have the same
-    hash, also inside a tuple or a frozen class: each is then compared with all before it. Texts have a secret.
-    """
-    found: list[str] = []
-    for each in _inside(info):
-        if isinstance(each, (SetType, FrozenSetType)):
-            kind, hashed = "set" if isinstance(each, SetType) else "frozenset", each.item_type
-        elif isinstance(each, DictType) and not isinstance(each.key_type, AnyType):  # else the keys are texts
-            kind, hashed = "dict", each.key_type
-        else:
-            continue
-        found += [f"{kind}[{name}]" for name in map(_unbounded_number, _inside(hashed)) if name]
-    return tuple(dict.fromkeys(found))
-
-
-def _unbounded_number(info: object) -> str:
-    """Return the name of a type of numbers without bounds; "" for any other type."""
-    if isinstance(info, IntType):
-        is_bounded = (info.ge is not None or info.gt is not None) and (info.le is not None or info.lt is not None)
-        return "" if is_bounded else "int"
-    return next((name for kind, name in _NUMBERS.items() if isinstance(info, kind)), "")
-
-
-_NUMBERS: Final = {DecimalType: "Decimal", UUIDType: "UUID", AnyType: "Any"}  # msgspec has no bounds for them
-
-
 def _is_bounded(info: object) -> bool:
     return isinstance(info, StrType) and info.max_length is not None
 
 
-def _inside(info: object) -> Iterator[object]:
+def inside(info: object) -> Iterator[object]:
     """Yield a type and all types inside it, each once."""
     waiting, seen = [info], set[int]()
     while waiting:

@@ -20,7 +20,8 @@ from ..message import Message
 from ..middleware import Call
 from ..request import Identity, Request
 from ..room import Room
-from .body_types import unbounded_hashes, unbounded_patterns, unknown_type
+from . import collisions
+from .body_types import unbounded_patterns, unknown_type
 
 CallHandler = Callable[[Any, Room[Any], Client[Any], Envelope], Awaitable[object]]
 """A handler as the registry calls it, with `(server, room, client, envelope)`. It returns the coroutine."""
@@ -50,7 +51,6 @@ class Signature:
     body: str  # the annotation of its body as text; "" if it takes no body
     place: str  # where it is defined: "file.py:12"
     unbounded_patterns: tuple[str, ...]  # the regular expressions in its body's type that run over texts of any length
-    unbounded_hashes: tuple[str, ...]  # the sets and dicts in it whose elements or keys a client can make collide
 
 
 def read(
@@ -131,9 +131,7 @@ def read(
     names = {"handler": handler, "read_body": read_body, "to_message": codec.to_message, "Call": Call}
     call = eval(f"lambda server, room, client, envelope: handler({', '.join(each for each, _ in words)})", names)
     answer = eval(f"lambda call: handler({', '.join(each for _, each in words)})", names)
-    return Signature(
-        call, answer, asked_class, body, source_of(handler), unbounded_patterns(info), unbounded_hashes(info)
-    )
+    return Signature(call, answer, asked_class, body, source_of(handler), unbounded_patterns(info))
 
 
 def _check_body_hint(hint: Any, parameter: inspect.Parameter, place: str) -> None:  # Any: any annotation
@@ -187,7 +185,7 @@ def _body_decoder(hint: Any, place: str) -> tuple[Callable[[codec.Raw], Any], ob
             f"{place} takes a body of {hint!r}; {unknown!r} cannot be read from JSON:"
             " make it an attrs class, or take a dict"
         )
-    return reader, info
+    return collisions.guarded(reader, info), info
 
 
 def _or_default(read_body: Callable[[codec.Raw], Any], default: object) -> Callable[[codec.Raw], Any]:

@@ -34,7 +34,6 @@ def unsafe_settings(description: Description) -> list[Unsafe]:
         *_check_proxies(description.trusted_proxies),
         *_check_rooms(description),
         *_check_patterns(description),
-        *_check_hashes(description),
         *_check_heartbeat(description.limits),
         *_check_limits(description.limits),
     ]
@@ -108,20 +107,6 @@ def _check_patterns(description: Description) -> Iterator[Unsafe]:
                 " a pattern that backtracks stops the whole server meanwhile"
             )
             yield Unsafe("pattern", problem, "give the length too: Meta(pattern=..., max_length=100)")
-
-
-def _check_hashes(description: Description) -> Iterator[Unsafe]:
-    for action in description.actions:
-        for hashed in action.unbounded_hashes:
-            problem = (
-                f"the {hashed} in the body of {action.name!r} hashes numbers of any size, and a client that sends"
-                " numbers with the same hash stops the whole server meanwhile"
-            )
-            if hashed.endswith("[int]"):
-                remedy = "bound the numbers on both sides: Annotated[int, Meta(ge=0, le=2**53)]"
-            else:
-                remedy = "take texts, whose hash has a secret, or a list with Meta(max_length=100)"
-            yield Unsafe("hash", problem, remedy)
 
 
 def _check_heartbeat(limits: Limits) -> Iterator[Unsafe]:

@@ -132,7 +132,7 @@ def body_decoder(type_: Any) -> Callable[[Raw], Any]:  # Any: any type that msgs
     def read(body: Raw) -> Any:
         try:
             return decode_typed(body)
-        except _DECODE_FAILURES as exc:
+        except (*_DECODE_FAILURES, TypeError) as exc:  # TypeError: a list for an element of `set[Any]`
             text, path = explain(exc)
             raise BadBody(text, path=path) from None
 

@@ -122,7 +122,6 @@ class Assembly:
                     cancel=action.cancel,
                     place=action.signature.place,
                     unbounded_patterns=action.signature.unbounded_patterns,
-                    unbounded_hashes=action.signature.unbounded_hashes,
                 )
                 for room_class, action in self.registry.actions()
             ),

@@ -82,9 +82,7 @@ class Lifecycle:
             self._listeners = list(listeners)
             if port is not None:
                 tcp = await open_tcp(host, port)
-                self._listeners += (
-                    [trio.SSLListener(each, ssl_context, https_compatible=True) for each in tcp] if ssl_context else tcp
-                )
+                self._listeners += [trio.SSLListener(each, ssl_context) for each in tcp] if ssl_context else tcp
             if unix is not None:
                 self._listeners.append(await open_unix(unix))
                 bound_path = unix

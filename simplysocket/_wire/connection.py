@@ -53,6 +53,7 @@ class Connection:
         "_heartbeat",
         "_is_our_close",
         "_limits",
+        "_linger",
         "_nursery",
         "_scope",
         "_transport",
@@ -79,7 +80,8 @@ class Connection:
         self.is_open = True
         self.is_paused = False
         self.is_closed_by_peer = False  # its Close was received
-        self._drops_input = False  # the peer sends so much after our Close that its own is not looked for
+        self._drops_input = False  # the peer's Close is not looked for any more
+        self._linger: float | None = None  # seconds for the peer to end after us; None if the end is no polite one
         self.close_code = 0  # 0 while it is open
         self.close_reason = ""
         self._is_our_close = False  # we decided to close; the peer did not
@@ -112,7 +114,7 @@ class Connection:
             farewell = self._farewell()
             self.is_open = False
             self._writer.stop()
-            await self._transport.aclose(farewell)
+            await self._transport.aclose(farewell, linger=self._linger)
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a Close after all that waits, then end: at the peer's Close, or after `close_seconds`."""
@@ -174,7 +176,7 @@ class Connection:
             self._begin_close(code, reason, frame)
 
     def drop_input(self) -> None:
-        """Note that the peer's Close will not be seen: half-close after ours is sent, so that the peer ends."""
+        """Note that the peer's Close will not be seen: end after ours is sent, and let the peer end, too."""
         self._drops_input = True
         self.end_if_both_closed()
 
@@ -182,11 +184,9 @@ class Connection:
         """End as soon as both have said Close and ours is sent; the server closes first (RFC 6455, 7.1.1)."""
         if self.is_open or not self._writer.is_drained or self._scope is None:
             return
-        if self.is_closed_by_peer:
-            self._transport.send_eof()
+        if self.is_closed_by_peer or self._drops_input:
+            self._linger = 0 if self.is_closed_by_peer else self._limits.close_seconds
             self._scope.cancel()
-        elif self._drops_input:
-            self._transport.send_eof()
 
     def start_pump(self) -> None:
         """Start the write pump: an idle client needs no task for it."""

@@ -2,7 +2,7 @@
 
 Laws:
 - What it calls never waits. What that raises is raised in the task that owns the socket.
-- A socket is read only while its owner is in `wait`, and not while its intake has a rest or is paused.
+- A socket is read only while its owner is in `wait`, and not while its consumer has a rest or is paused.
 - Once the budget of a pass is spent, sockets stand in line. The first in line is served in each pass,
   whatever the budget says, and who needs more after it stands at the end.
 - That the peer of a paused socket has hung up is seen at once.
@@ -21,7 +21,7 @@ import trio
 
 from .._pass_budget import PassBudget
 from .._wakeup import Wakeup
-from .intake import CHUNK, OWNER, READ, TURN, Intake, Next
+from .consumer import CHUNK, OWNER, READ, TURN, Consumer, Next
 
 HAS_EPOLL: Final = hasattr(select, "epoll")  # elsewhere each owner waits for its socket, with trio
 
@@ -32,13 +32,13 @@ _HANG_UP: Final = 0x2000 | 0x010 | 0x008  # EPOLLRDHUP, EPOLLHUP, EPOLLERR: the 
 class _Owner:
     """A task that sleeps while its socket is read for it."""
 
-    __slots__ = ("descriptor", "error", "intake", "is_held", "is_in_line", "receive", "take", "task")
+    __slots__ = ("consumer", "descriptor", "error", "is_held", "is_in_line", "receive", "take", "task")
 
-    def __init__(self, descriptor: int, receive: Callable[[int], bytes], intake: Intake) -> None:
+    def __init__(self, descriptor: int, receive: Callable[[int], bytes], consumer: Consumer) -> None:
         self.descriptor = descriptor
         self.receive = receive
-        self.intake = intake
-        self.take = intake.take  # without an attribute's look-up for each message
+        self.consumer = consumer
+        self.take = consumer.take  # without an attribute's look-up for each message
         self.task = trio.lowlevel.current_task()
         self.error: Exception | None = None
         self.is_in_line = False
@@ -74,17 +74,17 @@ class EpollReader:
             finally:
                 self._epoll = None
 
-    async def wait(self, descriptor: int, receive: Callable[[int], bytes], intake: Intake) -> None:
-        """Sleep until the intake needs its owner; meanwhile give it what `receive`, called with a size, reads.
+    async def wait(self, descriptor: int, receive: Callable[[int], bytes], consumer: Consumer) -> None:
+        """Sleep until the consumer needs its owner; meanwhile give it what `receive`, called with a size, reads.
 
         An exception of `receive` is raised here, but that of a socket without data.
         """
-        owner = _Owner(descriptor, receive, intake)
+        owner = _Owner(descriptor, receive, consumer)
         self._owners[descriptor] = owner
-        self._epoll.register(descriptor, _HANG_UP if intake.is_paused else _DATA)
-        if intake.is_paused:
+        self._epoll.register(descriptor, _HANG_UP if consumer.is_paused else _DATA)
+        if consumer.is_paused:
             owner.is_held = True
-        elif intake.has_rest:
+        elif consumer.has_rest:
             self._line_up(owner)
 
         def abort(_: object) -> trio.lowlevel.Abort:
@@ -96,19 +96,19 @@ class EpollReader:
             raise owner.error
 
     def pause(self, descriptor: int) -> None:
-        """Read this socket no more, since its intake is paused. Whether its peer hangs up is still watched."""
+        """Read this socket no more, since its consumer is paused. Whether its peer hangs up is still watched."""
         owner = self._owners.get(descriptor)
         if owner is not None and self._epoll is not None:
             owner.is_held = True
             self._epoll.modify(descriptor, _HANG_UP)
 
     def resume(self, descriptor: int) -> None:
-        """Read this socket again, but after the rest that its intake may have."""
+        """Read this socket again, but after the rest that its consumer may have."""
         owner = self._owners.get(descriptor)
         if owner is not None and self._epoll is not None:
             owner.is_held = owner.is_in_line
             self._epoll.modify(descriptor, _DATA)
-            if owner.intake.has_rest:
+            if owner.consumer.has_rest:
                 self._line_up(owner)
 
     # --- reading
@@ -124,7 +124,7 @@ class EpollReader:
                 if owner is None:
                     continue
                 if owner.is_held:
-                    if event & _HANG_UP and owner.intake.is_paused:
+                    if event & _HANG_UP and owner.consumer.is_paused:
                         self._settle(owner, OWNER)
                     continue
                 now = clock()
@@ -151,7 +151,7 @@ class EpollReader:
             for _ in range(len(line)):
                 owner = line.popleft()
                 owner.is_in_line = False
-                owner.is_held = owner.intake.is_paused
+                owner.is_held = owner.consumer.is_paused
                 if owner.is_held or self._owners.get(owner.descriptor) is not owner:
                     continue
                 self._serve_one(owner, trio.current_time())
@@ -159,10 +159,10 @@ class EpollReader:
                     break
 
     def _serve_one(self, owner: _Owner, now: float) -> None:
-        """Let an intake go on with its rest, or read its socket."""
+        """Let a consumer go on with its rest, or read its socket."""
         step = READ
         try:
-            step = owner.intake.go_on(now) if owner.intake.has_rest else owner.take(owner.receive(CHUNK), now)
+            step = owner.consumer.go_on(now) if owner.consumer.has_rest else owner.take(owner.receive(CHUNK), now)
         except BlockingIOError:
             pass
         except Exception as exc:
@@ -170,7 +170,7 @@ class EpollReader:
         self._settle(owner, step)
 
     def _settle(self, owner: _Owner, step: Next) -> None:
-        """Do what an intake needs next, when that is more than the next bytes."""
+        """Do what a consumer needs next, when that is more than the next bytes."""
         if self._owners.get(owner.descriptor) is not owner:
             return  # what was read has led to its cancellation
         if step is TURN:

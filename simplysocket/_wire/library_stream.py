@@ -1,4 +1,4 @@
-"""The library: trio-websocket, which makes the handshake and judges odd frames, and the stream that it is given.
+"""The library: trio-websocket, which makes the handshake and judges control frames, and the stream it is given.
 
 Laws:
 - Only this module knows trio-websocket, and trio-websocket never sees the socket.
@@ -54,7 +54,7 @@ class LibraryStream(trio.abc.Stream):
         self._websocket = await request.accept(subprotocol=subprotocol)
 
     async def put(self, frame: bytes) -> None:
-        """Hand over one odd frame, and wait until the library has judged it and asks for the next."""
+        """Hand over one control frame, and wait until the library has judged it and asks for the next."""
         self._frames.append(frame)
         self._wakeup.wake()
         while not self._is_closed and (self._frames or not self._is_asked):

@@ -22,13 +22,19 @@ from .._protocol.frames import Kind, Odd, Splitter
 from .._token_bucket import TokenBucket
 from ..errors import CloseCode
 from ..limits import Limits
+from .consumer import OWNER, READ, RESUME, TURN, Next
 from .heartbeat import Heartbeat
-from .intake import OWNER, READ, RESUME, TURN, Next
 from .library_stream import LibraryStream
 from .transport import Transport
 
 _TURN_SECONDS: Final = 0.001  # of one client, so that a hundred that are greedy hold up another for 0.1 s, not 2 s
 _SMALL: Final = 2_048  # bytes of a read: what they hold takes less than a turn, so that no clock is needed
+
+_REFUSED: Final = {  # {kind: (code, reason; "": as the splitter says)}
+    Kind.TOO_BIG: (CloseCode.TOO_BIG, ""),
+    Kind.BAD_TEXT: (CloseCode.INVALID_DATA, "a text that is not UTF-8"),
+    Kind.BROKEN: (CloseCode.PROTOCOL_ERROR, "a frame against RFC 6455"),
+}
 
 Receive = Callable[[bytes, float], None]
 """Takes each message: its payload and when it is handed on. It never waits and never raises.
@@ -65,7 +71,7 @@ class Output(Protocol):
 
 
 class Reader:
-    """Reads one connection, for as long as `pump` runs. It is the intake of its transport (intake.py)."""
+    """Reads one connection, for as long as `pump` runs. It is the consumer of its transport (consumer.py)."""
 
     __slots__ = (
         "_clock",
@@ -192,12 +198,10 @@ class Reader:
             owner.end_if_both_closed()
         elif not owner.is_open:
             return
-        elif kind is Kind.TOO_BIG:
-            owner.close(CloseCode.TOO_BIG, odd.data.decode())
-        elif kind is Kind.BAD_TEXT:
-            owner.close(CloseCode.INVALID_DATA, "a text that is not UTF-8")
-        elif kind is Kind.BROKEN:
-            owner.close(CloseCode.PROTOCOL_ERROR, "a frame against RFC 6455")
+        elif kind in _REFUSED:
+            code, reason = _REFUSED[kind]
+            owner.close(code, reason or odd.data.decode())
+            owner.drop_input()  # nothing comes out of the splitter any more
         elif not self._controls.take(1, trio.current_time()):
             owner.close(CloseCode.OVER_RATE, "too many pings")
         else:

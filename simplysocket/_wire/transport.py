@@ -3,26 +3,26 @@
 Laws:
 - `send_now` never waits: it takes the first bytes of what it is given, all or some, or raises.
 - Only one owner reads and writes: first the front door, then the connection.
+- A polite end tells the peer that nothing more comes (over TLS a close_notify, then FIN) before the socket is closed.
 
 Knows nothing of WebSockets.
 """
 
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import trio
 
 from .._pass_budget import Line, PassBudget
 from .._wakeup import Wakeup
+from .consumer import CHUNK, Consumer, read_alone
 from .epoll import EpollReader
-from .intake import CHUNK, Intake, read_alone
 from .tls_records import TLSRecords
 
-_LINGERING_BYTES = 65_536  # that a refused peer may still send; if it sends more, a reset may overtake the answer
-_LINGERING_SECONDS = 1.0
-_FAREWELL_SECONDS = 0.1
+_LINGERING_SECONDS = 1.0  # for a peer that has got its last answer to end, too
+_FAREWELL_SECONDS = 0.1  # for a last write to a stream, which cannot be done without waiting
 
 
 class Transport(Protocol):
@@ -38,26 +38,28 @@ class Transport(Protocol):
     async def receive(self) -> bytes:
         """Wait for bytes and return them; b"" is the end. OSError or trio.BrokenResourceError: broken."""
 
-    async def receive_into(self, intake: Intake) -> None:
-        """Give bytes to an intake as they arrive, until it needs its owner; raises as `receive` does."""
+    async def receive_into(self, consumer: Consumer) -> None:
+        """Give bytes to a consumer as they arrive, until it needs its owner; raises as `receive` does."""
 
     def pause(self) -> None:
-        """Read no more, since the intake is paused."""
+        """Read no more, since the consumer is paused."""
 
     def resume(self) -> None:
-        """Read again, since the intake is not paused any more."""
+        """Read again, since the consumer is not paused any more."""
 
     async def send_some(self, data: bytes | memoryview) -> int:
         """Wait until some bytes can be sent; return how many were."""
 
-    def send_eof(self) -> None:
-        """Tell the peer that nothing more comes, if the transport can do so without waiting."""
-
     sends_now: bool
     """Whether `send_now` ever takes bytes; if not, all go through `send_some`."""
 
-    async def aclose(self, farewell: bytes = b"") -> None:
-        """Close at once, whatever the peer does; send `farewell` before, if that is possible at once."""
+    async def aclose(self, farewell: bytes = b"", *, linger: float | None = None) -> None:
+        """Close; send `farewell` before, if that is possible at once.
+
+        With `linger`, tell the peer that nothing more comes, and drop for at most so many seconds what it
+        still sends: a socket that is closed with unread bytes sends a reset, which may overtake what was
+        sent. Without it the end comes at once, whatever the peer does.
+        """
 
 
 class SocketTransport:
@@ -89,12 +91,12 @@ class SocketTransport:
             except BlockingIOError:
                 continue
 
-    async def receive_into(self, intake: Intake) -> None:
+    async def receive_into(self, consumer: Consumer) -> None:
         if self._epoll_reader.is_running:
-            await self._epoll_reader.wait(self._socket.fileno(), self._socket.recv, intake)
+            await self._epoll_reader.wait(self._socket.fileno(), self._socket.recv, consumer)
         else:
             self._resumed = Wakeup()
-            await read_alone(self.receive, intake, self._resumed)
+            await read_alone(self.receive, consumer, self._resumed)
 
     def pause(self) -> None:
         self._epoll_reader.pause(self._socket.fileno())
@@ -114,15 +116,20 @@ class SocketTransport:
             except BlockingIOError:
                 continue
 
-    def send_eof(self) -> None:
-        with contextlib.suppress(OSError):  # the peer may be gone already
-            self._socket.shutdown(socket.SHUT_WR)
-
-    async def aclose(self, farewell: bytes = b"") -> None:
-        if self._socket.fileno() >= 0:
-            if farewell:
-                with contextlib.suppress(OSError):
+    async def aclose(self, farewell: bytes = b"", *, linger: float | None = None) -> None:
+        if self._socket.fileno() < 0:
+            return
+        try:
+            with contextlib.suppress(OSError):  # the peer may be gone already, or has sent nothing more
+                if farewell:
                     self._socket.send(farewell)
+                if linger is not None:
+                    self._socket.shutdown(socket.SHUT_WR)
+                    if linger:
+                        await _drop_input(self.receive, linger)
+                    else:
+                        self._socket.recv(CHUNK)
+        finally:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
@@ -158,11 +165,11 @@ class StreamTransport:
             self._records.expect_data()
         return bytes(await self._stream.receive_some(CHUNK))
 
-    async def receive_into(self, intake: Intake) -> None:
-        await read_alone(self.receive, intake, self._resumed)
+    async def receive_into(self, consumer: Consumer) -> None:
+        await read_alone(self.receive, consumer, self._resumed)
 
     def pause(self) -> None:
-        pass  # `read_alone` asks the intake
+        pass  # `read_alone` asks the consumer
 
     def resume(self) -> None:
         self._resumed.wake()
@@ -172,16 +179,64 @@ class StreamTransport:
         await self._stream.send_all(chunk)
         return len(chunk)
 
-    def send_eof(self) -> None:
-        pass  # it would have to wait; closing tells the peer, too
-
-    async def aclose(self, farewell: bytes = b"") -> None:
+    async def aclose(self, farewell: bytes = b"", *, linger: float | None = None) -> None:
+        stream = self._stream
         with trio.CancelScope(shield=True):
             if farewell:
                 # A stream cannot send without waiting; a moment is enough if the peer reads.
                 with trio.move_on_after(_FAREWELL_SECONDS), contextlib.suppress(OSError, trio.BrokenResourceError):
-                    await self._stream.send_all(farewell)
-            await trio.aclose_forcefully(self._stream)
+                    await stream.send_all(farewell)
+        try:
+            if linger is not None:
+                with contextlib.suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                    await _end_politely(stream, linger)
+        finally:
+            await trio.aclose_forcefully(stream.transport_stream if isinstance(stream, trio.SSLStream) else stream)
+
+
+async def _end_politely(stream: trio.abc.Stream, linger: float) -> None:
+    """Tell the peer of a stream that nothing more comes, and drop what it still sends."""
+    if isinstance(stream, trio.SSLStream):
+        if linger:
+            await _drop_input(stream.receive_some, _FAREWELL_SECONDS)  # unread bytes would make a close_notify fail
+        below = stream.transport_stream
+        stream.transport_stream = _StaysOpen(below)
+        try:
+            with trio.move_on_after(_FAREWELL_SECONDS):
+                await stream.aclose()  # sends the close_notify
+        finally:
+            stream.transport_stream = below
+        stream = below
+    if isinstance(stream, trio.abc.HalfCloseableStream):
+        await stream.send_eof()
+        if linger:
+            await _drop_input(stream.receive_some, linger)
+
+
+class _StaysOpen(trio.abc.Stream):
+    """The stream below TLS, which stays open when TLS ends."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.stream = stream
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self.stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def _drop_input(receive: Callable[[], Awaitable[bytes | bytearray]], seconds: float) -> None:
+    """Read and drop, for at most `seconds`, until the peer says that nothing more comes."""
+    with trio.move_on_after(seconds):
+        while await receive():
+            pass
 
 
 def _would_block(_: bytes) -> int:
@@ -189,11 +244,9 @@ def _would_block(_: bytes) -> int:
 
 
 async def send_last(transport: Transport, *parts: bytes, seconds: float, budget: PassBudget) -> None:
-    """Send a last answer so that it arrives: send it, half-close, and drop for a moment what the peer still sends.
+    """Send a last answer so that it arrives, and close. Gives up when nothing could be sent for `seconds`.
 
-    A socket that is closed with unread bytes sends a reset, which may overtake the
-    answer. Gives up when nothing could be sent for `seconds`. Large files to many are sent within the budget of
-    the pass.
+    Large files to many are sent within the budget of the pass.
     """
     for part in parts:
         rest = memoryview(part)  # a slice of bytes would copy a large file again and again
@@ -203,11 +256,4 @@ async def send_last(transport: Transport, *parts: bytes, seconds: float, budget:
                 rest = rest[await transport.send_some(rest) :]
             if scope.cancelled_caught:
                 return
-    transport.send_eof()
-    drained = 0
-    with trio.move_on_after(_LINGERING_SECONDS):
-        while drained < _LINGERING_BYTES:
-            received = await transport.receive()
-            if not received:
-                return
-            drained += len(received)
+    await transport.aclose(linger=_LINGERING_SECONDS)

@@ -7,4 +7,4 @@ from ..harness.siege import besiege, each_of
 @each_of(TEXTS)
 async def test_a_text_is_a_bounded_piece_of_work_a_pass(given: AttackInput) -> None:
     most = await besiege(given)
-    most.check()
+    most.check(given)

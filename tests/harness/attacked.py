@@ -45,6 +45,16 @@ class Guarded(Room):
         raise ActionError("forbidden", "not you")
 
 
+class Listed(Room):
+    """A room of which everyone is told who comes and goes, as a chat does for its list of rooms."""
+
+    async def on_join(self) -> None:
+        await self.server.broadcast("listed", {"roomname": self.name, "members": len(self.members)})
+
+    async def on_leave(self) -> None:
+        await self.server.broadcast("listed", {"roomname": self.name, "members": len(self.members)})
+
+
 class Attacked(Server):
     """A server with the rooms and actions above; `burnt`: how often a handler has used up a pass."""
 
@@ -58,6 +68,7 @@ def make_besieged(*, has_login: bool = False, **limits: Any) -> Attacked:
     server.room("hall*")(_quiet(Open))
     server.room("open")(Open)
     server.room("guarded")(Guarded)
+    server.room("listed-*")(Listed)
     server.room("match-*-*-*-*-lobby")(Open)
 
     if has_login:
@@ -88,6 +99,10 @@ def make_besieged(*, has_login: bool = False, **limits: Any) -> Attacked:
             await client.request("question", timeout=1)
         except PeerError as error:
             raise ActionError("refused", "the other one said no") from error
+
+    @server.action("fail")
+    async def fail() -> None:
+        raise KeyError("a bug")
 
     @server.action("linger", turn=False)
     async def linger() -> None:

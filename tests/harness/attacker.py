@@ -164,9 +164,12 @@ class Peer:
 
 
 async def send_head(net: Net, request_head: bytes) -> tuple[Peer, Answer]:
-    """Connect in memory, send a request head, and read the answer."""
+    """Connect in memory, send a request head, and read the answer. Close the stream unless it is a WebSocket now."""
     peer = Peer(await net.open_stream())
-    return peer, await peer.ask(request_head)
+    answer = await peer.ask(request_head)
+    if answer.status != 101:
+        await peer.close()
+    return peer, answer
 
 
 async def request_upgrade(net: Net, *lines: str, target: str = "/ws", **changes: str | None) -> tuple[Peer, Answer]:

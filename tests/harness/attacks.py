@@ -48,6 +48,12 @@ def joins(room: str) -> Says:
     return lambda number: message("join-room", {"roomname": room.format(number)}, id=0)
 
 
+def joins_of_many_rooms(number: int) -> bytes:
+    """Return joins of as many rooms as one connection may join at once."""
+    rooms = [f"listed-{number}-{each}" for each in range(19)]
+    return b"".join(message("join-room", {"roomname": room}) for room in rooms) + joins("listed-{}")(number)
+
+
 def many(messages: Sequence[bytes]) -> Says:
     """Return these messages, the same for every connection."""
     data = b"".join(messages)
@@ -129,6 +135,7 @@ TURNS = (
     AttackInput("a hundred busy rooms", lambda number: message("burn", target=f"hall-{number}"), joins("hall-{}")),
     AttackInput("a room that is held", many([message("wait", 0.005, target="hall")] * 16), joins("hall"), 8),
     AttackInput("joins that are refused slowly", many([message("join-room", {"roomname": "guarded"}, id=1)] * 5)),
+    AttackInput("handlers that fail", segment(message("fail", id=1))),
     AttackInput("handlers outside the turn", segment(message("linger", id=1))),
 )
 """Work of the application's, in the turns of its rooms and outside of them."""
@@ -136,6 +143,7 @@ TURNS = (
 ARRIVALS = (
     AttackInput("connections that vanish", _nothing, comes_again=True),
     AttackInput("members that vanish", joins("hall-{}"), comes_again=True),
+    AttackInput("members of many rooms that vanish", joins_of_many_rooms, connections=10, comes_again=True),
     AttackInput("connections that say nothing", _nothing, shakes_hands=False, comes_again=True),
     _heads("requests that are refused", head(origin="https://evil.example")),
     _heads("plain requests", head("GET /health HTTP/1.1", upgrade=None)),

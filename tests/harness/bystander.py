@@ -51,6 +51,8 @@ class Bystander:
                 assert not self.heard or body == self.heard + 1, f"heard {body} after {self.heard}"
                 self.heard = body
                 await self._say("echo", body, id=body, target="watch")
+            elif received["action"] == "listed":
+                pass  # everyone is told of rooms that come and go
             elif received.get("id") == QUESTION:
                 self._answered.set()
             else:

@@ -90,11 +90,8 @@ class Counted:
         self._clock.jump(SECONDS * 2)
         return min(len(data), self.chunk)
 
-    def send_eof(self) -> None:
+    async def aclose(self, farewell: bytes = b"", *, linger: float | None = None) -> None:
         pass
-
-    async def receive(self) -> bytes:
-        return b""
 
 
 def test_answers_to_many_are_sent_within_the_budget_of_a_pass() -> None:

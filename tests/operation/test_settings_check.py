@@ -59,7 +59,6 @@ def test_nothing_is_said_of_safe_settings() -> None:
         ({"rooms": (attrs.evolve(CHAT, relay=True),), "actions": ()}, ["Chat.relay"]),
         ({"rooms": (attrs.evolve(CHAT, relay=True),)}, []),
         ({"actions": (attrs.evolve(SAY, unbounded_patterns=("(a*)*b", "x+y")),)}, ["pattern", "pattern"]),
-        ({"actions": (attrs.evolve(SAY, unbounded_hashes=("set[int]", "dict[UUID]")),)}, ["hash", "hash"]),
     ],
 )
 def test_an_unsafe_setting_is_found(changes: dict[str, Any], settings: list[str]) -> None:

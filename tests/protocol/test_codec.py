@@ -328,6 +328,7 @@ READS: dict[str, tuple[Any, bytes, str | None]] = {  # name: (type, body, path)
     "too deep": (Any, DEEP, None),
     "number out of range": (Any, b"1e999", "$"),
     "lone surrogate": (Any, b'"\\ud800"', None),
+    "unhashable": (set[Any], b"[[1]]", None),
 }
 
 

@@ -296,3 +296,24 @@ async def test_a_join_by_the_servers_own_code_asks_outside_the_turn_too(autojump
             await eve.join("guarded-new")
         await trio.testing.wait_all_tasks_blocked()
         assert "guarded-new" not in server.rooms
+
+
+async def test_on_auth_of_a_new_room_is_called_after_its_on_create(autojump_clock: MockClock) -> None:
+    calls: list[str] = []
+
+    class New(Room):
+        async def on_create(self) -> None:
+            await trio.sleep(1)
+            calls.append("on_create")
+
+        async def on_auth(self, client: Client, options: dict[str, Any]) -> None:
+            calls.append(f"on_auth {client.name}")
+
+    async with open_server(make(("new", New))) as net:
+        ana, bob = await net.connect("ana"), await net.connect("bob")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ana.join, "new")
+            await ana.settle()
+            nursery.start_soon(bob.join, "new")
+    assert calls[0] == "on_create"
+    assert sorted(calls[1:]) == ["on_auth ana", "on_auth bob"]  # both run at a time

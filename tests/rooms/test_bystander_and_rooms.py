@@ -7,4 +7,4 @@ from ..harness.siege import besiege, each_of
 @each_of(ROOMS)
 async def test_rooms_and_lists_are_a_bounded_piece_of_work_a_pass(given: AttackInput) -> None:
     most = await besiege(given, rooms=300)
-    most.check()
+    most.check(given)

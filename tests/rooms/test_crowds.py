@@ -1,5 +1,6 @@
 """Crowds and busy rooms: who asks in the same moment as many others is served, and waits for each of them once."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -53,13 +54,14 @@ async def in_room(server: Server, count: int) -> tuple[Any, list[Socketless]]:
     return server.rooms["one"], clients
 
 
-async def test_two_thousand_clients_join_one_room_in_the_same_moment(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("count", [2_000, 5_000])
+async def test_thousands_of_clients_join_one_room_in_the_same_moment(autojump_clock: MockClock, count: int) -> None:
     server = Server("test")
     server.room("one")(Quiz)
     async with open_server(server):
-        clients = join_all(server, 2_000)
+        clients = join_all(server, count)
         await trio.testing.wait_all_tasks_blocked()
-        assert len(server.rooms["one"].members) == 2_000
+        assert len(server.rooms["one"].members) == count
         assert all(client.answers()[0][0] == 1 for client in clients)
         assert server.statistics()["messages_refused"] == {}
 
@@ -188,3 +190,20 @@ async def test_rooms_share_the_budget_of_a_pass(mock_clock: MockClock, rooms: in
         nursery.cancel_scope.cancel()
     # Seen in two passes, since the counter runs anywhere in one. Without a budget it would be 10 of each room.
     assert max(passes) <= max(6, rooms)
+
+
+async def test_a_room_lets_the_others_run_after_64_messages_however_little_they_take(autojump_clock: MockClock) -> None:
+    server = make(("one", Quiz), inbox_messages=None, inbox_per_client=None)
+    noted: list[int] = []
+    async with open_server(server), trio.open_nursery() as nursery:
+        room, (ana,) = await in_room(server, 1)
+
+        async def count() -> None:
+            while len(room.noted) < 300:
+                await trio.lowlevel.checkpoint()
+                noted.append(len(room.noted))
+
+        for number in range(300):
+            ana.send("note", number, target="one")
+        nursery.start_soon(count)
+    assert max(after - before for before, after in pairwise([0, *noted])) <= 2 * 64

@@ -4,6 +4,7 @@ import ast
 import gc
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import trio
@@ -11,7 +12,8 @@ import trio
 from simplysocket import Server
 from simplysocket._serving.collector import THRESHOLDS
 
-from ..harness.command import PATIENCE, environment
+from ..harness.attacker import Peer
+from ..harness.command import LISTENS, PATIENCE, environment, running, write
 
 RUNNING = """
 import gc, os, signal, sys, threading
@@ -46,6 +48,32 @@ def test_run_sets_the_collector_and_puts_it_back(tune_gc: bool) -> None:
     seen, before, after, frozen = ast.literal_eval(done.stdout.decode())
     assert seen == ((THRESHOLDS, True) if tune_gc else (before, False))
     assert (after, frozen) == (before, 0)
+
+
+COMMANDED = """
+    import gc
+    from simplysocket import Server
+
+    before = gc.get_threshold()
+    server = Server("one")
+
+    @server.action("look")
+    async def look() -> object:
+        return before, gc.get_threshold(), gc.get_freeze_count() > 0
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--no-tune-gc",)])
+async def test_the_command_sets_the_collector_unless_it_is_told_not_to(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    write(tmp_path / "commanded.py", COMMANDED)
+    with running(tmp_path, "run", "commanded:server", "--port", "0", *options) as command, trio.fail_after(PATIENCE):
+        peer = Peer(await trio.open_tcp_stream("localhost", int(command.wait_for(LISTENS)[3])))
+        await peer.shake_hands()
+        before, now, is_frozen = (await peer.request("look"))["message_body"]
+        await peer.close()
+    assert (now, is_frozen) == ((before, False) if options else ([*THRESHOLDS], True))
 
 
 async def test_serve_leaves_the_collector_alone() -> None:

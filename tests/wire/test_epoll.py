@@ -7,8 +7,8 @@ import pytest
 import trio
 
 from simplysocket._pass_budget import PassBudget
+from simplysocket._wire.consumer import Next
 from simplysocket._wire.epoll import EpollReader
-from simplysocket._wire.intake import Next
 
 from ..harness.attacker import Peer
 from ..harness.servers import make_attacked
@@ -17,7 +17,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 
 class Collecting:
-    """An intake that keeps what it is given, and calls `then` after each."""
+    """A consumer that keeps what it is given, and calls `then` after each."""
 
     def __init__(self, into: list[bytes], then: Callable[[], Next] = lambda: Next.READ) -> None:
         self.budget = PassBudget()

@@ -12,8 +12,8 @@ from trio.testing import MockClock
 from simplysocket._pass_budget import SECONDS, PassBudget
 from simplysocket._protocol.frames import FRAMES_A_CALL, PING, PONG, Odd, Splitter
 from simplysocket._wakeup import Wakeup
+from simplysocket._wire.consumer import OWNER, READ, TURN, Next, read_alone
 from simplysocket._wire.epoll import HAS_EPOLL, EpollReader
-from simplysocket._wire.intake import OWNER, READ, TURN, Next, read_alone
 
 from ..harness.attack import under_attack, until
 from ..harness.frames import frame, message
@@ -24,7 +24,7 @@ PEERS = 100
 
 
 class Greedy:
-    """An intake that takes long for each byte that it has: by default more than the budget of a pass."""
+    """A consumer that takes long for each byte that it has: by default more than the budget of a pass."""
 
     def __init__(
         self, name: str, log: list[str], clock: MockClock, budget: PassBudget, seconds: float = SECONDS * 2
@@ -66,7 +66,7 @@ def pairs() -> Iterator[list[Pair]]:
 
 
 def run_greedy(pairs: list[Pair], test: Callable[[list[str]], Awaitable[None]]) -> None:
-    """Run a test with a greedy intake on each socket, and a clock that only they move."""
+    """Run a test with a greedy consumer on each socket, and a clock that only they move."""
     clock, budget, log = MockClock(), PassBudget(), []  # type: tuple[MockClock, PassBudget, list[str]]
 
     async def main() -> None:
@@ -76,8 +76,8 @@ def run_greedy(pairs: list[Pair], test: Callable[[list[str]], Awaitable[None]]) 
                 await nursery.start(budget.run)
                 await nursery.start(reader.run)
                 for number, (ours, _) in enumerate(pairs):
-                    intake = Greedy("abcde"[number], log, clock, budget)
-                    nursery.start_soon(reader.wait, ours.fileno(), ours.recv, intake)
+                    consumer = Greedy("abcde"[number], log, clock, budget)
+                    nursery.start_soon(reader.wait, ours.fileno(), ours.recv, consumer)
                 await trio.testing.wait_all_tasks_blocked()
                 await test(log)
                 nursery.cancel_scope.cancel()

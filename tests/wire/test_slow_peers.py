@@ -7,6 +7,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from simplysocket._wire.outboxes import Outboxes
 from simplysocket.testing import open_server
 
 from ..harness.attack import under_attack, until
@@ -40,6 +41,22 @@ async def say(speaker: Peer, numbers: range, size: int = 20_000) -> None:
     for number in numbers:
         await speaker.say("say", {"n": number, "fill": chr(97 + number % 26) * size}, target="hall")
         assert (await speaker.receive())["message_body"]["n"] == number
+
+
+async def test_to_clients_that_read_nothing_is_queued_and_no_write_pump_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: list[bytes] = []
+    monkeypatch.setattr(Outboxes, "keep", lambda self, frame: kept.append(frame))
+    async with under_attack() as attack:
+        speaker, listener = await attack.join("hall"), await attack.join("hall")
+        for number in range(50):
+            await say(speaker, range(number, number + 1), size=10)
+            assert (await listener.receive())["message_body"]["n"] == number
+        sessions = attack.server._assembly.hub.clients.values()
+        connections = [session.connection for session in sessions if session.connection is not None]
+        assert [connection._writer.is_pumping for connection in connections] == [False] * len(connections)
+        assert kept == []
 
 
 async def test_peers_that_never_read_are_closed_as_slow_and_cost_no_memory_and_nobody_waits() -> None:

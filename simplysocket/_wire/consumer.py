@@ -1,7 +1,7 @@
-"""The intake: what a transport gives the bytes of one connection to, and how one task reads for it alone.
+"""The consumer: what a transport gives the bytes of one connection to, and how one task reads for it alone.
 
 Laws:
-- An intake never waits. After each call it says what it needs next.
+- A consumer never waits. After each call it says what it needs next.
 - It is given no bytes while it has a rest of earlier ones, or is paused.
 
 Knows nothing of WebSockets.
@@ -20,7 +20,7 @@ CHUNK: Final = 65_536  # bytes of one read
 
 
 class Next(enum.Enum):
-    """What an intake needs next."""
+    """What a consumer needs next."""
 
     READ = "read"  # more bytes, as soon as there are some
     TURN = "turn"  # to go on with its rest, after the others
@@ -35,7 +35,7 @@ RESUME: Final = Next.RESUME
 OWNER: Final = Next.OWNER
 
 
-class Intake(Protocol):
+class Consumer(Protocol):
     """Takes the bytes of one connection."""
 
     budget: PassBudget
@@ -55,18 +55,18 @@ class Intake(Protocol):
         """Go on with the rest."""
 
 
-async def read_alone(receive: Callable[[], Awaitable[bytes]], intake: Intake, resumed: Wakeup) -> None:
-    """Read for an intake until its task must be woken, where the epoll reader cannot read for it."""
-    step = TURN if intake.has_rest else READ
+async def read_alone(receive: Callable[[], Awaitable[bytes]], consumer: Consumer, resumed: Wakeup) -> None:
+    """Read for a consumer until its task must be woken, where the epoll reader cannot read for it."""
+    step = TURN if consumer.has_rest else READ
     while step is not OWNER:
-        while intake.is_paused:
+        while consumer.is_paused:
             await resumed.wait()
         is_new = step is READ
         data = await receive() if is_new else b""
         if not is_new:
             await trio.lowlevel.checkpoint()
-        await intake.budget.share(Line.READING)
-        while intake.is_paused:
+        await consumer.budget.share(Line.READING)
+        while consumer.is_paused:
             await resumed.wait()
         now = trio.current_time()
-        step = intake.take(data, now) if is_new else intake.go_on(now)
+        step = consumer.take(data, now) if is_new else consumer.go_on(now)

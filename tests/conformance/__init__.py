@@ -1,0 +1,1 @@
+"""The WebSocket conformance suite of Autobahn against the product: `make conformance`."""
