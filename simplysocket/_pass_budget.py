@@ -3,11 +3,14 @@
 Laws:
 - A loop that a peer can lengthen asks `is_spent()` after each entry, and ends or waits for its turn when it is.
 - Who waits goes on in the order in which it began to wait, and does at least one entry then.
+- Each kind of work has a line of its own, and some of each line go on in every pass, whatever the others need: rooms
+  whose handlers each use up a pass hold up neither reading nor arrivals.
 - The clock is trio's: in virtual time a pass takes no time, so that only counts and bytes end a loop.
 
 One step of the application's code can take longer than the whole budget; nothing can interrupt it.
 """
 
+import enum
 import math
 import threading
 from itertools import islice
@@ -19,6 +22,19 @@ import trio
 from ._wakeup import Wakeup
 
 SECONDS: Final = 0.02  # of one pass
+
+
+class Line(enum.IntEnum):
+    """What those who wait do: the index of their line."""
+
+    WORK = 0  # handlers
+    READING = 1  # reading where the epoll reader does not, as over TLS, and answers in HTTP
+    ARRIVALS = 2  # accepting, handshakes, request heads and `authenticate`
+
+
+# How many of each line go on in a pass that is spent: a handler may take all of it, and so may `authenticate`, while a
+# turn of reading takes up to 1 ms.
+_LEAST: Final = (1, 8, 1)
 
 
 class PassBudget(trio.abc.Instrument):
@@ -33,7 +49,7 @@ class PassBudget(trio.abc.Instrument):
         self._clock = perf_counter  # trio's while it runs; read only if it is virtual
         self._offset: float | None = None  # what trio's clock shows more than `perf_counter`; None in virtual time
         self._was_spent = False  # in the pass before
-        self._waiting: dict[trio.lowlevel.Task, None] = {}  # a dict as an ordered set
+        self._lines: tuple[dict[trio.lowlevel.Task, None], ...] = tuple({} for _ in Line)  # dicts as ordered sets
         self._wakeup = Wakeup()
 
     def is_spent(self) -> bool:
@@ -43,25 +59,33 @@ class PassBudget(trio.abc.Instrument):
     @property
     def waiting(self) -> int:
         """The number of tasks that wait for their turn."""
-        return len(self._waiting)
+        return sum(map(len, self._lines))
 
-    async def turn(self, *, shielded: bool = False) -> None:
+    async def turn(self, line: Line = Line.WORK, *, shielded: bool = False) -> None:
         """Wait until a later pass has time for the caller; a checkpoint, and unless `shielded` a cancellation point."""
         if not self._is_running:
             with trio.CancelScope(shield=shielded):
                 await trio.lowlevel.checkpoint()
             return
-        task = trio.lowlevel.current_task()
-        self._waiting[task] = None
+        task, waiting = trio.lowlevel.current_task(), self._lines[line]
+        waiting[task] = None
         self._wakeup.wake()
 
         def abort(_: object) -> trio.lowlevel.Abort:
             if shielded:
                 return trio.lowlevel.Abort.FAILED
-            del self._waiting[task]
+            del waiting[task]
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def share(self, line: Line) -> None:
+        """Go on at once, or after those who wait in this line: if it is spent, or if there are any.
+
+        For loops that go on by themselves in the next pass: otherwise a few of them would use every pass up.
+        """
+        if self._lines[line] or self.is_spent():
+            await self.turn(line)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Renew the budget in each pass, and give those who wait their turns, until cancelled."""
@@ -73,10 +97,10 @@ class PassBudget(trio.abc.Instrument):
         try:
             task_status.started()
             while True:
-                while not self._waiting:
+                while not any(self._lines):
                     await self._wakeup.wait()
                 at_a_time = 1
-                while self._waiting:
+                while any(self._lines):
                     # Those who are let go run in the next pass. What this pass took is known one later.
                     for _ in range(2):
                         await trio.lowlevel.checkpoint()
@@ -86,15 +110,17 @@ class PassBudget(trio.abc.Instrument):
             trio.lowlevel.remove_instrument(self)
             self._is_running = False
             self.ends = self.ask_from = math.inf
-            for task in self._waiting:
-                trio.lowlevel.reschedule(task)
-            self._waiting.clear()
+            for waiting in self._lines:
+                for task in waiting:
+                    trio.lowlevel.reschedule(task)
+                waiting.clear()
 
     def _let_go_on(self, most: int) -> None:
-        """Let the first of those who wait go on."""
-        for task in list(islice(self._waiting, most)):
-            del self._waiting[task]
-            trio.lowlevel.reschedule(task)
+        """Let the first of each line go on."""
+        for waiting, least in zip(self._lines, _LEAST, strict=True):
+            for task in list(islice(waiting, max(most, least))):
+                del waiting[task]
+                trio.lowlevel.reschedule(task)
 
     # --- for trio
 

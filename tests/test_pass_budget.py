@@ -3,13 +3,14 @@
 Time is virtual and moves only where a test says so.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import trio
 import trio.testing
 from trio.testing import MockClock
 
-from simplysocket._pass_budget import SECONDS, PassBudget
+from simplysocket._pass_budget import SECONDS, Line, PassBudget
 
 
 def run_with_budget(test: Callable[[PassBudget, MockClock], Awaitable[None]]) -> None:
@@ -63,6 +64,54 @@ def test_who_waits_goes_on_in_the_order_of_arrival_however_long_each_takes() -> 
     assert len(went_on) == 8
     # Those who go on in the same pass do so in any order: trio turns it round as it likes.
     assert all(abs(went_on.index(each) - arrived.index(each)) <= 1 for each in arrived), went_on
+
+
+def test_loops_that_share_it_take_turns_with_those_who_wait() -> None:
+    ran: list[int] = []
+
+    async def test(budget: PassBudget, clock: MockClock) -> None:
+        async def loop(number: int) -> None:
+            for _ in range(20):
+                await budget.share(Line.READING)
+                ran.append(number)
+                clock.jump(SECONDS / 4)
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(loop, number)
+
+    run_with_budget(test)
+    # Five fit into a pass. Those that have run first must not run in each of the next passes, too.
+    for end in range(40, 300, 20):
+        counted = Counter(ran[:end])
+        assert max(counted.values()) - min(counted[number] for number in range(20)) <= 8
+
+
+def test_handlers_that_use_up_every_pass_hold_up_neither_reading_nor_arrivals() -> None:
+    ran = 0
+
+    async def test(budget: PassBudget, clock: MockClock) -> None:
+        async def work() -> None:
+            nonlocal ran
+            while True:
+                await budget.turn()
+                ran += 1
+                clock.jump(SECONDS * 2)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(100):
+                nursery.start_soon(work)
+            for _ in range(10):
+                await trio.lowlevel.checkpoint()
+            for line in (Line.READING, Line.ARRIVALS) * 5:
+                before = ran
+                await budget.turn(line)
+                assert ran - before <= 4
+            nursery.cancel_scope.cancel()
+
+    run_with_budget(test)
+    assert ran > 10
 
 
 def test_more_and_more_go_on_in_a_pass_while_there_is_time() -> None:

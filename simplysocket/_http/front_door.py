@@ -97,7 +97,7 @@ class FrontDoor:
         if isinstance(stream, trio.SocketStream):
             transport = SocketTransport(stream, limits.unsent_bytes, self._epoll_reader)
         else:
-            transport = StreamTransport(stream)
+            transport = StreamTransport(stream, self._budget)
         try:
             slot: Slot | None = None
             tls = stream if isinstance(stream, trio.SSLStream) else None
@@ -122,7 +122,7 @@ class FrontDoor:
                 if verdict.status >= _FIRST_REFUSAL:
                     self._metrics.upgrades_refused[verdict.status] += 1
                 with self._bounded(math.inf):  # a large file may take its time, as long as it moves
-                    await send_last(transport, *verdict.to_bytes(), seconds=limits.write_seconds)
+                    await send_last(transport, *verdict.to_bytes(), seconds=limits.write_seconds, budget=self._budget)
         finally:
             await transport.aclose()
 

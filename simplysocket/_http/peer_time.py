@@ -8,7 +8,7 @@ import math
 
 import trio
 
-from .._pass_budget import PassBudget
+from .._pass_budget import Line, PassBudget
 
 
 class PeerTime:
@@ -26,6 +26,6 @@ class PeerTime:
         if self._budget.is_spent():
             began, deadline = trio.current_time(), self._scope.deadline
             self._scope.deadline = math.inf
-            await self._budget.turn()
+            await self._budget.turn(Line.ARRIVALS)
             # It is nearer than that only if the server has begun to stop meanwhile.
             self._scope.deadline = min(self._scope.deadline, deadline + trio.current_time() - began)

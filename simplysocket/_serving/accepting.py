@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import trio
 
-from .._pass_budget import PassBudget
+from .._pass_budget import Line, PassBudget
 
 logger = logging.getLogger("simplysocket.accepting")
 
@@ -52,7 +52,7 @@ async def accept_all(
                 failures = 0
                 connections.start_soon(_serve, stream, handle)
                 if budget.is_spent():
-                    await budget.turn()
+                    await budget.turn(Line.ARRIVALS)
 
 
 async def _serve(stream: trio.abc.AsyncResource, handle: Handle) -> None:

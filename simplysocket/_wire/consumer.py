@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import trio
 
-from .._pass_budget import PassBudget
+from .._pass_budget import Line, PassBudget
 from .._wakeup import Wakeup
 
 CHUNK: Final = 65_536  # bytes of one read
@@ -59,17 +59,14 @@ async def read_alone(receive: Callable[[], Awaitable[bytes]], consumer: Consumer
     """Read for a consumer until its task must be woken, where the epoll reader cannot read for it."""
     step = TURN if consumer.has_rest else READ
     while step is not OWNER:
-        if consumer.is_paused:
+        while consumer.is_paused:
             await resumed.wait()
-        elif step is READ:
-            data = await receive()
-            while consumer.is_paused:
-                await resumed.wait()
-            if consumer.budget.is_spent():
-                await consumer.budget.turn()
-            step = consumer.take(data, trio.current_time())
-        else:
+        is_new = step is READ
+        data = await receive() if is_new else b""
+        if not is_new:
             await trio.lowlevel.checkpoint()
-            if consumer.budget.is_spent():
-                await consumer.budget.turn()
-            step = consumer.go_on(trio.current_time())
+        await consumer.budget.share(Line.READING)
+        while consumer.is_paused:
+            await resumed.wait()
+        now = trio.current_time()
+        step = consumer.take(data, now) if is_new else consumer.go_on(now)

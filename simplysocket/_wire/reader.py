@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 import trio
 
-from .._pass_budget import PassBudget
+from .._pass_budget import Line, PassBudget
 from .._protocol.frames import Kind, Odd, Splitter
 from .._token_bucket import TokenBucket
 from ..errors import CloseCode
@@ -128,7 +128,7 @@ class Reader:
             while (odd := self._odd) is not None:
                 self._odd = None
                 if self.budget.is_spent():
-                    await self.budget.turn()
+                    await self.budget.turn(Line.READING)
                 await self._handle_odd(odd)
                 if not self._owner.is_paused:
                     self._hand_on(trio.current_time())

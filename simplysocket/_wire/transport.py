@@ -15,9 +15,11 @@ from typing import Protocol
 
 import trio
 
+from .._pass_budget import Line, PassBudget
 from .._wakeup import Wakeup
 from .consumer import CHUNK, Consumer, read_alone
 from .epoll import EpollReader
+from .tls_records import TLSRecords
 
 _LINGERING_SECONDS = 1.0  # for a peer that has got its last answer to end, too
 _FAREWELL_SECONDS = 0.1  # for a last write to a stream, which cannot be done without waiting
@@ -27,7 +29,7 @@ class Transport(Protocol):
     """What a connection needs of its transport."""
 
     chunk: int
-    """How many bytes `send_some` is best given at a time; some of them must be sent within the write deadline."""
+    """How many bytes `send_some` sends at most; some of them must be sent within the write deadline."""
 
     @property
     def send_now(self) -> Callable[[bytes], int]:
@@ -109,7 +111,8 @@ class SocketTransport:
         while True:
             await trio.lowlevel.wait_writable(self._socket)
             try:
-                return self._socket.send(data)
+                # A part of it: the kernel takes several MB at once for a peer that reads, which takes 7 ms.
+                return self._socket.send(memoryview(data)[: self.chunk])
             except BlockingIOError:
                 continue
 
@@ -145,16 +148,21 @@ def _bound_unsent(sock: socket.socket, unsent_bytes: int) -> None:
 class StreamTransport:
     """Any trio stream: TLS, or memory in tests. All output goes through the outbox and the write pump."""
 
-    __slots__ = ("_resumed", "_stream", "chunk", "send_now", "sends_now")
+    __slots__ = ("_records", "_resumed", "_stream", "chunk", "send_now", "sends_now")
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    def __init__(self, stream: trio.abc.Stream, budget: PassBudget) -> None:
         self._stream = stream
+        self._records: TLSRecords | None = None
+        if isinstance(stream, trio.SSLStream):
+            self._records = stream.transport_stream = TLSRecords(stream.transport_stream, budget)
         self._resumed = Wakeup()
         self.send_now: Callable[[bytes], int] = _would_block
         self.chunk = 4_096  # small, so that a slow peer shows progress: 400 bytes a second are enough
         self.sends_now = False
 
     async def receive(self) -> bytes:
+        if self._records is not None:
+            self._records.expect_data()
         return bytes(await self._stream.receive_some(CHUNK))
 
     async def receive_into(self, consumer: Consumer) -> None:
@@ -235,11 +243,15 @@ def _would_block(_: bytes) -> int:
     raise BlockingIOError
 
 
-async def send_last(transport: Transport, *parts: bytes, seconds: float) -> None:
-    """Send a last answer so that it arrives, and close. Gives up when nothing could be sent for `seconds`."""
+async def send_last(transport: Transport, *parts: bytes, seconds: float, budget: PassBudget) -> None:
+    """Send a last answer so that it arrives, and close. Gives up when nothing could be sent for `seconds`.
+
+    Large files to many are sent within the budget of the pass.
+    """
     for part in parts:
         rest = memoryview(part)  # a slice of bytes would copy a large file again and again
         while rest:
+            await budget.share(Line.READING)
             with trio.move_on_after(seconds) as scope:
                 rest = rest[await transport.send_some(rest) :]
             if scope.cancelled_caught:

@@ -94,6 +94,7 @@ TEXTS = (
         ),
     ),
     AttackInput("dense bodies", many([frame(f'{{"action":"echo","id":1,"message_body":{_BODY}}}')] * 4)),
+    AttackInput("dear numbers", many([frame('{"action":"echo","message_body":[' + "1e308," * 10_500 + "1]}")] * 4)),
     AttackInput("deep bodies", many([frame(f'{{"action":"echo","id":1,"message_body":{"[" * 30_000}')] * 4)),
 )
 """Texts that are dear to look at."""
@@ -148,6 +149,8 @@ ARRIVALS = (
     _heads("plain requests", head("GET /health HTTP/1.1", upgrade=None)),
     _heads("failed logins", head("GET /ws?login=no HTTP/1.1")),
     _heads("long request heads", head(cookie="x" * 15_000)[:-4]),
+    _heads("heads of many lines", head("GET /ws HTTP/1.1", *["A:"] * 15_000)),
+    _heads("heads of many spaces", head("GET /ws HTTP/1.1", "A:" + " " * 60_000 + "\0")),
 )
 """Connections in large numbers. What the server has answered and closed connects anew."""
 

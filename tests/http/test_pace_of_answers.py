@@ -2,8 +2,11 @@
 
 import random
 import ssl
+from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -11,9 +14,12 @@ import trio.testing
 import trustme
 from trio.testing import MockClock
 
+from simplysocket._pass_budget import SECONDS, PassBudget
+from simplysocket._wire.transport import SocketTransport, send_last
 from simplysocket.testing import open_server
 
 from ..harness.attack import under_attack
+from ..harness.passes import Passes
 from ..harness.plain_http import plain_head
 from ..harness.site import make_attacked_site, make_site_server
 
@@ -66,6 +72,62 @@ async def test_a_slow_peer_does_not_hold_up_a_stop(
         await server.stop(30)
         assert trio.current_time() - began == pytest.approx(seconds, abs=0.1)
         nursery.cancel_scope.cancel()
+
+
+class Counted:
+    """A transport in which each send takes more than the budget of a pass; `log` is the pass of each send."""
+
+    chunk = 10
+
+    def __init__(self, log: list[int], count: Callable[[], int], clock: MockClock) -> None:
+        self._log = log
+        self._count = count
+        self._clock = clock
+
+    async def send_some(self, data: bytes | memoryview) -> int:
+        await trio.lowlevel.checkpoint()
+        self._log.append(self._count())
+        self._clock.jump(SECONDS * 2)
+        return min(len(data), self.chunk)
+
+    async def aclose(self, farewell: bytes = b"", *, linger: float | None = None) -> None:
+        pass
+
+
+def test_answers_to_many_are_sent_within_the_budget_of_a_pass() -> None:
+    clock, budget, passes, log = MockClock(), PassBudget(), Passes(), list[int]()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(budget.run)
+            async with trio.open_nursery() as answers:
+                for _ in range(20):
+                    transport: Any = Counted(log, lambda: passes.count, clock)
+                    answers.start_soon(partial(send_last, transport, b"x" * 100, seconds=10, budget=budget))
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=clock, instruments=[passes])
+    assert len(log) == 20 * 10
+    later = Counter(log[20:])  # the first of each, which nobody has measured yet, may come in one pass
+    assert max(later.values()) <= 8
+
+
+async def test_a_send_is_a_bounded_piece_of_work_however_much_the_kernel_takes(tmp_path: Path) -> None:
+    (tmp_path / "large.bin").write_bytes(bytes(LARGE))
+    sent = []
+    send_some = SocketTransport.send_some
+
+    async def record(self: SocketTransport, data: bytes | memoryview) -> int:
+        count = await send_some(self, data)
+        sent.append(count)
+        return count
+
+    async with under_attack(make_attacked_site(tmp_path)) as attack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SocketTransport, "send_some", record)
+            peer = await attack.dial(receive_bytes=LARGE)
+            assert len((await peer.ask(plain_head("/large.bin"))).body) == LARGE
+    assert max(sent) <= 65_536
 
 
 @pytest.mark.parametrize("is_encrypted", [False, True], ids=["TCP", "TLS"])

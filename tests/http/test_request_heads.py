@@ -2,8 +2,10 @@
 
 import json
 
+import h11
 import pytest
 import trio
+import trio.testing
 
 from ..harness.attack import under_attack, until
 from ..harness.error_log import errors_of
@@ -93,6 +95,49 @@ async def test_a_head_that_is_refused_in_http(
         assert set(json.loads(answer.body)) == {"code", "message"}
         assert attack.server.statistics()["upgrades_refused"] == {status: 1} or status == 408
     assert errors_of(caplog) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        pytest.param(["A:" + " " * 15_000 + "\0"], 400, id="spaces and a NUL"),
+        pytest.param(["A:" + "\t" * 15_000 + "b\v"], 400, id="tabs and a vertical tab"),
+        pytest.param(["A:" + " " * 15_000 + "\f"], 400, id="spaces and a form feed"),
+        pytest.param(["A:" + " " * 15_000 + "\rb"], 400, id="spaces and a CR alone"),
+        pytest.param(["A:" + " " * 15_000 + "\r"], 400, id="spaces and two CR at the end"),
+        pytest.param(["A:", *[" " * 300] * 50, " \0"], 400, id="a folded header of spaces"),
+        pytest.param(["A:" + " " * 60_000 + "\0"], 431, id="spaces beyond the size of a head"),
+        pytest.param(["A:"] * 15_000, 431, id="15,000 headers"),
+        pytest.param(["A: b", *[" "] * 15_000], 431, id="a header of 15,000 lines"),
+    ],
+)
+async def test_what_takes_long_to_parse_is_refused_before_it_is_parsed(
+    lines: list[str], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = list[bytes]()
+    receive_data = h11.Connection.receive_data
+
+    def record(self: h11.Connection, data: bytes) -> None:
+        parsed.append(data)
+        receive_data(self, data)
+
+    async with under_attack() as attack:
+        with monkeypatch.context() as patch:
+            patch.setattr(h11.Connection, "receive_data", record)
+            answer = await attack.ask(head("GET /ws HTTP/1.1", *lines))
+        assert answer.status == status, answer
+        assert not [data for data in parsed if b"A:" in data]
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"], ids=["CR LF", "LF"])
+async def test_a_head_may_come_in_any_pieces_and_with_any_line_ends(end: bytes) -> None:
+    whole = head().replace(b"\r\n", end)
+    async with under_attack() as attack:
+        for at in (1, len(whole) - 3, len(whole) - 2, len(whole) - 1):
+            peer = await attack.dial()
+            await peer.send(whole[:at])
+            await trio.testing.wait_all_tasks_blocked()
+            await peer.shake_hands(whole[at:])
 
 
 async def test_the_wrong_version_is_told_the_right_one() -> None:

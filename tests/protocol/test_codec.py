@@ -275,6 +275,29 @@ def test_the_search_for_nan_is_a_few_lines_for_each_value(item: bytes) -> None:
         assert lines_run(lambda: encode_body(body)) < 8 * number + 50
 
 
+@pytest.mark.parametrize("number", [b"1e308", b"9E+307", b"5e-324", b"1.5e0308", b"2.2250738585072011e-308", b"1e290"])
+def test_numbers_that_are_dear_to_decode_are_refused_in_large_numbers(number: bytes) -> None:
+    def of(count: int) -> bytes:
+        return b'{"action":"a","id":7,"message_body":[' + b",".join([number] * count) + b"]}"
+
+    assert decode(of(1_000)).id == 7
+    with pytest.raises(BadMessage, match="exponents") as refused:
+        decode(of(1_001))
+    assert refused.value.id == 7
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b",".join([b"1.5e-7"] * 9_000), id="small numbers"),
+        pytest.param(b'"' + b"here and there, e3e3 e-300 " * 2_000 + b'"', id="a text"),
+        pytest.param(b'"' + b"e" * 60_000 + b'"', id="a text of one letter"),
+    ],
+)
+def test_what_only_looks_like_dear_numbers_is_decoded(body: bytes) -> None:
+    assert bytes(decode(b'{"action":"a","message_body":[' + body + b"]}").message_body) == b"[" + body + b"]"
+
+
 circle: list[Any] = []
 circle.append(circle)
 NOT_JSON = {

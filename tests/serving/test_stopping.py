@@ -1,6 +1,7 @@
 """Stopping a server: gracefully, from a handler, under load, cancelled, and serving again after that."""
 
 import contextlib
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -10,11 +11,14 @@ import trio.testing
 from trio.testing import MockClock
 
 from simplysocket import ActionError, Client, Room, Server, action
+from simplysocket._serving import lifecycle
+from simplysocket._sessions.session import Session
 from simplysocket.testing import open_server
 
 from ..harness.attack import Attack
 from ..harness.crowd import connect_many
 from ..harness.leaks import living_tasks
+from ..harness.passes import Passes
 from ..harness.servers import in_cancel_scope, make, make_attacked
 
 
@@ -186,6 +190,33 @@ async def test_a_thousand_clients_and_a_hundred_rooms_stop_under_load(autojump_c
             assert (await client.wait_ended()).code == 3001
         assert not server.clients
         assert living_tasks() < 30 + 300
+
+
+@pytest.mark.parametrize("what", ["beat", "close"])
+async def test_a_pass_pings_or_closes_a_bounded_number_of_clients(
+    what: str, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes, seen = Passes(), Counter[int]()
+    act = getattr(Session, what)
+
+    def count(self: Session, *args: Any) -> None:
+        seen[passes.count] += 1
+        act(self, *args)
+
+    monkeypatch.setattr(Session, what, count)
+    monkeypatch.setattr(lifecycle, "_BATCHES", 1)  # large batches, as with thousands of clients
+    server = make()
+    async with open_server(server) as net:
+        await connect_many(net, 350)
+        seen.clear()
+        trio.lowlevel.add_instrument(passes)
+        if what == "beat":
+            await trio.sleep(7)  # a round of the heartbeat is every 6.25 s
+        else:
+            await server.stop(30)
+        trio.lowlevel.remove_instrument(passes)
+    assert seen.total() == 350
+    assert max(seen.values()) == 100
 
 
 async def test_a_server_may_serve_again_after_it_has_stopped(autojump_clock: MockClock) -> None:

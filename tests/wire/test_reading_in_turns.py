@@ -11,7 +11,8 @@ from trio.testing import MockClock
 
 from simplysocket._pass_budget import SECONDS, PassBudget
 from simplysocket._protocol.frames import FRAMES_A_CALL, PING, PONG, Odd, Splitter
-from simplysocket._wire.consumer import OWNER, READ, TURN, Next
+from simplysocket._wakeup import Wakeup
+from simplysocket._wire.consumer import OWNER, READ, TURN, Next, read_alone
 from simplysocket._wire.epoll import HAS_EPOLL, EpollReader
 
 from ..harness.attack import under_attack, until
@@ -23,14 +24,17 @@ PEERS = 100
 
 
 class Greedy:
-    """A consumer that takes more than the budget of a pass for each byte that it has."""
+    """A consumer that takes long for each byte that it has: by default more than the budget of a pass."""
 
-    def __init__(self, name: str, log: list[str], clock: MockClock, budget: PassBudget) -> None:
+    def __init__(
+        self, name: str, log: list[str], clock: MockClock, budget: PassBudget, seconds: float = SECONDS * 2
+    ) -> None:
         self.budget = budget
         self.is_paused = False
         self._name = name
         self._log = log
         self._clock = clock
+        self._seconds = seconds  # for each byte
         self._bytes = b""
 
     @property
@@ -45,7 +49,7 @@ class Greedy:
     def go_on(self, now: float) -> Next:
         self._log.append(self._name + chr(self._bytes[0]))
         self._bytes = self._bytes[1:]
-        self._clock.jump(SECONDS * 2)
+        self._clock.jump(self._seconds)
         return TURN if self._bytes else READ
 
 
@@ -112,6 +116,38 @@ def test_who_comes_later_is_served_after_one_turn_of_each_that_waits(pairs: list
         assert len(log) < before + 16, "a pass whose budget is spent serves one"
 
     run_greedy(pairs, test)
+
+
+def test_who_reads_alone_is_served_after_one_turn_of_each_that_waits() -> None:
+    clock, budget, log = MockClock(), PassBudget(), []  # type: tuple[MockClock, PassBudget, list[str]]
+    most = 0
+
+    async def read(name: str, data: bytes) -> None:
+        pieces = iter([data, b""])
+
+        async def receive() -> bytes:
+            await trio.lowlevel.checkpoint()
+            return next(pieces)
+
+        # Four turns are a pass: so many could begin each pass and leave nothing of it to those who wait.
+        await read_alone(receive, Greedy(name, log, clock, budget, SECONDS / 4), Wakeup())
+
+    async def main() -> None:
+        nonlocal most
+        async with trio.open_nursery() as nursery:
+            await nursery.start(budget.run)
+            for _ in range(PEERS):
+                nursery.start_soon(read, "x", b"!" * 10_000)
+            await passes(PEERS)
+            for _ in range(10):
+                before = len(log)
+                await read("e", b"!")
+                most = max(most, len(log) - before)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=clock)
+    # Its byte waits for one turn of each of the others and its end for another; of those of one pass any goes first.
+    assert most < 2.5 * PEERS
 
 
 FLOODS = {
