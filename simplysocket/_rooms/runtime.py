@@ -27,6 +27,7 @@ from ..limits import Limits
 from ..metrics import Metrics
 from .announcements import Announcements
 from .authorizing import Authorizer
+from .charges import Cause
 from .closing import Closing
 from .crashes import CloseAfterCrash, CrashPolicy
 from .fanout import PIECE_BYTES, Fanout
@@ -63,6 +64,7 @@ class Home(Protocol):
     budget: PassBudget
     outbound: OutboundHooks
     flusher: Flusher
+    cause: Cause
     overdue: Overdue
     joins: "Joins"
     authorizer: Authorizer
@@ -154,6 +156,7 @@ class RoomRuntime:
             mark=home.flusher.mark,
             failed=self._publish_failed,
             pace=Pace(home.limits),
+            cause=home.cause,
             piece_bytes=PIECE_BYTES if home.limits.outbox_bytes is None else home.limits.outbox_bytes // 4,
         )
         self.turns = make_turns(self) if make_turns else Turns(name, home, self.boundary.run, self.fanout)
