@@ -11,7 +11,7 @@ import logging
 from .._protocol import codec
 from .._protocol.codec import Envelope
 from .._rooms.hub import Hub
-from .._rooms.inbox import busy
+from .._rooms.inbox import RETRY_BUSY, busy
 from .._sessions.session import Session
 from ..errors import ActionError, BadMessage, EncodeError
 from ..message import GLOBAL_ROOM
@@ -52,6 +52,8 @@ class Inbound:
             volume.tokens -= size
         elif not self._is_within_rate(session, size, now, envelope.id, envelope.action):
             return
+        if envelope.timeout is not None:
+            envelope.timeout += now
         try:
             builtin = self._builtins.by_action.get(envelope.action)
             if builtin is not None and not self._registry.overrides(envelope.action):
@@ -64,8 +66,6 @@ class Inbound:
             runtime = hub.runtimes.get(name)
             if runtime is None or not runtime.is_open:
                 runtime = hub.room_for_message(name)
-            if envelope.timeout is not None:
-                envelope.timeout += now
             if not runtime.post(self._registry.handle, session, envelope, now, size):
                 raise busy(name)
         except ActionError as exc:
@@ -89,6 +89,8 @@ class Inbound:
         shared = session.rooms.keys() & target.rooms.keys() if target is not None else set()
         if target is None or not shared - {GLOBAL_ROOM}:
             raise ActionError("unknown-target", "no client of this id is in a room with you")
+        if target.is_behind:  # else others could make it too slow, and it would be closed
+            raise ActionError("busy", f"client {target.id} does not read fast enough", retry_after=RETRY_BUSY)
         target.tell(envelope.action, envelope.message_body, sender=session.id)
         if envelope.id is not None:
             session.reply(envelope.id, None)

@@ -13,6 +13,7 @@ Law: an entry that waits in the inbox is answered, or goes on to the next room o
 
 import logging
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import trio
@@ -33,12 +34,13 @@ logger = logging.getLogger("simplysocket.room")
 class Closing:
     """Closes one room: from the first call of `begin` until the name is free."""
 
-    __slots__ = ("_closed", "_due", "_empty_timer", "_goodbye", "_runtime", "empty_until", "reason")
+    __slots__ = ("_closed", "_due", "_empty_timer", "_goodbye", "_rest", "_runtime", "empty_until", "reason")
 
     def __init__(self, runtime: "RoomRuntime") -> None:
         self._runtime = runtime
         self._due = trio.Event()
         self._closed = trio.Event()
+        self._rest: Iterator[None] | None = None  # of the entries in the inbox, while they are handed over
         self._goodbye = b""  # the `room-closed` frame, made when the room begins to close
         self._empty_timer: trio.CancelScope | None = None
         self.empty_until = 0.0  # while the room has no members: the time at which it closes
@@ -63,11 +65,29 @@ class Closing:
         self._goodbye = text_frame(codec.encode("room-closed", body, runtime.name, runtime.home.server_name))
         self.reason = reason
         runtime.enter(RoomState.CLOSING)
-        runtime.home.joins.hand_over(runtime, runtime.turns.take_all())
+        self._rest = runtime.home.joins.hand_over(runtime)
+        if self._hand_over_some():
+            runtime.home.start(self._hand_over_rest)
         if CURRENT_ROOM.get() is runtime and runtime.turns.is_busy:
             runtime.turns.stop_after_this(self._due.set)
         else:
+            runtime.turns.stop()
             self._due.set()
+
+    @property
+    def is_handing_over(self) -> bool:
+        """Whether entries of its inbox still wait for an answer, or to go on to the next room of the name."""
+        return self._rest is not None
+
+    def _hand_over_some(self) -> bool:
+        """Hand over the next entries. Return True if another call is needed."""
+        if self._rest is not None and next(self._rest, self) is self:
+            self._rest = None
+        return self._rest is not None
+
+    async def _hand_over_rest(self) -> None:
+        while self._hand_over_some():
+            await self._runtime.home.budget.turn()
 
     def hurry(self) -> None:
         """End without waiting for the running handler, since the room has crashed."""
@@ -131,6 +151,9 @@ class Closing:
         runtime = self._runtime
         self.begin("shutdown")
         runtime.tasks.nursery = None
+        budget = runtime.home.budget
+        while self._hand_over_some():
+            await budget.turn(shielded=True)
         try:
             if runtime.is_created:
                 await self._run_on_close()
@@ -138,11 +161,12 @@ class Closing:
             if not runtime.is_global:  # all clients of the global room have disconnected by now
                 runtime.home.metrics.broadcasts += 1
                 runtime.fanout.add(self._goodbye)
+            runtime.enter(RoomState.CLOSED)  # nothing is said after that
             while runtime.fanout.flush():
-                pass
-            runtime.home.joins.let_go(runtime)
+                await budget.turn(shielded=True)
+            while runtime.home.joins.let_go(runtime):
+                await budget.turn(shielded=True)
             runtime.close_channel()
-            runtime.enter(RoomState.CLOSED)
             self._closed.set()
             runtime.home.closed(runtime)
 

@@ -5,16 +5,20 @@ Laws:
 - The room never closes. When its tasks crash, they are started again.
 """
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import trio
+
 from .._sessions.session import Session
 from ..message import GLOBAL_ROOM
-from .charged_output import ChargedOutput
+from .charges import Charges
 from .crashes import RestartAfterCrash
 from .fanout import Fanout
 from .jobs import Job, Work
 from .runtime import RoomRuntime
+from .stepping import TurnOutput
 from .tasks import CURRENT_ROOM
 from .turns import TURN, Turns
 
@@ -29,17 +33,20 @@ def make_global_room(hub: "Hub", room_class: Callable[[RoomRuntime], Any]) -> Ro
     )
 
 
-class _ClientOutput(ChargedOutput):
+class _ClientOutput:
     """The global room's fan-out, as the turns of one client see it.
 
     Others have turns at the same time, so nothing is held back. A client that says more while the room is being served
     in slices waits for these; the others do not wait for what it has said.
     """
 
-    __slots__ = ("_before", "is_heavy")
+    __slots__ = ("_before", "_cause", "_charges", "_fanout", "is_heavy", "said")
 
-    def __init__(self, fanout: Fanout) -> None:
-        super().__init__(fanout)
+    def __init__(self, runtime: RoomRuntime) -> None:
+        self._fanout = runtime.fanout
+        self._cause = runtime.home.cause
+        self._charges = Charges()
+        self.said: float = 0  # infinite while anything is to be charged
         self._before = 0  # how many frames of the room waited when this step began
         self.is_heavy = False  # True: this client has added to them while the room was being served in slices
 
@@ -48,15 +55,42 @@ class _ClientOutput(ChargedOutput):
         self.is_heavy = self._fanout.is_full
         return self.is_heavy
 
+    def say_in(self, room: Fanout, size: int) -> None:
+        if not self._fanout.spared and self._charges.add(room.pace, size):
+            self.said = math.inf
+
+    def charge(self, now: float) -> float:
+        self.said = 0
+        return self._charges.charge(now)
+
     def hold(self) -> None:
-        super().hold()
+        self._cause.output = self
         self._before = len(self._fanout.frames)
 
     def pause(self) -> None:
-        super().pause()
+        self._cause.output = None
         fanout = self._fanout
         if fanout.is_heavy and len(fanout.frames) > self._before:
             self.is_heavy = True
+
+    def release(self) -> None:
+        self.pause()
+
+
+class _TurnsOfClient(Turns):
+    """The turns of one client. When it has made rooms say too much, nothing that it has sent is run for a while."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, runtime: RoomRuntime, client: Session) -> None:
+        super().__init__(runtime.name, runtime.home, runtime.boundary.run, _ClientOutput(runtime))
+        self._client = client
+
+    def slow_down(self, output: TurnOutput) -> None:
+        super().slow_down(output)
+        now = trio.current_time()
+        if self._delayed_until > now:
+            self._inbox.hold_back(self._client, now)
 
 
 class ClientTurns(Turns):
@@ -65,7 +99,7 @@ class ClientTurns(Turns):
     __slots__ = ("_runtime",)
 
     def __init__(self, runtime: RoomRuntime) -> None:
-        super().__init__(runtime.name, runtime.home, runtime.boundary.run, _ClientOutput(runtime.fanout))
+        super().__init__(runtime.name, runtime.home, runtime.boundary.run, _ClientOutput(runtime))
         self._runtime = runtime
 
     def of(self, session: Session) -> Turns:
@@ -73,9 +107,7 @@ class ClientTurns(Turns):
         turns = session.global_turns
         if turns is None:
             runtime = self._runtime
-            turns = session.global_turns = Turns(
-                runtime.name, runtime.home, runtime.boundary.run, _ClientOutput(runtime.fanout)
-            )
+            turns = session.global_turns = _TurnsOfClient(runtime, session)
             runtime.home.start(runtime.tasks.run_inside, turns.serve)
         return turns
 

@@ -27,6 +27,7 @@ from ..metrics import Metrics
 from ..room import Room
 from .authorizing import Authorizer
 from .census import Census
+from .charges import Cause
 from .flush import Flusher
 from .global_room import make_global_room
 from .joining import Joins
@@ -72,6 +73,7 @@ class Hub:
         self.classes = RoomClasses()
         self.outbound = OutboundHooks(metrics)
         self.flusher = Flusher(budget)
+        self.cause = Cause()
         self.overdue = Overdue(limits, budget)
         self.joins = Joins(self)
         self.authorizer = Authorizer(limits)
@@ -158,9 +160,14 @@ class Hub:
         runtime = self.runtimes.get(name)
         return runtime if runtime is None or runtime.is_open else runtime.successor
 
+    def handing_over(self, name: str) -> RoomRuntime | None:
+        """Return the closing room of this name if it still hands over what waited: what clients send waits behind."""
+        runtime = self.runtimes.get(name)
+        return runtime if runtime is not None and runtime.closing.is_handing_over else None
+
     def room_for_message(self, name: str) -> RoomRuntime:
         """Return the room that takes messages to this name; `ActionError` for the sender if there is none."""
-        runtime = self.runtime_for(name)
+        runtime = self.handing_over(name) or self.runtime_for(name)
         if runtime is None:
             if name in self.runtimes:
                 raise RoomClosed(f"room {name!r} is closed")

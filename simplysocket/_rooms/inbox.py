@@ -1,7 +1,7 @@
 """The inbox: the entries that wait for a turn, in the order of arrival.
 
 Laws:
-- No entry is dropped: each is run, taken out, refused with `busy`, or handed back by `take_all`.
+- No entry is dropped: each is run, taken out, refused with `busy`, or handed back by `take_some`.
 - The entries of one client keep their order.
 - A job of the room itself, such as a timer, waits behind at most one entry of each client.
 - A plain machine: it never waits. It wakes the worker, which does.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LARGE: Final = 4_096  # bytes: smaller messages are bounded by their number alone
 _CALM_SECONDS: Final = 0.25  # for which an entry may wait before the room counts as behind
-_RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then
+RETRY_BUSY: Final = 0.5  # seconds: a full inbox of 128 is mostly handled by then
 
 Entry = tuple[Work, Any, Any, float, int]
 """(the work, the session of its client or None, its envelope or job, when it came, bytes that it holds on to)"""
@@ -64,7 +64,7 @@ class Inbox:
         self._max_per_client = math.inf if limits.inbox_per_client is None else limits.inbox_per_client
         self._max_bytes = math.inf if limits.inbox_bytes is None else limits.inbox_bytes
         self._seconds = math.inf if limits.inbox_seconds is None else limits.inbox_seconds
-        self._calm_below = max(1, self._max_entries // 4)  # entries; from there on a client may have one of them
+        self._calm_below = max(1, self._max_entries / 4)  # entries; from there on a client may have one of them
         self._calm_seconds = min(self._seconds, _CALM_SECONDS)
         self.entries: deque[Entry] = deque()  # of clients: their messages, and the jobs that come after these
         self.clients: dict[Any, int] = {}  # {client: how many of the entries are its}
@@ -157,9 +157,9 @@ class Inbox:
         for _ in range(held.clients):
             client, entry = held.first()
             if client in self.clients:  # it has its share already
-                held.turn_to_next()
+                held.put_off(client)
             elif self._has_place(entry[4]):
-                work, _, item, _, size = held.take_first()
+                work, _, item, _, size = held.take_first(client)
                 self._append((work, client, item, now, size))
             else:
                 break
@@ -172,6 +172,12 @@ class Inbox:
             self.held = Held(self, self._overdue)
         was_delayed, self.held.is_delayed = self.held.is_delayed, True
         return not was_delayed
+
+    def hold_back(self, client: "Session", now: float) -> None:
+        """Let what a client has in the inbox wait for the end of the delay, too, with what is held of it behind."""
+        assert self.held is not None  # `delay` has made it
+        self.held.close(client, self._pull(client))
+        self.held.open(client, now)
 
     def go_on(self) -> None:
         """End what `delay` has begun."""
@@ -197,12 +203,16 @@ class Inbox:
         """
         if self.held is None:
             self.held = Held(self, self._overdue)
-        behind = [entry for entry in self.entries if entry[1] is client] if self.clients.pop(client, 0) else []
-        for entry in behind:
+        self.held.close(client, (first, *self._pull(client)))
+
+    def _pull(self, client: "Session") -> list[Entry]:
+        """Remove and return what a client has in the inbox."""
+        entries = [entry for entry in self.entries if entry[1] is client] if self.clients.pop(client, 0) else []
+        for entry in entries:
             _remove(self.entries, entry)
             if entry[4] > LARGE:
                 self.bytes -= entry[4]
-        self.held.close(client, (first, *behind))
+        return entries
 
     def drop_held(self, client: "Session", item: object, now: float) -> None:
         """Take the entry of `item` out of what `hold` holds of this client, and let in the rest."""
@@ -279,21 +289,27 @@ class Inbox:
                     return entry[2]
         return None
 
-    def take_all(self) -> list[Entry]:
-        """Remove and return all entries, those that are held last, since the room runs them no more."""
-        entries = [*(job for job, _, _ in self.jobs), *self.entries]
-        if self.held is not None:
-            entries += self.held.take_all()
-            self._drop_if_empty(self.held)
-        for entry in entries:
-            if entry[1] is not None:
+    def take_some(self, most: int) -> list[Entry]:
+        """Remove and return the next entries, at most `most`, those that are held last: the room runs them no more."""
+        taken: list[Entry] = []
+        while len(taken) < most:
+            if self.jobs:
+                taken.append(self.jobs.popleft()[0])
+            elif self.entries:
+                entry = self.entries.popleft()
+                self._forget(entry)
+                if entry[4] > LARGE:
+                    self.bytes -= entry[4]
+                taken.append(entry)
+            elif self.held is not None and self.held.is_holding:
+                entry = self.held.take_any()
                 _forget_id(entry)
-        self.entries.clear()
-        self.jobs.clear()
-        self.clients.clear()
-        self._last_served.clear()
-        self.bytes = 0
-        return entries
+                taken.append(entry)
+            else:
+                break
+        if self.held is not None:
+            self._drop_if_empty(self.held)
+        return taken
 
 
 def _may_be_taken_out(entry: Entry) -> bool:
@@ -315,4 +331,4 @@ def _remove(entries: deque[Entry], entry: Entry) -> None:
 
 def busy(room: str) -> ActionError:
     """Return the error for a message to a room that does not keep up."""
-    return ActionError("busy", f"room {room!r} does not keep up", retry_after=_RETRY_BUSY)
+    return ActionError("busy", f"room {room!r} does not keep up", retry_after=RETRY_BUSY)

@@ -16,7 +16,6 @@ from .._protocol.codec import Envelope
 from .._sessions.handler_scope import HandlerScope
 from .._sessions.session import Session
 from ..errors import ActionError
-from .charged_output import ChargedOutput
 from .turns import TURN
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ async def _run(
         # A task of its own, so that scopes and nurseries that the handler leaves open end with it, as in the turn.
         async with trio.open_nursery() as nursery:
             run = runtime.boundary.run(work, session, envelope)
-            nursery.start_soon(runtime.turns.of(session).run_outside, envelope, run, ChargedOutput(runtime.fanout))
+            nursery.start_soon(runtime.turns.of(session).run_outside, envelope, run, runtime.home.cause)
     except* Exception:
         place = runtime.home.place_of(runtime, envelope.action)
         logger.exception(

@@ -28,6 +28,7 @@ from ..limits import Limits
 from ..metrics import Metrics
 from .announcements import Announcements
 from .authorizing import Authorizer
+from .charges import Cause
 from .closing import Closing
 from .crashes import CloseAfterCrash, CrashPolicy
 from .fanout import PIECE_BYTES, Fanout
@@ -65,6 +66,7 @@ class Home(Protocol):
     watch: LoopWatch
     outbound: OutboundHooks
     flusher: Flusher
+    cause: Cause
     overdue: Overdue
     joins: "Joins"
     authorizer: Authorizer
@@ -156,6 +158,7 @@ class RoomRuntime:
             mark=home.flusher.mark,
             failed=self._publish_failed,
             pace=Pace(home.limits),
+            cause=home.cause,
             piece_bytes=PIECE_BYTES if home.limits.outbox_bytes is None else home.limits.outbox_bytes // 4,
         )
         self.turns = make_turns(self) if make_turns else Turns(name, home, self.boundary.run, self.fanout)

@@ -14,23 +14,8 @@ from typing import Any, Final, Protocol
 import trio
 
 
-class TurnOutput(Protocol):
-    """The fan-out of a room, which holds frames back while a step of its turn runs."""
-
-    @property
-    def is_heavy(self) -> bool:
-        """Whether it is served in slices because it has said much; False costs the worker least."""
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it is heavy and has said more since: the next entry waits until that has begun to leave."""
-
-    @property
-    def said(self) -> int:
-        """How many bytes clients have made the room say since the last `charge`."""
-
-    def charge(self, now: float) -> float:
-        """Charge what was said; return the time at which clients may make the room say more."""
+class StepOutput(Protocol):
+    """What is told when a step of a coroutine begins and ends."""
 
     def hold(self) -> None:
         """Hold back the frames from now on, since more may follow in this step."""
@@ -42,11 +27,35 @@ class TurnOutput(Protocol):
         """Let the frames leave now."""
 
 
+class TurnOutput(StepOutput, Protocol):
+    """The fan-out of a room, which holds frames back while a step of its turn runs."""
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether it is served in slices because it has said much; False costs the worker least."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is heavy and has said more since: the next entry waits until that has begun to leave."""
+
+    @property
+    def said(self) -> float:
+        """How many bytes clients have made rooms say since the last `charge`."""
+
+    def say_in(self, room: Any, size: int) -> None:
+        """Count bytes that a step of this output says in a room of another one."""
+
+    def charge(self, now: float) -> float:
+        """Charge what was said; return the time at which clients may make the room say more."""
+
+
 class _DirectOutput:
-    """Holds nothing back: for handlers outside the turn."""
+    """Holds nothing back, and charges nobody: for `on_auth`."""
 
     is_heavy = is_full = False
     said = 0
+
+    def say_in(self, room: object, size: int) -> None: ...
 
     def charge(self, now: float) -> float:
         return now
@@ -75,7 +84,7 @@ def innermost_scope(task: trio.lowlevel.Task) -> object:
 @types.coroutine
 def go_on(
     context: contextvars.Context,
-    output: TurnOutput,
+    output: StepOutput,
     coroutine: Coroutine[Any, Any, None],
     trap: Any,  # Any: the value is trio's own
     look: Callable[[float], None],

@@ -21,10 +21,11 @@ from .._log_limit import PLACE
 from .._loop_watch import LoopWatch
 from .._pass_budget import PassBudget
 from ..limits import Limits
+from .charges import Cause, ChargedOutput
 from .inbox import LARGE, Entry, Inbox
 from .jobs import Job, Work
 from .pace import CHARGED
-from .stepping import DIRECT_OUTPUT, TurnOutput, go_on, innermost_scope
+from .stepping import DIRECT_OUTPUT, StepOutput, TurnOutput, go_on, innermost_scope
 
 if TYPE_CHECKING:
     from .._sessions.session import Session
@@ -132,9 +133,9 @@ class Turns:
         """Drop the message that `hold` was called with, and let what waits behind it have its turns."""
         self._inbox.drop_held(client, item, trio.current_time())
 
-    def take_all(self) -> list[Entry]:
-        """Remove and return all entries that wait."""
-        return self._inbox.take_all()
+    def take_some(self, most: int) -> list[Entry]:
+        """Remove and return the next entries that wait, at most `most`."""
+        return self._inbox.take_some(most)
 
     # --- the entry that has the turn
 
@@ -175,6 +176,11 @@ class Turns:
             return True
         return False
 
+    def stop(self) -> None:
+        """Run no further entry."""
+        if self._stop is None:
+            self._stop = _do_nothing
+
     def end(self) -> None:
         """Let the worker run the entries that wait, and then end."""
         self.is_ending = True
@@ -206,6 +212,8 @@ class Turns:
         while True:
             while output.is_heavy and output.is_full:  # no reader can make this last: what it does not read is queued
                 await trio.lowlevel.checkpoint()
+            if self._stop is not None:
+                return
             began = perf_counter()
             ask_from = budget.ask_from
             if must_wait or (began > ask_from and (entries or jobs) and budget.is_spent()):
@@ -293,10 +301,12 @@ class Turns:
             await trio.sleep_until(self._delayed_until)
         self._inbox.go_on()
 
-    async def run_outside(
-        self, item: object, coroutine: Coroutine[Any, Any, None], output: TurnOutput = DIRECT_OUTPUT
-    ) -> None:
-        """Run a coroutine outside the turn, in a context of its own. If it blocks the loop, it is logged, too."""
+    async def run_outside(self, item: object, coroutine: Coroutine[Any, Any, None], cause: Cause | None = None) -> None:
+        """Run a coroutine outside the turn, in a context of its own. If it blocks the loop, it is logged, too.
+
+        With `cause`, what it says is charged as if it was said in the turn.
+        """
+        output: StepOutput = DIRECT_OUTPUT if cause is None else ChargedOutput(cause, self._output)
         context, began = contextvars.copy_context(), perf_counter()
         look = partial(self._look_at_step, item)
         output.hold()
@@ -310,8 +320,8 @@ class Turns:
             await go_on(context, output, coroutine, trap, look)
         finally:
             output.release()
-            if output.said > CHARGED:
-                self.slow_down(output)
+            if self._output.said > CHARGED:
+                self.slow_down(self._output)
 
     def _look_at_step(self, item: object, began: float) -> None:
         """Log the name of a handler whose step without an await blocked the loop."""
@@ -329,3 +339,7 @@ class Turns:
                 stall.doing and f", {stall.doing}",
                 extra={PLACE: name_item(item)},
             )
+
+
+def _do_nothing() -> None:
+    """Follow the last turn."""

@@ -22,6 +22,7 @@ from .._dispatch.inbound import Inbound
 from .._functions import check_hook, name_place, takes
 from .._http.proxies import Proxies
 from .._http.upgrade import Upgrade
+from .._pass_budget import PassBudget
 from .._protocol.names import clean_name
 from .._rooms.hub import Hub
 from .._rooms.tasks import CURRENT_ROOM
@@ -143,11 +144,13 @@ class Admission:
                 await connection.run(upgrade.head, upgrade.subprotocol, opened)
             else:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_expire, connection, upgrade.identity.expires_at, opening)
+                    nursery.start_soon(_expire, connection, upgrade.identity.expires_at, opening, hub.budget)
                     await connection.run(upgrade.head, upgrade.subprotocol, opened)
                     nursery.cancel_scope.cancel()
         finally:
             if session is not None:
+                if hub.budget.is_spent():  # a crowd hangs up
+                    await hub.budget.turn(shielded=True)
                 hub.metrics.count_closed(connection.close_code, is_ours=connection.is_closed_by_us)
                 hub.disconnect(session, connection.why_it_ended)
                 if self._on_disconnect:
@@ -259,10 +262,12 @@ def _check_state(make_state: Callable[[], object]) -> None:
         pass  # a builtin such as dict has no signature to look at
 
 
-async def _expire(connection: Connection, expires_at: float, opening: trio.Event) -> None:
+async def _expire(connection: Connection, expires_at: float, opening: trio.Event, budget: PassBudget) -> None:
     """Close a connection when its credentials expire, but not before its handshake is done."""
     await opening.wait()
     await trio.sleep(max(0.0, expires_at - time.time()))
+    if budget.is_spent():  # the credentials of a crowd expire at the same time
+        await budget.turn()
     connection.close(CloseCode.EXPIRED, "the credentials have expired")
 
 

@@ -314,14 +314,17 @@ class Session:
         """Whether a message that is sent now can reach the client."""
         return self.connection is not None and self.connection.is_open
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether more waits for the client than its outbox allows: if that lasts, it is closed."""
+        return self.connection is not None and self.connection.is_behind
+
     def close(self, code: int, reason: str) -> None:
         """Close the connection after the messages that are queued, those of the rooms included."""
         if self.connection is None:
             return
-        if self.connection.is_open:
-            frames = self._take_from_rooms()
-            if frames:
-                self.deliver(b"".join(frames), frames)
+        if self.connection.is_open and (frames := self._take_from_rooms()):
+            self.deliver(b"".join(frames), frames)
         self.connection.close(code, reason)
 
     def beat(self, seconds: float) -> None:

@@ -151,6 +151,11 @@ class Connection:
             self.close(CloseCode.SILENT, "nothing was heard")
 
     @property
+    def is_behind(self) -> bool:
+        """Whether more waits for the peer than a bound of its outbox allows."""
+        return self._writer.is_above
+
+    @property
     def is_closed_by_us(self) -> bool:
         """Whether we decided to close it. Else `close_code` and `close_reason` may be the peer's words."""
         return self._is_our_close

@@ -36,6 +36,10 @@ class Open(Room):
     async def wait(self, body: float) -> None:
         await trio.sleep(body)
 
+    @action("end")
+    async def end(self) -> None:
+        await self.close()
+
 
 class Guarded(Room):
     """A room whose door is slow, and closed."""

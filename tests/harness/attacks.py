@@ -136,6 +136,21 @@ TURNS = (
     AttackInput("a room that is held", many([message("wait", 0.005, target="hall")] * 16), joins("hall"), 8),
     AttackInput("joins that are refused slowly", many([message("join-room", {"roomname": "guarded"}, id=1)] * 5)),
     AttackInput("handlers that fail", segment(message("fail", id=1))),
+    AttackInput(
+        "messages behind a slow join",
+        many([message("join-room", {"roomname": "guarded"}, id=1), *[message("say", 1, target="guarded")] * 20]),
+    ),
+    AttackInput(
+        "a room that ends while much waits",
+        many(
+            [
+                message("join-room", {"roomname": "hall-end"}, id=1),
+                *[message("wait", 0.002, target="hall-end")] * 150,
+                message("end", target="hall-end"),
+            ]
+        ),
+        joins("hall-end"),
+    ),
     AttackInput("handlers outside the turn", segment(message("linger", id=1))),
 )
 """Work of the application's, in the turns of its rooms and outside of them."""

@@ -3,6 +3,7 @@
 import msgspec
 
 from simplysocket import Limits
+from simplysocket._rooms.charges import Cause
 from simplysocket._rooms.fanout import PIECE_BYTES, Fanout
 from simplysocket._rooms.pace import Pace
 from simplysocket.brokers import Batch
@@ -41,6 +42,7 @@ class FanoutRoom:
             mark=self.mark,
             failed=self.fail,
             pace=Pace(Limits()),
+            cause=Cause(),
             piece_bytes=piece_bytes or PIECE_BYTES,
         )
 

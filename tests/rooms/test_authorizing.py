@@ -317,3 +317,16 @@ async def test_on_auth_of_a_new_room_is_called_after_its_on_create(autojump_cloc
             nursery.start_soon(bob.join, "new")
     assert calls[0] == "on_create"
     assert sorted(calls[1:]) == ["on_auth ana", "on_auth bob"]  # both run at a time
+
+
+@pytest.mark.parametrize(("timeout", "expected"), [(5, "welcome"), (0.1, "timeout")])
+async def test_a_timeout_is_counted_from_when_the_join_comes(
+    autojump_clock: MockClock, timeout: float, expected: str
+) -> None:
+    async with open_server(make_guarded()) as net:
+        await trio.sleep(1_000)  # a clock that begins at 0 would hide the difference
+        ana = await net.connect("ana")
+        await ana.send("join-room", {"roomname": "guarded", "welcome": True}, id=1, timeout=timeout)
+        await trio.sleep(1)
+        answer = next(each for each in await ana.settle() if each.get("id") == 1)
+        assert answer["message_body"].get("code", "welcome") == expected

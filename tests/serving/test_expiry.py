@@ -1,6 +1,7 @@
 """Identity.expires_at: the connection ends when its credentials expire."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -13,6 +14,7 @@ from ..harness.admission import check_no_connections, open_checked
 from ..harness.attacker import request_upgrade
 from ..harness.frames import close
 from ..harness.leaks import living_tasks
+from ..harness.siege import LOOKS, counted_budget
 
 
 def make_expiring(seconds: float | None) -> tuple[Server, list[str]]:
@@ -119,3 +121,43 @@ async def test_credentials_that_expire_during_on_connect_cancel_it(autojump_cloc
         check_no_connections(server)
     assert outcome == ["ended"]
     assert reasons == ["expired"]
+
+
+class Endings(trio.abc.Instrument):
+    """Notes how many connections were closed, and how many clients removed, in one pass at most."""
+
+    def __init__(self, server: Server) -> None:
+        self._clients = server._assembly.hub.clients
+        self._sessions = list(self._clients.values())
+        self._before = 0, 0
+        self.most = 0, 0
+
+    def after_io_wait(self, timeout: float) -> None:
+        now = sum(not each.is_connected for each in self._sessions), len(self._sessions) - len(self._clients)
+        self.most = max(self.most[0], now[0] - self._before[0]), max(self.most[1], now[1] - self._before[1])
+        self._before = now
+
+
+async def test_a_crowd_whose_credentials_expire_together_is_closed_some_a_pass(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr("simplysocket._serving.admission.time", SimpleNamespace(time=lambda: now))
+    server = Server("test")
+
+    @server.authenticate
+    async def authenticate(_: Request) -> Identity:
+        return Identity("ana", expires_at=now + 100)
+
+    with counted_budget():
+        async with open_checked(server) as net:
+            nets = [await net.connect("ana") for _ in range(100)]
+            await trio.sleep_until(trio.current_time() + 50)
+            endings = Endings(server)
+            trio.lowlevel.add_instrument(endings)
+            for client in nets:
+                assert (await client.wait_ended()).code == 3005
+            await trio.sleep(10)
+            trio.lowlevel.remove_instrument(endings)
+    assert 0 < endings.most[0] <= 2 * LOOKS
+    assert 0 < endings.most[1] <= 2 * LOOKS

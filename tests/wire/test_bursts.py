@@ -251,3 +251,21 @@ async def test_silent_readers_are_closed_when_they_hold_more_than_all_outboxes_m
         assert closed == {} if is_shared else closed[3008] > 5
         assert await ana.request("ping") == {}
     assert server.statistics()["queued_bytes"] == 0
+
+
+async def test_direct_messages_cannot_make_their_receiver_too_slow() -> None:
+    server = make_attacked(direct=True, bytes_per_second=None, messages_per_second=None)
+    async with under_attack(server) as attack:
+        victim, id = await arrive(attack, 99, "hall")
+        (sender,) = await arrive_many(attack, 1, "hall")
+        sent, is_refused = 0, False
+        while not is_refused:  # the victim reads nothing meanwhile
+            answer = await sender.request("say", LARGE, target=id, IsTargetClient=True)
+            is_refused = answer["action"] == "error"
+            sent += not is_refused
+        assert answer["message_body"]["code"] == "busy"
+        heard: list[Any] = []
+        await hear(victim, sent, heard)
+        answer = await sender.request("say", "hi", target=id, IsTargetClient=True)
+        assert answer["action"] == "reply"
+        assert not server.metrics.connections_closed
