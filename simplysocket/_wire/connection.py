@@ -99,7 +99,7 @@ class Connection:
                 self._nursery, self._scope = nursery, nursery.cancel_scope
                 if self._writer.is_pumping:
                     self.start_pump()  # for frames from before
-                await library.shake_hands(nursery, subprotocol, self._limits.message_bytes)
+                await library.shake_hands(subprotocol, self._limits.message_bytes)
                 receive = await opened()
                 reader = Reader(self, self._writer, library, self._heartbeat, self._limits, self._budget, receive)
                 await reader.pump(self._transport)
@@ -114,6 +114,7 @@ class Connection:
             farewell = self._farewell()
             self.is_open = False
             self._writer.stop()
+            library.end()
             await self._transport.aclose(farewell, linger=self._linger)
 
     def close(self, code: int, reason: str = "") -> None:
