@@ -121,11 +121,13 @@ class Admission:
         hub = self._hub
         connection = Connection(transport, hub.limits, hub.metrics, self._outboxes, hub.budget)
         session: Session | None = None
-        opening = trio.Event()
+        expires_at = None if upgrade.identity is None else upgrade.identity.expires_at
+        opening = None if expires_at is None else trio.Event()
 
         async def opened() -> Receive:
             nonlocal session
-            opening.set()
+            if opening is not None:
+                opening.set()
             session = self._make_session(connection, upgrade)
             if session is None:
                 return _discard
@@ -140,11 +142,11 @@ class Admission:
             return partial(self._inbound.receive, session)
 
         try:
-            if upgrade.identity is None or upgrade.identity.expires_at is None:
+            if expires_at is None or opening is None:
                 await connection.run(upgrade.head, upgrade.subprotocol, opened)
             else:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_expire, connection, upgrade.identity.expires_at, opening, hub.budget)
+                    nursery.start_soon(_expire, connection, expires_at, opening, hub.budget)
                     await connection.run(upgrade.head, upgrade.subprotocol, opened)
                     nursery.cancel_scope.cancel()
         finally:
