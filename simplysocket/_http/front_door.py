@@ -157,7 +157,7 @@ class FrontDoor:
         if head is None:
             return None
         verdict = await self._judge(head, visit, time)
-        if isinstance(verdict, Response) and head.event.method == b"HEAD":
+        if isinstance(verdict, Response) and head.method == b"HEAD":
             return attrs.evolve(verdict, sends_body=False)  # RFC 9110, 9.3.2: also when it is refused
         return verdict
 
