@@ -115,7 +115,11 @@ class Connection:
             self.is_open = False
             self._writer.stop()
             library.end()
-            await self._transport.aclose(farewell, linger=self._linger)
+            self._nursery = None
+            try:
+                await self._transport.aclose(farewell, linger=self._linger)
+            finally:
+                self._writer.let_go()
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a Close after all that waits, then end: at the peer's Close, or after `close_seconds`."""

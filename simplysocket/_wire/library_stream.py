@@ -63,7 +63,8 @@ class LibraryStream(trio.abc.Stream):
             self._reader = reader
 
     def end(self) -> None:
-        """Let the library's reader end. It gets no more frames."""
+        """Let go of the library, whose reader ends. It gets no more frames."""
+        self._websocket = None  # it refers to this stream
         reader, self._reader = self._reader, None
         if reader is not None:
             with contextlib.suppress(GeneratorExit, StopIteration):
@@ -121,6 +122,8 @@ def _go_on(reader: Coroutine[Any, Any, None], frame: bytes) -> Generator[Any, An
             trap = step(value)
         except StopIteration:
             return False
+        finally:
+            value = None  # an exception that is raised again refers to this frame
         if trap is _NEXT:
             return True
         try:
