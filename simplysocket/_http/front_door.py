@@ -123,7 +123,9 @@ class FrontDoor:
             if visit.is_authenticating:
                 logger.error("authenticate took over %g seconds for a request from %.64r", seconds, visit.address)
             if isinstance(verdict, Upgrade):
-                await self._enter(transport, verdict)
+                entering = self._enter(transport, verdict)
+                del scope, time, verdict  # not to be kept for as long as the client is connected
+                await entering
             elif verdict is not None:
                 self.arrivals.answer(visit)
                 if verdict.status >= _FIRST_REFUSAL:

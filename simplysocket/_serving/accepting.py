@@ -73,6 +73,7 @@ class _Accepting:
         """
         kind = listening.family, listening.type, listening.proto
         plain = socket.socket(*kind, fileno=listening.fileno())  # the same descriptor, which trio keeps and closes
+        plain.setblocking(False)
         try:
             while True:
                 await trio.lowlevel.wait_readable(listening)
@@ -84,7 +85,8 @@ class _Accepting:
                     except OSError as exc:
                         await self._failed(exc)
                         break
-                    await self._start(_serve_socket, accepted, address)
+                    peer = str(address[0]) if isinstance(address, tuple) else ""  # "" is a Unix socket
+                    await self._start(_serve_socket, accepted, peer)
         finally:
             plain.detach()
 
@@ -115,9 +117,9 @@ async def _serve_stream(handle: Handle, stream: trio.abc.AsyncResource) -> None:
             await trio.aclose_forcefully(stream)
 
 
-async def _serve_socket(handle: Handle, accepted: socket.socket, address: object) -> None:
+async def _serve_socket(handle: Handle, accepted: socket.socket, address: str) -> None:
     with accepted:
-        await handle(accepted, str(address[0]) if isinstance(address, tuple) else "")
+        await handle(accepted, address)
 
 
 def _log(error: OSError) -> None:

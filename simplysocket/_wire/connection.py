@@ -101,6 +101,7 @@ class Connection:
                     self.start_pump()  # for frames from before
                 await library.shake_hands(subprotocol, self._limits.message_bytes)
                 receive = await opened()
+                del head, opened  # not to be kept for as long as the client is connected
                 reader = Reader(self, self._writer, library, self._heartbeat, self._limits, self._budget, receive)
                 await reader.pump(self._transport)
                 self.close_code = self.close_code or CloseCode.ABNORMAL  # the stream ended without a Close

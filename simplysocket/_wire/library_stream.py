@@ -79,11 +79,12 @@ class LibraryStream(trio.abc.Stream):
         if self._reader.send(None) is not _NEXT:
             raise RuntimeError("trio-websocket did not take the request head at once")
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+    @types.coroutine
+    def receive_some(self, max_bytes: int | None = None) -> Generator[object, bytes, bytes]:
         if self._head:
             head, self._head = self._head, b""
             return head
-        return b"" if self._is_closed else await _next_frame()
+        return b"" if self._is_closed else (yield _NEXT)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         # One step, so that no cancellation can cut a frame in two. The library's lock before it is a checkpoint.
@@ -104,12 +105,6 @@ class LibraryStream(trio.abc.Stream):
         code = closed.code if closed is not None else CloseCode.PROTOCOL_ERROR
         self._owner.close(code if code in (CloseCode.INVALID_DATA, CloseCode.TOO_BIG) else CloseCode.PROTOCOL_ERROR)
         await trio.lowlevel.checkpoint()
-
-
-@types.coroutine
-def _next_frame() -> Generator[object, bytes, bytes]:
-    """Wait for the next frame: what `_go_on` is given."""
-    return (yield _NEXT)
 
 
 @types.coroutine

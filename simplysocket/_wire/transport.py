@@ -38,7 +38,7 @@ class Transport(Protocol):
     async def receive(self) -> bytes:
         """Wait for bytes and return them; b"" is the end. OSError or trio.BrokenResourceError: broken."""
 
-    async def receive_into(self, consumer: Consumer) -> None:
+    def receive_into(self, consumer: Consumer) -> Awaitable[None]:
         """Give bytes to a consumer as they arrive, until it needs its owner; raises as `receive` does."""
 
     def pause(self) -> None:
@@ -98,12 +98,11 @@ class SocketTransport:
             except BlockingIOError:
                 continue
 
-    async def receive_into(self, consumer: Consumer) -> None:
+    def receive_into(self, consumer: Consumer) -> Awaitable[None]:
         if self._epoll_reader.is_running:
-            await self._epoll_reader.wait(self._socket.fileno(), self._socket.recv, consumer)
-        else:
-            self._resumed = Wakeup()
-            await read_alone(self.receive, consumer, self._resumed)
+            return self._epoll_reader.wait(self._socket.fileno(), self._socket.recv, consumer)
+        self._resumed = Wakeup()
+        return read_alone(self.receive, consumer, self._resumed)
 
     def pause(self) -> None:
         self._epoll_reader.pause(self._socket.fileno())
@@ -178,8 +177,8 @@ class StreamTransport:
             self._records.expect_data()
         return bytes(await self._stream.receive_some(CHUNK))
 
-    async def receive_into(self, consumer: Consumer) -> None:
-        await read_alone(self.receive, consumer, self._resumed)
+    def receive_into(self, consumer: Consumer) -> Awaitable[None]:
+        return read_alone(self.receive, consumer, self._resumed)
 
     def pause(self) -> None:
         pass  # `read_alone` asks the consumer
