@@ -30,6 +30,7 @@ BOUNDARIES = {
 # What hands an exception on other than by `raise`.
 HANDED_ON = {
     ("_rooms.stepping", "go_on"),
+    ("_wire.library_stream", "_go_on"),
     ("_wire.epoll", "_serve"),
     ("_wire.epoll", "_serve_one"),
     ("_dispatch.chain", "caught"),
@@ -65,6 +66,8 @@ EXPRESSIONS = {
     ("_log_limit", "_CONVERSION"): "not a client's text: the format string of a line of the log",
     ("_http.origins", "HOST"): "a name holds no colon, which begins the port",
     ("_http.pages", "_BAD_ESCAPE"): "each of its choices has a fixed length",
+    ("_http.proxies", "_IPV4"): "each of its choices has at most three characters",
+    ("_http.request_head", "_USUAL_HEAD"): "every repetition is possessive: what it has taken is never tried again",
     ("_http.static_files", "_ETAG"): "what is between two quotes holds none",
     ("_http.static_files", "_URL"): "not a client's text: a url that the server's code has given",
     ("_protocol.codec", "_DEAR"): "the only run that has no fixed length is of zeros, and begins after an `e`",

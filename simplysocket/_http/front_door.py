@@ -10,6 +10,7 @@ Laws:
 import contextlib
 import logging
 import math
+import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
@@ -19,7 +20,7 @@ import trio
 from .._accounts import Accounts
 from .._pass_budget import PassBudget
 from .._wire.epoll import EpollReader
-from .._wire.transport import SocketTransport, StreamTransport, Transport, send_last
+from .._wire.transport import SocketTransport, StreamTransport, Transport, plain_socket, send_last
 from ..errors import ActionError, PeerError, Refuse, first_of
 from ..limits import Limits
 from ..metrics import Metrics
@@ -76,11 +77,13 @@ class FrontDoor:
         """The number of connections, those that are being checked or answered included."""
         return self.arrivals.connections
 
-    async def handle(self, stream: trio.abc.Stream, address: str | None = None) -> None:
-        """Serve one accepted connection to its end. `address` is its peer's; None: ask the socket."""
+    async def handle(self, stream: trio.abc.Stream | socket.socket, address: str | None = None) -> None:
+        """Serve one accepted connection to its end. `address` is its peer's; None: ask the stream's socket.
+
+        The caller closes it, too: that of a refused connection was not closed here.
+        """
         visit = self.arrivals.begin(_peer_address(stream) if address is None else address, trio.current_time())
         if visit is None:
-            await trio.aclose_forcefully(stream)
             return
         try:
             await self._handle(stream, visit)
@@ -91,10 +94,12 @@ class FrontDoor:
         finally:
             self.arrivals.end(visit)
 
-    async def _handle(self, stream: trio.abc.Stream, visit: Visit) -> None:
+    async def _handle(self, stream: trio.abc.Stream | socket.socket, visit: Visit) -> None:
         limits = self._limits
         transport: Transport
         if isinstance(stream, trio.SocketStream):
+            stream = plain_socket(stream)
+        if isinstance(stream, socket.socket):
             transport = SocketTransport(stream, limits.unsent_bytes, self._epoll_reader)
         else:
             transport = StreamTransport(stream, self._budget)
@@ -107,16 +112,20 @@ class FrontDoor:
                 if slot is None:
                     return  # the server has stopped
             seconds = limits.handshake_seconds
-            verdict: Upgrade | Response | None = refusal(408, "timeout", f"not done within {seconds:g} seconds")
+            verdict: Upgrade | Response | None = None
             with self._bounded(seconds) as scope:
                 time = PeerTime(self._budget, scope)
                 if tls is not None and slot is not None:
                     await slot.shake_hands(tls, time)
                 verdict = await self._decide(transport, visit, time)
+            if scope.cancelled_caught:
+                verdict = refusal(408, "timeout", f"not done within {seconds:g} seconds")
             if visit.is_authenticating:
                 logger.error("authenticate took over %g seconds for a request from %.64r", seconds, visit.address)
             if isinstance(verdict, Upgrade):
-                await self._enter(transport, verdict)
+                entering = self._enter(transport, verdict)
+                del scope, time, verdict  # not to be kept for as long as the client is connected
+                await entering
             elif verdict is not None:
                 self.arrivals.answer(visit)
                 if verdict.status >= _FIRST_REFUSAL:
@@ -150,7 +159,7 @@ class FrontDoor:
         if head is None:
             return None
         verdict = await self._judge(head, visit, time)
-        if isinstance(verdict, Response) and head.event.method == b"HEAD":
+        if isinstance(verdict, Response) and head.method == b"HEAD":
             return attrs.evolve(verdict, sends_body=False)  # RFC 9110, 9.3.2: also when it is refused
         return verdict
 
@@ -177,10 +186,10 @@ class FrontDoor:
 
     async def _authenticate(self, upgrade: Upgrade, visit: Visit, time: PeerTime) -> Upgrade | Response:
         """Return the upgrade with its identity, or the answer to what `authenticate` raised."""
-        answer = refusal(500, "internal", "the authentication failed")
+        answer: Response | None = None
         try:
             identity = await self._identify(upgrade.request, time.turn)
-            return attrs.evolve(upgrade, identity=identity)
+            return upgrade if identity is None else attrs.evolve(upgrade, identity=identity)
         except* PeerError as group:
             self._metrics.peer_errors += 1
             logger.warning(
@@ -197,10 +206,10 @@ class FrontDoor:
             )
         except* Exception:
             logger.exception("authenticate failed for a request from %.64r", upgrade.request.address)
-        return answer
+        return answer or refusal(500, "internal", "the authentication failed")
 
 
-def _peer_address(stream: trio.abc.Stream) -> str:
+def _peer_address(stream: trio.abc.Stream | socket.socket) -> str:
     """Return the peer's IP address, "" for a Unix socket. Asked once, at the start: a reset socket has none."""
     inner = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
     if not isinstance(inner, trio.SocketStream):

@@ -5,6 +5,7 @@ the right: the first address that is not a trusted proxy's is the client's.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -16,6 +17,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MAPPED_BITS: Final = 96  # of the prefix ::ffff:0:0/96, before the IPv4 address
 _CLIENT_BITS: Final = 64  # of an IPv6 address; the client chooses the rest
 _HOPS: Final = 32  # entries of one header that are read; each costs 7 us or more, and a chain of proxies is shorter
+_BYTE: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4: Final = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}")  # as `str` writes it: no zeros in front
 _UNIX: Final = "unix"  # in the option: every peer on a Unix socket
 
 
@@ -74,6 +77,8 @@ class Proxies:
         """
         if not address or self.trust(address):
             return None
+        if _IPV4.fullmatch(address):
+            return address  # as most are; to parse one takes ten times as long
         found = _read(address)
         if isinstance(found, ipaddress.IPv6Address):
             return str(ipaddress.ip_network((found, _CLIENT_BITS), strict=False))

@@ -7,7 +7,6 @@ sent: it is given one that is written here, in ASCII.
 import base64
 import binascii
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -22,6 +21,10 @@ from .responses import Response, refusal
 logger = logging.getLogger("simplysocket.frontdoor")
 
 _KEY_BYTES: Final = 16  # RFC 6455, 4.1
+_HEAD: Final = (
+    "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
+)
 
 
 @attrs.frozen
@@ -53,8 +56,8 @@ def _check_request(request: Request, head: RequestHead) -> Response | None:
     headers = request.headers
     if "transfer-encoding" in headers and "content-length" in headers:
         return refusal(400, "bad-request", "Content-Length and Transfer-Encoding together")
-    hosts = Counter(name for name, _ in head.event.headers)[b"host"]
-    is_hostless = not hosts and head.event.http_version == b"1.0"  # as health checks of load balancers are
+    hosts = [name for name, _ in head.headers].count(b"host")
+    is_hostless = not hosts and head.http_version == b"1.0"  # as health checks of load balancers are
     if not is_hostless and (hosts != 1 or not HOST.fullmatch(headers.get("host", ""))):
         return refusal(400, "bad-request", "a request needs one valid Host")
     return None
@@ -72,7 +75,7 @@ def _check_upgrade(request: Request, head: RequestHead, paths: Sequence[str], or
         return refusal(404, "not-found", "no WebSocket endpoint here")
     if request.method != "GET":
         return refusal(405, "method-not-allowed", "a WebSocket request is a GET", ("Allow", "GET"))
-    if head.event.http_version != b"1.1":
+    if head.http_version != b"1.1":
         return refusal(400, "bad-request", "a WebSocket request is HTTP/1.1")
     if headers.get("sec-websocket-version") != "13":
         return refusal(426, "upgrade-required", "WebSocket version 13 only", ("Sec-WebSocket-Version", "13"))
@@ -97,14 +100,5 @@ def _is_key(key: str) -> bool:
 
 
 def _write_head(key: str, subprotocol: str | None) -> bytes:
-    lines = [
-        "GET / HTTP/1.1",
-        "Host: localhost",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"Sec-WebSocket-Key: {key}",
-        "Sec-WebSocket-Version: 13",
-    ]
-    if subprotocol:
-        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
-    return "\r\n".join([*lines, "", ""]).encode("ascii")
+    offer = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
+    return _HEAD.format(key=key, offer=offer).encode("ascii")

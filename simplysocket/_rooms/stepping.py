@@ -111,4 +111,5 @@ def go_on(
         except StopIteration:
             return
         finally:
+            value = None  # an exception that is raised again refers to this frame
             look(began)

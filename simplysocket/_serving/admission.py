@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
+import attrs
 import trio
 
 from .._accounts import address_account
@@ -52,6 +53,16 @@ Disconnecting = TypeVar(
     | Callable[[Client[Any]], Awaitable[object]]
     | Callable[[], Awaitable[object]],
 )
+
+
+@attrs.define(eq=False)
+class _Entry:
+    """A client on its way in. Its request is let go of when it is in: it would take 2 KiB for each idle client."""
+
+    connection: Connection
+    upgrade: Upgrade
+    session: Session | None = None
+    opening: trio.Event | None = None  # set when the handshake is done; None if nobody waits for it
 
 
 class Admission:
@@ -120,34 +131,21 @@ class Admission:
         """Run the connection of one client, from the handshake to its end."""
         hub = self._hub
         connection = Connection(transport, hub.limits, hub.metrics, self._outboxes, hub.budget)
-        session: Session | None = None
-        opening = trio.Event()
-
-        async def opened() -> Receive:
-            nonlocal session
-            opening.set()
-            session = self._make_session(connection, upgrade)
-            if session is None:
-                return _discard
-            if upgrade.subprotocol:
-                session.say("welcome", {"client": session.id, "ping": hub.limits.ping_seconds})
-            if self._on_connect:
-                await self._greet(session, upgrade.request, connection)
-            if hub.is_stopping:
-                connection.close(CloseCode.SHUTDOWN, "shutdown")  # it was admitted while the server began to stop
-            if connection.is_open:
-                hub.connect(session)
-            return partial(self._inbound.receive, session)
-
+        entry = _Entry(connection, upgrade)
+        run = connection.run(upgrade.head, upgrade.subprotocol, partial(self._open, entry))
+        expires_at = None if upgrade.identity is None else upgrade.identity.expires_at
+        del upgrade
         try:
-            if upgrade.identity is None or upgrade.identity.expires_at is None:
-                await connection.run(upgrade.head, upgrade.subprotocol, opened)
+            if expires_at is None:
+                await run
             else:
+                entry.opening = trio.Event()
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_expire, connection, upgrade.identity.expires_at, opening, hub.budget)
-                    await connection.run(upgrade.head, upgrade.subprotocol, opened)
+                    nursery.start_soon(_expire, connection, expires_at, entry.opening, hub.budget)
+                    await run
                     nursery.cancel_scope.cancel()
         finally:
+            session = entry.session
             if session is not None:
                 if hub.budget.is_spent():  # a crowd hangs up
                     await hub.budget.turn(shielded=True)
@@ -155,6 +153,25 @@ class Admission:
                 hub.disconnect(session, connection.why_it_ended)
                 if self._on_disconnect:
                     await self._see_off(session.client, connection.why_it_ended)
+
+    async def _open(self, entry: "_Entry") -> Receive:
+        """Make the client's session, after the handshake; return what takes its messages."""
+        hub, connection, upgrade = self._hub, entry.connection, entry.upgrade
+        del entry.upgrade
+        if entry.opening is not None:
+            entry.opening.set()
+        session = entry.session = self._make_session(connection, upgrade)
+        if session is None:
+            return _discard
+        if upgrade.subprotocol:
+            session.say("welcome", {"client": session.id, "ping": hub.limits.ping_seconds})
+        if self._on_connect:
+            await self._greet(session, upgrade.request, connection)
+        if hub.is_stopping:
+            connection.close(CloseCode.SHUTDOWN, "shutdown")  # it was admitted while the server began to stop
+        if connection.is_open:
+            hub.connect(session)
+        return partial(self._inbound.receive, session)
 
     def _make_session(self, connection: Connection, upgrade: Upgrade) -> Session | None:
         """Make the session of a new client; None if `state=` raises, and then close the connection."""

@@ -19,7 +19,20 @@ _NOBODY: Final = ()
 class Rates:
     """The token buckets of one client. `messages` and `volume` (in bytes) are open to the hot path."""
 
-    __slots__ = ("_accounts", "_bytes_burst", "_errors", "_joins", "_names", "_overrun", "_taken", "messages", "volume")
+    __slots__ = (
+        "_accounts",
+        "_began",
+        "_bytes_burst",
+        "_errors",
+        "_first",
+        "_joins",
+        "_limits",
+        "_names",
+        "_overrun",
+        "_taken",
+        "messages",
+        "volume",
+    )
 
     def __init__(
         self, limits: Limits, now: float, accounts: Accounts | None = None, names: Sequence[str] = _NOBODY
@@ -31,28 +44,42 @@ class Rates:
         self.messages = TokenBucket(limits.messages_per_second, limits.messages_burst, now)
         self.volume = TokenBucket(limits.bytes_per_second, limits.bytes_burst, now)
         self._bytes_burst = limits.bytes_burst
-        self._overrun = TokenBucket(limits.messages_per_second, limits.messages_burst * OVERRUN, now)
         self._joins = TokenBucket(limits.joins_per_second, limits.joins_burst, now)
-        errors = limits.protocol_errors
-        self._errors = TokenBucket(None if errors is None else FORGIVEN_PER_SECOND, errors or 1, now)
+        self._limits, self._began = limits, now
+        self._overrun: TokenBucket | None = None  # until the first refused message, which most clients never send
+        self._errors: TokenBucket | None = None  # until the first message that is not valid
+        self._first: Tokens | None = None  # in the order of `Rate`; None if every bucket begins full
         self._accounts, self._names = accounts, names if accounts is not None else _NOBODY
         self._taken: Sequence[Tokens] = ()  # for each of the names
         if accounts is not None and names:
-            tokens, self._taken = accounts.begin(names, now)
-            for bucket, first in zip(self._buckets(), tokens, strict=True):
-                bucket.tokens = first
+            self._first, self._taken = accounts.begin(names, now)
+            self.messages.tokens, self.volume.tokens = self._first[Rate.MESSAGES], self._first[Rate.VOLUME]
+            self._joins.tokens = self._first[Rate.FIRST_JOINS]
 
     def end(self, now: float) -> None:
         """Give back what is left of the first tokens."""
         if self._accounts is not None and self._names:
-            rest = [bucket.count(now) for bucket in self._buckets()]
+            buckets = self.messages, self.volume, self._overrun_bucket(), self._error_bucket(), self._joins
+            rest = [bucket.count(now) for bucket in buckets]  # in the order of `Rate`
             for name, taken in zip(self._names, self._taken, strict=True):
                 self._accounts.end(name, taken, rest, now)
             self._names = _NOBODY
 
-    def _buckets(self) -> tuple[TokenBucket, ...]:
-        """Return the buckets in the order of `Rate`."""
-        return self.messages, self.volume, self._overrun, self._errors, self._joins
+    def _overrun_bucket(self) -> TokenBucket:
+        if self._overrun is None:
+            limits = self._limits
+            self._overrun = TokenBucket(limits.messages_per_second, limits.messages_burst * OVERRUN, self._began)
+            if self._first is not None:
+                self._overrun.tokens = self._first[Rate.OVERRUN]
+        return self._overrun
+
+    def _error_bucket(self) -> TokenBucket:
+        if self._errors is None:
+            errors = self._limits.protocol_errors
+            self._errors = TokenBucket(None if errors is None else FORGIVEN_PER_SECOND, errors or 1, self._began)
+            if self._first is not None:
+                self._errors.tokens = self._first[Rate.ERRORS]
+        return self._errors
 
     def charge_message(self, size: float, now: float) -> float | None:
         """Charge one message of `size` bytes. Return None, or the seconds to wait.
@@ -68,7 +95,7 @@ class Rates:
 
     def is_overrun(self, now: float) -> bool:
         """Charge one refused message. Return True if there were so many that the connection must be closed."""
-        return not self._overrun.take(1, now)
+        return not self._overrun_bucket().take(1, now)
 
     def charge_join(self, now: float) -> float | None:
         """Charge one join. Return None, or the seconds to wait."""
@@ -80,4 +107,4 @@ class Rates:
 
     def charge_protocol_error(self, now: float) -> bool:
         """Charge one message that is not valid. Return False if there were too many."""
-        return self._errors.take(1, now)
+        return self._error_bucket().take(1, now)

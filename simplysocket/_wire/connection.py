@@ -99,8 +99,9 @@ class Connection:
                 self._nursery, self._scope = nursery, nursery.cancel_scope
                 if self._writer.is_pumping:
                     self.start_pump()  # for frames from before
-                await library.shake_hands(nursery, subprotocol, self._limits.message_bytes)
+                await library.shake_hands(subprotocol, self._limits.message_bytes)
                 receive = await opened()
+                del head, opened  # not to be kept for as long as the client is connected
                 reader = Reader(self, self._writer, library, self._heartbeat, self._limits, self._budget, receive)
                 await reader.pump(self._transport)
                 self.close_code = self.close_code or CloseCode.ABNORMAL  # the stream ended without a Close
@@ -114,7 +115,12 @@ class Connection:
             farewell = self._farewell()
             self.is_open = False
             self._writer.stop()
-            await self._transport.aclose(farewell, linger=self._linger)
+            library.end()
+            self._nursery = None
+            try:
+                await self._transport.aclose(farewell, linger=self._linger)
+            finally:
+                self._writer.let_go()
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a Close after all that waits, then end: at the peer's Close, or after `close_seconds`."""

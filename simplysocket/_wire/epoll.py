@@ -92,8 +92,12 @@ class EpollReader:
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
-        if owner.error is not None:
-            raise owner.error
+        error, owner.error = owner.error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # which refers to this frame: the garbage collector would have to find them
 
     def pause(self, descriptor: int) -> None:
         """Read this socket no more, since its consumer is paused. Whether its peer hangs up is still watched."""

@@ -4,18 +4,22 @@ Laws:
 - Only this module knows trio-websocket, and trio-websocket never sees the socket.
 - trio-websocket reads the request head, then one control frame at a time: pings, pongs, Close.
 - It writes whole frames only, and each is given to the connection in one step.
+- Its reader has no task of its own. It goes on in the task that has a frame for it, until it asks for the next one.
 """
 
-from typing import Protocol
+import contextlib
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Final, Protocol, cast
 
 import trio
 import trio.abc
 from trio_websocket import WebSocketConnection, wrap_server_stream
 
-from .._wakeup import Wakeup
 from ..errors import CloseCode
 
 _CLOSE_BYTE = 0x88  # the first byte of a Close frame
+_NEXT: Final = object()  # what the library's reader yields to ask for the next frame
 
 
 class Owner(Protocol):
@@ -34,48 +38,53 @@ class Owner(Protocol):
 class LibraryStream(trio.abc.Stream):
     """The stream that trio-websocket takes for its peer; for us, the way to give it frames."""
 
-    __slots__ = ("_frames", "_head", "_is_asked", "_is_closed", "_owner", "_wakeup", "_websocket")
+    __slots__ = ("_head", "_is_closed", "_owner", "_reader", "_websocket")
 
     def __init__(self, owner: Owner, head: bytes) -> None:
         """Make the stream; `head` is the request head, which the library reads first."""
         self._owner = owner
         self._head = head
-        self._frames: list[bytes] = []  # that the library has not read yet
-        self._wakeup = Wakeup()  # of the library's task that reads
         self._is_closed = False
-        self._is_asked = False  # the library waits for the next frame
+        self._reader: Coroutine[Any, Any, None] | None = None  # the library's; None before it starts and after its end
         self._websocket: WebSocketConnection | None = None  # None before the handshake is done
 
     # --- for the connection
 
-    async def shake_hands(self, nursery: trio.Nursery, subprotocol: str | None, message_bytes: int | None) -> None:
-        """Answer the request head with the 101 response; the library's reading task stays in `nursery`."""
-        request = await wrap_server_stream(nursery, self, max_message_size=message_bytes or 2**63)
+    async def shake_hands(self, subprotocol: str | None, message_bytes: int | None) -> None:
+        """Answer the request head with the 101 response."""
+        # The library asks of a nursery only `start_soon`, once, for its reader.
+        request = await wrap_server_stream(cast(trio.Nursery, self), self, max_message_size=message_bytes or 2**63)
         self._websocket = await request.accept(subprotocol=subprotocol)
 
     async def put(self, frame: bytes) -> None:
         """Hand over one control frame, and wait until the library has judged it and asks for the next."""
-        self._frames.append(frame)
-        self._wakeup.wake()
-        while not self._is_closed and (self._frames or not self._is_asked):
-            await trio.lowlevel.checkpoint()
+        reader, self._reader = self._reader, None
+        if reader is not None and await _go_on(reader, frame):
+            self._reader = reader
+
+    def end(self) -> None:
+        """Let go of the library, whose reader ends. It gets no more frames."""
+        self._websocket = None  # it refers to this stream
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            with contextlib.suppress(GeneratorExit, StopIteration):
+                reader.throw(GeneratorExit())
+                reader.throw(GeneratorExit())  # it has closed its channel, and then yields to trio once
 
     # --- for trio-websocket
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+    def start_soon(self, reader: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run the library's reader up to the head's end: it has the head at once, so it yields nothing before."""
+        self._reader = reader()
+        if self._reader.send(None) is not _NEXT:
+            raise RuntimeError("trio-websocket did not take the request head at once")
+
+    @types.coroutine
+    def receive_some(self, max_bytes: int | None = None) -> Generator[object, bytes, bytes]:
         if self._head:
             head, self._head = self._head, b""
-            return head  # without a checkpoint, which would cost each connection a pass of the scheduler
-        self._is_asked = True
-        while not self._frames and not self._is_closed:
-            await self._wakeup.wait()
-        if self._is_closed:
-            await trio.lowlevel.checkpoint()
-            return b""
-        self._is_asked = False
-        frame = b"".join(self._frames)
-        self._frames.clear()
-        return frame
+            return head
+        return b"" if self._is_closed else (yield _NEXT)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         # One step, so that no cancellation can cut a frame in two. The library's lock before it is a checkpoint.
@@ -96,3 +105,25 @@ class LibraryStream(trio.abc.Stream):
         code = closed.code if closed is not None else CloseCode.PROTOCOL_ERROR
         self._owner.close(code if code in (CloseCode.INVALID_DATA, CloseCode.TOO_BIG) else CloseCode.PROTOCOL_ERROR)
         await trio.lowlevel.checkpoint()
+
+
+@types.coroutine
+def _go_on(reader: Coroutine[Any, Any, None], frame: bytes) -> Generator[Any, Any, bool]:
+    """Give the library's reader a frame, and await it until it asks for the next one; return False if it ends."""
+    step: Callable[[Any], Any] = reader.send
+    value: Any = frame
+    while True:
+        try:
+            trap = step(value)
+        except StopIteration:
+            return False
+        finally:
+            value = None  # an exception that is raised again refers to this frame
+        if trap is _NEXT:
+            return True
+        try:
+            value = yield trap
+            step = reader.send
+        except BaseException as exc:
+            value = exc
+            step = reader.throw

@@ -14,9 +14,11 @@ import math
 from collections import deque
 from collections.abc import Hashable, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import Final, Protocol
 
 from .._protocol.delivery_classes import CoalescedFrame, VolatileFrame
+
+_NO_FRAMES: Final[deque[bytes]] = deque(maxlen=0)  # of all outboxes that were never used: a deque takes 760 bytes
 
 
 class Counts(Protocol):
@@ -56,7 +58,7 @@ class Outbox:
         self._counts = counts
         self._begun = b""  # the chunk that is being sent; b"" if there is none
         self._begun_at = 0  # how many bytes of it were sent
-        self._frames: deque[bytes] = deque()  # with replaced ones, which are skipped later
+        self._frames: deque[bytes] = _NO_FRAMES  # with replaced ones, which are skipped later
         self._newest: dict[Hashable, CoalescedFrame] = {}
         self._count = 0  # of the frames that were not replaced
         self.size = 0
@@ -98,6 +100,8 @@ class Outbox:
 
     def append(self, frame: bytes) -> None:
         """Keep one frame, whatever its delivery class."""
+        if self._frames is _NO_FRAMES:
+            self._frames = deque()
         self._frames.append(frame)
         self._counts.keep(frame)
         self._count += 1

@@ -80,6 +80,7 @@ class Reader:
         "_heartbeat",
         "_items",
         "_library",
+        "_limits",
         "_odd",
         "_output",
         "_owner",
@@ -100,15 +101,16 @@ class Reader:
         receive: Receive,
     ) -> None:
         self._clock = trio.lowlevel.current_clock().current_time  # half the time of `trio.current_time`
-        now = self._clock()
         self._owner = owner
         self._output = output
         self._library = library
         self._heartbeat = heartbeat
         self.budget = budget
         self._receive = receive
-        self._controls = TokenBucket(limits.controls_per_second, limits.controls_burst, now)
-        self._fragments = TokenBucket(limits.fragments_per_second, limits.fragments_burst, now)
+        self._limits = limits
+        # Of most clients neither is ever used; a bucket begins full.
+        self._controls: TokenBucket | None = None
+        self._fragments: TokenBucket | None = None
         self._splitter = Splitter(limits.message_bytes, limits.fragments)
         self._items: Iterator[bytes | Odd] | None = None  # split and not handed on yet
         self._odd: Odd | None = None  # for the read pump to handle
@@ -169,7 +171,7 @@ class Reader:
                     if owner.is_open:
                         receive(item, now)
                 elif item.kind is Kind.FRAGMENT:  # type: ignore[union-attr]  # it is an Odd, as below
-                    if not self._fragments.take(1, now):
+                    if not self._take_fragment(now):
                         owner.close(CloseCode.OVER_RATE, "too many fragments")
                 elif owner.is_open or item.kind is Kind.CLOSE:  # type: ignore[union-attr]
                     self._odd = item  # type: ignore[assignment]
@@ -189,6 +191,16 @@ class Reader:
         self.has_rest = False
         return READ
 
+    def _take_fragment(self, now: float) -> bool:
+        if self._fragments is None:
+            self._fragments = TokenBucket(self._limits.fragments_per_second, self._limits.fragments_burst, now)
+        return self._fragments.take(1, now)
+
+    def _take_control(self, now: float) -> bool:
+        if self._controls is None:
+            self._controls = TokenBucket(self._limits.controls_per_second, self._limits.controls_burst, now)
+        return self._controls.take(1, now)
+
     async def _handle_odd(self, odd: Odd) -> None:
         """Give a control frame or a Close to the library, or close the connection because of a refused frame."""
         owner, kind = self._owner, odd.kind
@@ -202,7 +214,7 @@ class Reader:
             code, reason = _REFUSED[kind]
             owner.close(code, reason or odd.data.decode())
             owner.drop_input()  # nothing comes out of the splitter any more
-        elif not self._controls.take(1, trio.current_time()):
+        elif not self._take_control(trio.current_time()):
             owner.close(CloseCode.OVER_RATE, "too many pings")
         else:
             await self._library.put(odd.data)

@@ -38,7 +38,7 @@ class Transport(Protocol):
     async def receive(self) -> bytes:
         """Wait for bytes and return them; b"" is the end. OSError or trio.BrokenResourceError: broken."""
 
-    async def receive_into(self, consumer: Consumer) -> None:
+    def receive_into(self, consumer: Consumer) -> Awaitable[None]:
         """Give bytes to a consumer as they arrive, until it needs its owner; raises as `receive` does."""
 
     def pause(self) -> None:
@@ -65,14 +65,14 @@ class Transport(Protocol):
 class SocketTransport:
     """A TCP or Unix socket without trio's wrapper: a socket of trio cannot send without waiting."""
 
-    __slots__ = ("_epoll_reader", "_resumed", "_socket", "chunk", "send_now", "sends_now")
+    __slots__ = ("_epoll_reader", "_is_new", "_resumed", "_socket", "chunk", "send_now", "sends_now")
 
-    def __init__(self, stream: trio.SocketStream, unsent_bytes: int, epoll_reader: EpollReader) -> None:
-        """Take the socket out of `stream`. `unsent_bytes`: how much unsent data the kernel may hold."""
+    def __init__(self, sock: socket.socket, unsent_bytes: int, epoll_reader: EpollReader) -> None:
+        """Take a socket over. `unsent_bytes`: how much unsent data the kernel may hold."""
         self._epoll_reader = epoll_reader
+        self._is_new = True  # nothing was read yet
         self._resumed: Wakeup | None = None  # None if the epoll reader reads the socket
-        family, kind, proto = stream.socket.family, stream.socket.type, stream.socket.proto
-        self._socket = socket.socket(family, kind, proto, fileno=stream.socket.detach())
+        self._socket = sock
         self._socket.setblocking(False)
         try:
             _bound_unsent(self._socket, unsent_bytes)
@@ -84,6 +84,13 @@ class SocketTransport:
         self.sends_now = True
 
     async def receive(self) -> bytes:
+        if self._is_new:
+            self._is_new = False
+            # A client's head often comes as fast as it is accepted: to wait for it costs a pass and a registration.
+            try:
+                return self._socket.recv(CHUNK)
+            except BlockingIOError:
+                pass
         while True:
             await trio.lowlevel.wait_readable(self._socket)
             try:
@@ -91,12 +98,11 @@ class SocketTransport:
             except BlockingIOError:
                 continue
 
-    async def receive_into(self, consumer: Consumer) -> None:
+    def receive_into(self, consumer: Consumer) -> Awaitable[None]:
         if self._epoll_reader.is_running:
-            await self._epoll_reader.wait(self._socket.fileno(), self._socket.recv, consumer)
-        else:
-            self._resumed = Wakeup()
-            await read_alone(self.receive, consumer, self._resumed)
+            return self._epoll_reader.wait(self._socket.fileno(), self._socket.recv, consumer)
+        self._resumed = Wakeup()
+        return read_alone(self.receive, consumer, self._resumed)
 
     def pause(self) -> None:
         self._epoll_reader.pause(self._socket.fileno())
@@ -145,6 +151,12 @@ def _bound_unsent(sock: socket.socket, unsent_bytes: int) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
 
 
+def plain_socket(stream: trio.SocketStream) -> socket.socket:
+    """Take the socket out of a stream of trio, which is then closed."""
+    inner = stream.socket
+    return socket.socket(inner.family, inner.type, inner.proto, fileno=inner.detach())
+
+
 class StreamTransport:
     """Any trio stream: TLS, or memory in tests. All output goes through the outbox and the write pump."""
 
@@ -165,8 +177,8 @@ class StreamTransport:
             self._records.expect_data()
         return bytes(await self._stream.receive_some(CHUNK))
 
-    async def receive_into(self, consumer: Consumer) -> None:
-        await read_alone(self.receive, consumer, self._resumed)
+    def receive_into(self, consumer: Consumer) -> Awaitable[None]:
+        return read_alone(self.receive, consumer, self._resumed)
 
     def pause(self) -> None:
         pass  # `read_alone` asks the consumer

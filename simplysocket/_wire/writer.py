@@ -10,7 +10,7 @@ Laws:
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
@@ -41,6 +41,23 @@ class Owner(Protocol):
         """Frames wait for the first time: start the write pump."""
 
 
+class _Nobody:
+    """The owner of a writer whose connection has ended."""
+
+    def too_slow(self) -> None: ...
+
+    def stalled(self) -> None: ...
+
+    def broken(self) -> None: ...
+
+    def end_if_both_closed(self) -> None: ...
+
+    def start_pump(self) -> None: ...
+
+
+_NOBODY: Final = _Nobody()
+
+
 class Writer:
     """Sends the frames of one connection, in order. Frames that must wait are sent while `pump` runs."""
 
@@ -63,7 +80,7 @@ class Writer:
     def __init__(
         self, owner: Owner, transport: Transport, limits: Limits, metrics: Metrics, outboxes: Outboxes
     ) -> None:
-        self._owner = owner
+        self._owner: Owner = owner
         self._transport = transport
         self._metrics = metrics
         self._send = transport.send_now
@@ -135,6 +152,10 @@ class Writer:
         self._is_sealed = self.is_blocked = True
         self._outbox.clear()
         self._outboxes.forget(self)
+
+    def let_go(self) -> None:
+        """Let go of the connection, which has ended: it refers to its writer, and they need no garbage collection."""
+        self._owner = _NOBODY
 
     def last_bytes(self, close_frame: bytes) -> bytes:
         """Return all that waits, then the Close, for one last write; b"" if a write was cut short."""

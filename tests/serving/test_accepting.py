@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import socket
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -128,6 +129,53 @@ async def test_a_stream_that_its_handler_leaves_open_is_closed(autojump_clock: M
             await served[0].send_all(b"x")
         assert not listener.is_closed
     assert listener.is_closed
+
+
+class PassCounter(trio.abc.Instrument):
+    """Counts the passes of the scheduler."""
+
+    passes = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.passes += 1
+
+
+async def test_all_that_wait_in_a_socket_are_accepted_in_one_pass_and_closed_at_the_end() -> None:
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+    port = listener.socket.getsockname()[1]
+    counter = PassCounter()
+    trio.lowlevel.add_instrument(counter)
+    served: list[tuple[socket.socket, str, int]] = []
+
+    async def handle(accepted: socket.socket, address: str) -> None:
+        served.append((accepted, address, counter.passes))
+
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(20)]
+        async with trio.open_nursery() as nursery, trio.open_nursery() as listeners:
+            listeners.start_soon(accept_all, listener, nursery, handle, PassBudget())
+            with trio.fail_after(5):
+                while len(served) < len(clients):
+                    await trio.lowlevel.checkpoint()
+            assert {address for _, address, _ in served} == {"127.0.0.1"}
+            assert len({number for _, _, number in served}) == 1
+            listeners.cancel_scope.cancel()
+        assert all(accepted.fileno() < 0 for accepted, _, _ in served)
+        assert listener.socket.fileno() < 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+
+
+async def test_a_listening_socket_that_somebody_else_closes_ends_the_loop() -> None:
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+
+    async def handle(*_: object) -> None: ...
+
+    with pytest.RaisesGroup(trio.ClosedResourceError, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(accept_all, listener, nursery, handle, PassBudget())
+            await trio.testing.wait_all_tasks_blocked()
+            await listener.aclose()
 
 
 DESCRIPTORS = 40

@@ -107,7 +107,7 @@ async def test_joins_do_not_come_faster_by_connecting_again(address: str, user: 
         burst, per_second = JOINS_OF_MANY_USERS if "guest" in user else (JOINS_BURST, JOINS_PER_SECOND)
         seconds = await come_again(net, 40, address, user, joins)
         opened = server.metrics.rooms_opened
-        assert opened <= burst + per_second * seconds
+        assert opened <= burst + per_second * seconds + 1e-6  # a sum of floats; a token is whole
         seconds = await come_again(net, 10, address, user, joins)
         assert server.metrics.rooms_opened - opened <= per_second * seconds + 1
 
