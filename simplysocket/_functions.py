@@ -87,6 +87,12 @@ def check_task(what: str, function: object, args: tuple[object, ...]) -> None:
         raise TypeError(f"{what}() cannot call {name_of(function)} with {len(args)} arguments: {exc}") from None
 
 
+def inherited(owner: type, attribute: str, mark: str) -> Any:  # Any: whatever the decorator leaves there
+    """Return what a decorator has left as `mark` on a method, or on the one that it overrides; None if nothing."""
+    found = (getattr(vars(each).get(attribute), mark, None) for each in owner.__mro__)
+    return next((each for each in found if each is not None), None)
+
+
 _DOES_NOTHING: Final = "_simplysocket_does_nothing"
 
 

@@ -8,7 +8,7 @@ import inspect
 from typing import Any, Final
 
 from .._functions import source_of
-from ..actions import ACTION_MARK
+from ..actions import ACTION_MARK, mark_of
 from ..errors import RegistrationError
 from ..room import Room
 
@@ -33,7 +33,7 @@ def check_class(room_class: type[Room[Any]]) -> None:
         elif name == "on_message":
             if hasattr(value, ACTION_MARK):
                 raise RegistrationError(f"{room_class.__qualname__}.on_message is a hook: write it without @action")
-        elif name.startswith("on_") and inspect.iscoroutinefunction(value) and not hasattr(value, ACTION_MARK):
+        elif name.startswith("on_") and inspect.iscoroutinefunction(value) and mark_of(room_class, name) is None:
             raise RegistrationError(
                 f"{place_in(room_class, name)} is no hook: there are {', '.join(_HOOKS)}, on_message"
             )
