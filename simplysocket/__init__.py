@@ -42,6 +42,7 @@ from .middleware import Call, Next, middleware
 from .request import Identity, Request
 from .room import Room
 from .server import Server
+from .timer import Timer
 
 __version__ = "0.1.0"
 
@@ -71,6 +72,7 @@ __all__ = [
     "RoomClosed",
     "Server",
     "SimplySocketError",
+    "Timer",
     "action",
     "from_thread",
     "may_come_back",

@@ -6,16 +6,16 @@ Laws:
 """
 
 import functools
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVarTuple
-
-import trio
 
 from ._functions import check_task, does_nothing
 from ._protocol import codec
 from ._protocol.names import check_said
 from .client import Client, State
 from .message import Message
+from .timer import Timer
 
 if TYPE_CHECKING:
     from ._rooms.runtime import RoomRuntime
@@ -211,25 +211,28 @@ class Room(Generic[State]):
         check_task("start_soon", function, args)
         self._runtime.tasks.start_user_task(function, *args)
 
-    def after(self, seconds: float, function: Callable[[], Awaitable[object]]) -> trio.CancelScope:
-        """Call `function` once, in the room's turn, after `seconds`.
+    def after(self, seconds: float, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> Timer:
+        """Call `function(*args)` once, in the room's turn, after `seconds`; 0 or less is as soon as the turn comes.
 
-        `cancel()` of the returned scope cancels the timer. An exception of `function` is logged and
-        given to `on_error`. Raises `RoomClosed` if the room is closing or closed.
+        `cancel()` of the returned `Timer` ends it, and `seconds_left` tells how long it still takes.
+        An exception of `function` is logged and given to `on_error`. Raises `RoomClosed` if the room
+        is closing or closed, TypeError for a function that is no `async def` or does not take the
+        arguments, and ValueError for seconds that are not finite.
         """
-        _check_timer("after", seconds, function)
-        return self._runtime.timers.start(seconds, function, repeat=False)
+        _check_timer("after", seconds, function, args)
+        return self._runtime.timers.start(seconds, function, *args, repeat=False)
 
-    def every(self, seconds: float, function: Callable[[], Awaitable[object]]) -> trio.CancelScope:
-        """Call `function` in the room's turn every `seconds`, the first time after `seconds`.
+    def every(self, seconds: float, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> Timer:
+        """Call `function(*args)` in the room's turn every `seconds`, the first time after `seconds`.
 
         A call whose time has passed because the turn was busy is skipped, not made up for.
-        `cancel()` of the returned scope ends the timer. An exception of `function` is logged and
-        given to `on_error`, and the timer goes on. Raises `RoomClosed` if the room is closing or
-        closed.
+        An exception of `function` is logged and given to `on_error`, and the timer goes on. All
+        else is as in `after`, but `seconds` must be above 0.
         """
-        _check_timer("every", seconds, function)
-        return self._runtime.timers.start(seconds, function, repeat=True)
+        _check_timer("every", seconds, function, args)
+        if not seconds > 0:
+            raise ValueError(f"every({seconds!r}, ...): give a time above 0; `after(0, ...)` calls it once, now")
+        return self._runtime.timers.start(seconds, function, *args, repeat=True)
 
     async def kick(self, client: Client[Any], reason: str = "kicked") -> bool:
         """Remove a member from the room, in the room's turn; return False if it was not a member.
@@ -268,10 +271,10 @@ class Room(Generic[State]):
         await runtime.closing.close(reason)
 
 
-def _check_timer(what: str, seconds: float, function: object) -> None:
+def _check_timer(what: str, seconds: float, function: object, args: tuple[object, ...]) -> None:
     """Refuse a timer that cannot work. `what` is the method that was called."""
     if not isinstance(seconds, (int, float)):
         raise TypeError(f"{what}({seconds!r:.200}, ...): give the seconds first")
-    if not seconds > 0:
-        raise ValueError(f"{seconds!r} seconds: give a time above 0")
-    check_task(what, function, ())
+    if not abs(seconds) <= sys.float_info.max:  # an int may be larger than any float
+        raise ValueError(f"{what}({seconds!r:.200}, ...): give a finite number of seconds")
+    check_task(what, function, args)

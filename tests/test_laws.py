@@ -41,7 +41,7 @@ FLOORS = (
         "_wakeup",
     ),
     ("_protocol",),
-    ("client", "middleware", "room", "actions"),
+    ("client", "middleware", "room", "actions", "timer"),
     ("_wire", "brokers"),
     ("_http",),
     ("_sessions",),
