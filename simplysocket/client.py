@@ -49,12 +49,25 @@ class Client(Generic[State]):
     It exists as long as this object, and is lost when the client disconnects.
     """
 
-    def __init__(self, session: "Session | None" = None) -> None:
-        """Clients are made by the server, which sets the attributes."""
+    _session: "Session"
+
+    def __init__(
+        self, session: "Session | None" = None, id: str = "", address: str = "", identity: Identity | None = None
+    ) -> None:
+        """Clients are made by the server, which also sets the name and the state."""
         if session is None:
             raise TypeError("Client(): clients are made by the server, one for each connection")
-        self._session = session
-        self._name = ""
+        for attribute, value in (("_session", session), ("id", id), ("address", address), ("identity", identity)):
+            object.__setattr__(self, attribute, value)
+
+    if not TYPE_CHECKING:  # to a type checker it would mean that any name may be set
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name not in ("name", "_name", "state"):
+                raise AttributeError(
+                    f"Client.{name} cannot be set: only `name` and `state` can; data of your own goes into client.state"
+                )
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         return f"<Client {self.id} {self.name!r}>"

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVarTuple
 
 from ._functions import check_task, does_nothing
+from ._own_names import KeepsNames, keeps_names
 from ._protocol import codec
 from ._protocol.names import check_said
 from .client import Client, State
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 Args = TypeVarTuple("Args")
 
 
-class Room(Generic[State]):
+# The options except `open` may differ from room to room: `on_create` may set them.
+@keeps_names("name", "creator", "server", "_runtime", free=("capacity", "announce", "relay", "empty_ttl"))
+class Room(KeepsNames, Generic[State]):
     """A room. Write a subclass with options, hooks and `@action` methods, and register it with `Server.room`.
 
     The attributes that you set in `on_create` are the room's state. They need no lock, since
@@ -39,7 +42,7 @@ class Room(Generic[State]):
     create it), `empty_ttl` (seconds that it stays open without members; 0).
 
     Attributes: `name`, `members`, `creator`, `options` (of the join that created it),
-    `server`, `is_open`.
+    `server`, `is_open`. These, the hooks and the methods cannot be set: AttributeError.
     """
 
     capacity: ClassVar[int | None] = None

@@ -123,11 +123,8 @@ class Session:
         self._requests: Requests | None = None  # None before the first request
         self._asked = 0  # how many requests of the server wait for its answer
         self._last_refusal = -_SECONDS_BETWEEN_REFUSALS
-        self.client: Client[Any] = Client(self)
-        self.client.id = id
+        self.client: Client[Any] = Client(self, id, address, identity)
         self.client.name = name or f"guest-{secrets.token_hex(2)}"
-        self.client.address = address
-        self.client.identity = identity
         self.client.state = state
 
     def __repr__(self) -> str:
