@@ -4,6 +4,7 @@ Law: a facade. It checks its arguments and hands them on to the session. It stor
 attributes that users read or change.
 """
 
+import secrets
 from typing import TYPE_CHECKING, Any, Generic
 
 from ._protocol import codec
@@ -77,7 +78,8 @@ class Client(Generic[State]):
         """The name to show: `Identity.name`, else `?name=`, else `guest-...`; yours to change.
 
         A name that you set is made fit to be shown to others, as that of `?name=` is: one line,
-        without control characters, cut to `Limits.name_length`.
+        without characters that nobody sees or that change the direction of text, cut to
+        `Limits.name_length`. If nothing visible is left, the name is `guest-` and four characters.
         """
         return self._name
 
@@ -85,7 +87,7 @@ class Client(Generic[State]):
     def name(self, name: str) -> None:
         if not isinstance(name, str):
             raise TypeError(f"client.name = {name!r:.200}: give a text")
-        self._name = clean_name(name, self._session.home.limits.name_length)
+        self._name = clean_name(name, self._session.home.limits.name_length) or f"guest-{secrets.token_hex(2)}"
 
     @property
     def is_gone(self) -> bool:
