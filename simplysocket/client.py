@@ -104,7 +104,7 @@ class Client(Generic[State]):
         """The rooms that the client is in at this moment, {name: room}; the global room is one of them."""
         return {name: runtime.room for name, runtime in self._session.rooms.items()}
 
-    async def send(self, action: str, body: object = codec.EMPTY, *, sender: str | None = None) -> bool:
+    async def send(self, action: str, body: object = codec.NO_BODY, *, sender: str | None = None) -> bool:
         """Send a message to this client only. Never waits.
 
         It arrives after the messages that the client's rooms have sent to it before. `sender` is a
@@ -117,7 +117,7 @@ class Client(Generic[State]):
         self._session.home.check_thread()
         return self._session.tell(action, body, sender=sender)
 
-    async def request(self, action: str, body: object = codec.EMPTY, *, timeout: float = 10.0) -> Any:
+    async def request(self, action: str, body: object = codec.NO_BODY, *, timeout: float = 10.0) -> Any:
         """Send a request to the client, wait for its answer, and return the body of its reply.
 
         Raises `PeerError` with the client's own code if it answers with an error, `ActionError` with

@@ -165,7 +165,7 @@ class Room(KeepsNames, Generic[State]):
     async def broadcast(
         self,
         action: str,
-        body: object = codec.EMPTY,
+        body: object = codec.NO_BODY,
         *,
         sender: Client[Any] | str | None = None,
         exclude: Client[Any] | Iterable[Client[Any]] = (),
@@ -189,7 +189,7 @@ class Room(KeepsNames, Generic[State]):
         runtime.home.check_thread()
         runtime.outgoing.broadcast(action, body, sender, exclude, volatile, coalesce)
 
-    async def send(self, client: Client[Any], action: str, body: object = codec.EMPTY) -> bool:
+    async def send(self, client: Client[Any], action: str, body: object = codec.NO_BODY) -> bool:
         """Send a message to one member, in order with the room's broadcasts. Never waits.
 
         The message names the room it comes from, unlike one of `client.send`. Returns False if the

@@ -255,7 +255,7 @@ class Server(ServerNames):
     async def broadcast(
         self,
         action: str,
-        body: object = codec.EMPTY,
+        body: object = codec.NO_BODY,
         *,
         sender: Client[Any] | str | None = None,
         exclude: Client[Any] | Iterable[Client[Any]] = (),
