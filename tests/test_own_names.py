@@ -53,6 +53,13 @@ async def test_a_room_refuses_each_of_its_own_names(autojump_clock: MockClock) -
     assert "it is an option of the class" in said["open"]
 
 
+@pytest.mark.parametrize("name", sorted({name for name in PUBLIC_OF_ROOM if not name.startswith("on_")} - {"open"}))
+def test_a_room_class_refuses_each_of_its_own_names(name: str) -> None:
+    for value in (3, "text", property(lambda self: 3), lambda self: None):
+        with pytest.raises(RegistrationError, match=rf"Game\.{name} .*hides Room\.{name}: name it otherwise"):
+            Server().room("*")(type("Game", (Room,), {name: value}))
+
+
 async def test_an_option_may_be_set_for_one_room(autojump_clock: MockClock) -> None:
     class Sized(Room):
         async def on_create(self) -> None:
