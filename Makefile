@@ -36,9 +36,10 @@ bystander: .venv/developing
 conformance: .venv/developing
 	$(BIN)/python -m tests.conformance
 
-## docs: build the documentation into build/docs (its search needs a web server: python3 -m http.server -d build/docs)
+## docs: build the documentation, and say where it is
 docs: .venv/documenting
 	$(BIN)/zensical build --strict --config-file .mkdocs.yml
+	@echo 'Open $(CURDIR)/build/docs/index.html (its search needs a web server: python3 -m http.server -d build/docs)'
 
 ## pictures: draw the pictures of the documentation anew from their Graphviz texts (docs/explanation/*.dot)
 pictures: .venv/bin/python graphviz

@@ -15,6 +15,8 @@
 Start with `Server`, `Room` and `Client`. The test kit is `simplysocket.testing`.
 """
 
+import sys
+
 # `describe` and `tree` are earlier names of introspection, which programs may still import.
 from . import describe as describe
 from . import from_thread
@@ -42,8 +44,12 @@ from .middleware import Call, Next, middleware
 from .request import Identity, Request
 from .room import Room
 from .server import Server
+from .timer import Timer
 
 __version__ = "0.1.0"
+
+# A `Call` has a server and a room, which its module does not import; `help(Call)` looks for their classes there.
+vars(sys.modules[Call.__module__]).update(Room=Room, Server=Server)
 
 _limit_logs()  # before any server runs, and whatever `logging` is told to do with the lines
 
@@ -71,6 +77,7 @@ __all__ = [
     "RoomClosed",
     "Server",
     "SimplySocketError",
+    "Timer",
     "action",
     "from_thread",
     "may_come_back",

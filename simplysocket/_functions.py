@@ -8,7 +8,7 @@ import inspect
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from .errors import RegistrationError
@@ -65,9 +65,8 @@ def takes(function: Callable[..., object]) -> int:
 
 def name_of(function: Callable[..., object]) -> str:
     """Return the name of a function of the user's."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return str(getattr(function, "__qualname__", type(function).__qualname__))
+    inner = _innermost(function)
+    return str(getattr(inner, "__qualname__", type(inner).__qualname__))
 
 
 def check_task(what: str, function: object, args: tuple[object, ...]) -> None:
@@ -78,13 +77,35 @@ def check_task(what: str, function: object, args: tuple[object, ...]) -> None:
         raise TypeError(f"{what}() got the coroutine {name}(...): give the function itself, and its arguments")
     if not callable(function):
         raise TypeError(f"{what}() got {function!r:.200}: give an async function")
-    is_plain = inspect.isroutine(function) and not inspect.iscoroutinefunction(function)
-    if is_plain and name_of(function).rpartition(".")[2] != "<lambda>":  # which may well return a coroutine
-        raise TypeError(f"{what}() got {name_of(function)}, which is no coroutine function: write `async def`")
+    inner = _innermost(function)
+    is_plain = inspect.isroutine(inner) and not inspect.iscoroutinefunction(inner)
+    if is_plain and name_of(inner).rpartition(".")[2] != "<lambda>":  # which may well return a coroutine
+        raise TypeError(f"{what}() got {name_place(inner)}, which is no coroutine function: write `async def`")
     try:
         inspect.signature(function).bind(*args)
     except TypeError as exc:
-        raise TypeError(f"{what}() cannot call {name_of(function)} with {len(args)} arguments: {exc}") from None
+        raise TypeError(f"{what}() cannot call {name_place(inner)} with {len(args)} arguments: {exc}") from None
+
+
+def coroutine_of(function: Callable[..., Awaitable[object]], *args: object) -> Awaitable[object]:
+    """Call a function that `check_task` has accepted; TypeError with its place if it returns no coroutine."""
+    result = function(*args)
+    if not inspect.isawaitable(result):
+        place = name_place(_innermost(function))
+        raise TypeError(f"{place} is no coroutine function: it returned {result!r:.100}; write `async def`")
+    return result
+
+
+def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def inherited(owner: type, attribute: str, mark: str) -> Any:  # Any: whatever the decorator leaves there
+    """Return what a decorator has left as `mark` on a method, or on the one that it overrides; None if nothing."""
+    found = (getattr(vars(each).get(attribute), mark, None) for each in owner.__mro__)
+    return next((each for each in found if each is not None), None)
 
 
 _DOES_NOTHING: Final = "_simplysocket_does_nothing"

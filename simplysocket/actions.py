@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import attrs
 
-from ._functions import name_place
+from ._functions import inherited, name_place
 from ._protocol.names import ACTION_LENGTH, RESERVED_ACTIONS
 from .errors import RegistrationError
 from .middleware import Middleware, Ware, check_middleware
@@ -53,6 +53,9 @@ def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[H
     when its caller cancels the request, when the request times out, or when the caller
     disconnects. With `turn=False` this is always so.
 
+    A subclass that overrides the method, without the decorator, overrides the handler: its
+    action and its options stay.
+
     Raises `RegistrationError` for a name or an option that is invalid, and for a handler
     that is not a method.
 
@@ -81,6 +84,15 @@ def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[H
         setattr(handler, ACTION_MARK, given)
         return handler
 
+    return mark
+
+
+def mark_of(owner: type, attribute: str) -> Mark | None:
+    """Return the mark of a method; None if it is no action.
+
+    A method that overrides an action without a decorator of its own is that action, too.
+    """
+    mark: Mark | None = inherited(owner, attribute, ACTION_MARK)
     return mark
 
 

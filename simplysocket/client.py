@@ -4,6 +4,7 @@ Law: a facade. It checks its arguments and hands them on to the session. It stor
 attributes that users read or change.
 """
 
+import secrets
 from typing import TYPE_CHECKING, Any, Generic
 
 from ._protocol import codec
@@ -49,12 +50,25 @@ class Client(Generic[State]):
     It exists as long as this object, and is lost when the client disconnects.
     """
 
-    def __init__(self, session: "Session | None" = None) -> None:
-        """Clients are made by the server, which sets the attributes."""
+    _session: "Session"
+
+    def __init__(
+        self, session: "Session | None" = None, id: str = "", address: str = "", identity: Identity | None = None
+    ) -> None:
+        """Clients are made by the server, which also sets the name and the state."""
         if session is None:
             raise TypeError("Client(): clients are made by the server, one for each connection")
-        self._session = session
-        self._name = ""
+        for attribute, value in (("_session", session), ("id", id), ("address", address), ("identity", identity)):
+            object.__setattr__(self, attribute, value)
+
+    if not TYPE_CHECKING:  # to a type checker it would mean that any name may be set
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name not in ("name", "_name", "state"):
+                raise AttributeError(
+                    f"Client.{name} cannot be set: only `name` and `state` can; data of your own goes into client.state"
+                )
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         return f"<Client {self.id} {self.name!r}>"
@@ -64,7 +78,8 @@ class Client(Generic[State]):
         """The name to show: `Identity.name`, else `?name=`, else `guest-...`; yours to change.
 
         A name that you set is made fit to be shown to others, as that of `?name=` is: one line,
-        without control characters, cut to `Limits.name_length`.
+        without characters that nobody sees or that change the direction of text, cut to
+        `Limits.name_length`. If nothing visible is left, the name is `guest-` and four characters.
         """
         return self._name
 
@@ -72,7 +87,7 @@ class Client(Generic[State]):
     def name(self, name: str) -> None:
         if not isinstance(name, str):
             raise TypeError(f"client.name = {name!r:.200}: give a text")
-        self._name = clean_name(name, self._session.home.limits.name_length)
+        self._name = clean_name(name, self._session.home.limits.name_length) or f"guest-{secrets.token_hex(2)}"
 
     @property
     def is_gone(self) -> bool:
@@ -89,7 +104,7 @@ class Client(Generic[State]):
         """The rooms that the client is in at this moment, {name: room}; the global room is one of them."""
         return {name: runtime.room for name, runtime in self._session.rooms.items()}
 
-    async def send(self, action: str, body: object = codec.EMPTY, *, sender: str | None = None) -> bool:
+    async def send(self, action: str, body: object = codec.NO_BODY, *, sender: str | None = None) -> bool:
         """Send a message to this client only. Never waits.
 
         It arrives after the messages that the client's rooms have sent to it before. `sender` is a
@@ -102,7 +117,7 @@ class Client(Generic[State]):
         self._session.home.check_thread()
         return self._session.tell(action, body, sender=sender)
 
-    async def request(self, action: str, body: object = codec.EMPTY, *, timeout: float = 10.0) -> Any:
+    async def request(self, action: str, body: object = codec.NO_BODY, *, timeout: float = 10.0) -> Any:
         """Send a request to the client, wait for its answer, and return the body of its reply.
 
         Raises `PeerError` with the client's own code if it answers with an error, `ActionError` with

@@ -94,7 +94,7 @@ class Limits:
     )  # of a handler, or of all in one pass; beyond: a warning names the cause
     turn_seconds: float = _required(5)  # a handler's wait for another room's turn; beyond: `busy`
     rooms_per_client: int | None = _bound(100)  # in addition to the global room; beyond: `too-many`
-    rooms: int | None = _bound(10_000)  # in all, while they live; beyond: a join that makes one more gets `too-many`
+    rooms: int | None = _bound(10_000)  # in all, without the global room; beyond: a join that makes one gets `too-many`
     rooms_per_creator: int | None = _bound(100)  # living rooms made by one user, else address; beyond: `too-many`
     members_per_room: int | None = _bound(None)  # for rooms whose class sets no capacity; beyond: `room-full`
 

@@ -88,7 +88,8 @@ MIDDLEWARE_MARK: Final = "_simplysocket_middleware"  # an attribute of a method 
 def middleware(method: WareMethod) -> WareMethod:
     """Make a method of a Room class middleware for the messages to rooms of that class.
 
-    It runs inside the middleware of the server and of the action's group.
+    It runs inside the middleware of the server and of the action's group. A method that overrides it is middleware,
+    too, with or without the decorator.
 
     >>> class Game(Room):
     ...     @middleware

@@ -6,16 +6,17 @@ Laws:
 """
 
 import functools
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVarTuple
 
-import trio
-
 from ._functions import check_task, does_nothing
+from ._own_names import KeepsNames, keeps_names
 from ._protocol import codec
 from ._protocol.names import check_said
 from .client import Client, State
 from .message import Message
+from .timer import Timer
 
 if TYPE_CHECKING:
     from ._rooms.runtime import RoomRuntime
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 Args = TypeVarTuple("Args")
 
 
-class Room(Generic[State]):
+# The options except `open` may differ from room to room: `on_create` may set them.
+@keeps_names("name", "creator", "server", "_runtime", free=("capacity", "announce", "relay", "empty_ttl"))
+class Room(KeepsNames, Generic[State]):
     """A room. Write a subclass with options, hooks and `@action` methods, and register it with `Server.room`.
 
     The attributes that you set in `on_create` are the room's state. They need no lock, since
@@ -39,7 +42,7 @@ class Room(Generic[State]):
     create it), `empty_ttl` (seconds that it stays open without members; 0).
 
     Attributes: `name`, `members`, `creator`, `options` (of the join that created it),
-    `server`, `is_open`.
+    `server`, `is_open`. These, the hooks and the methods cannot be set: AttributeError.
     """
 
     capacity: ClassVar[int | None] = None
@@ -162,7 +165,7 @@ class Room(Generic[State]):
     async def broadcast(
         self,
         action: str,
-        body: object = codec.EMPTY,
+        body: object = codec.NO_BODY,
         *,
         sender: Client[Any] | str | None = None,
         exclude: Client[Any] | Iterable[Client[Any]] = (),
@@ -186,7 +189,7 @@ class Room(Generic[State]):
         runtime.home.check_thread()
         runtime.outgoing.broadcast(action, body, sender, exclude, volatile, coalesce)
 
-    async def send(self, client: Client[Any], action: str, body: object = codec.EMPTY) -> bool:
+    async def send(self, client: Client[Any], action: str, body: object = codec.NO_BODY) -> bool:
         """Send a message to one member, in order with the room's broadcasts. Never waits.
 
         The message names the room it comes from, unlike one of `client.send`. Returns False if the
@@ -211,25 +214,28 @@ class Room(Generic[State]):
         check_task("start_soon", function, args)
         self._runtime.tasks.start_user_task(function, *args)
 
-    def after(self, seconds: float, function: Callable[[], Awaitable[object]]) -> trio.CancelScope:
-        """Call `function` once, in the room's turn, after `seconds`.
+    def after(self, seconds: float, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> Timer:
+        """Call `function(*args)` once, in the room's turn, after `seconds`; 0 or less is as soon as the turn comes.
 
-        `cancel()` of the returned scope cancels the timer. An exception of `function` is logged and
-        given to `on_error`. Raises `RoomClosed` if the room is closing or closed.
+        `cancel()` of the returned `Timer` ends it, and `seconds_left` tells how long it still takes.
+        An exception of `function` is logged and given to `on_error`. Raises `RoomClosed` if the room
+        is closing or closed, TypeError for a function that is no `async def` or does not take the
+        arguments, and ValueError for seconds that are not finite.
         """
-        _check_timer("after", seconds, function)
-        return self._runtime.timers.start(seconds, function, repeat=False)
+        _check_timer("after", seconds, function, args)
+        return self._runtime.timers.start(seconds, function, *args, repeat=False)
 
-    def every(self, seconds: float, function: Callable[[], Awaitable[object]]) -> trio.CancelScope:
-        """Call `function` in the room's turn every `seconds`, the first time after `seconds`.
+    def every(self, seconds: float, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> Timer:
+        """Call `function(*args)` in the room's turn every `seconds`, the first time after `seconds`.
 
         A call whose time has passed because the turn was busy is skipped, not made up for.
-        `cancel()` of the returned scope ends the timer. An exception of `function` is logged and
-        given to `on_error`, and the timer goes on. Raises `RoomClosed` if the room is closing or
-        closed.
+        An exception of `function` is logged and given to `on_error`, and the timer goes on. All
+        else is as in `after`, but `seconds` must be above 0.
         """
-        _check_timer("every", seconds, function)
-        return self._runtime.timers.start(seconds, function, repeat=True)
+        _check_timer("every", seconds, function, args)
+        if not seconds > 0:
+            raise ValueError(f"every({seconds!r}, ...): give a time above 0; `after(0, ...)` calls it once, now")
+        return self._runtime.timers.start(seconds, function, *args, repeat=True)
 
     async def kick(self, client: Client[Any], reason: str = "kicked") -> bool:
         """Remove a member from the room, in the room's turn; return False if it was not a member.
@@ -268,10 +274,10 @@ class Room(Generic[State]):
         await runtime.closing.close(reason)
 
 
-def _check_timer(what: str, seconds: float, function: object) -> None:
+def _check_timer(what: str, seconds: float, function: object, args: tuple[object, ...]) -> None:
     """Refuse a timer that cannot work. `what` is the method that was called."""
     if not isinstance(seconds, (int, float)):
         raise TypeError(f"{what}({seconds!r:.200}, ...): give the seconds first")
-    if not seconds > 0:
-        raise ValueError(f"{seconds!r} seconds: give a time above 0")
-    check_task(what, function, ())
+    if not abs(seconds) <= sys.float_info.max:  # an int may be larger than any float
+        raise ValueError(f"{what}({seconds!r:.200}, ...): give a finite number of seconds")
+    check_task(what, function, args)

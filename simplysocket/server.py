@@ -17,6 +17,7 @@ import trio
 
 from ._dispatch.chain import check_error_class
 from ._live_view import LiveView
+from ._own_names import ServerNames
 from ._protocol import codec
 from ._rooms.room_tree import build_tree
 from ._serving.admission import Authenticate, Connecting, Disconnecting
@@ -39,7 +40,7 @@ from .room import Room
 Asked = TypeVar("Asked", bound=Authenticate)
 
 
-class Server:
+class Server(ServerNames):
     """A server of rooms. Register actions and room classes, then `run` it, or `serve` it in a nursery of your own.
 
     `name`: the sender of the server's own messages. `limits`: the bounds of the server. `path`: where
@@ -88,8 +89,8 @@ class Server:
             state=state,
             broker=broker,
         )
-        self._lifecycle = Lifecycle(self._assembly)
         self.name, self.limits, self.metrics = name, self._assembly.limits, self._assembly.metrics
+        self._lifecycle = Lifecycle(self._assembly)
 
     def __repr__(self) -> str:
         return f"<Server {self.name!r} with {len(self.clients)} clients in {len(self.rooms)} rooms>"
@@ -254,7 +255,7 @@ class Server:
     async def broadcast(
         self,
         action: str,
-        body: object = codec.EMPTY,
+        body: object = codec.NO_BODY,
         *,
         sender: Client[Any] | str | None = None,
         exclude: Client[Any] | Iterable[Client[Any]] = (),

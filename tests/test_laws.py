@@ -35,13 +35,14 @@ FLOORS = (
         "_live_view",
         "_loop_sampler",
         "_loop_watch",
+        "_own_names",
         "_pass_budget",
         "_stack_place",
         "_token_bucket",
         "_wakeup",
     ),
     ("_protocol",),
-    ("client", "middleware", "room", "actions"),
+    ("client", "middleware", "room", "actions", "timer"),
     ("_wire", "brokers"),
     ("_http",),
     ("_sessions",),
@@ -56,7 +57,7 @@ ENTRANCES = ("__init__", "__main__")  # on no floor: they import from any, and n
 # Neither trio nor sockets, no clock, and nothing in them waits.
 MACHINES = (
     *("errors", "limits", "message", "request", "metrics", "introspection"),
-    *("_accounts", "_functions", "_live_view", "_token_bucket"),
+    *("_accounts", "_functions", "_live_view", "_own_names", "_token_bucket"),
     *("_protocol.codec", "_protocol.error_texts", "_protocol.frames", "_protocol.delivery_classes", "_protocol.names"),
     *(
         "_wire.outbox",

@@ -1,5 +1,6 @@
 """Live views: `server.rooms`, `server.clients` and `room.members` copy nothing until they are iterated."""
 
+from collections.abc import Callable, Collection, Mapping
 from operator import attrgetter
 
 import pytest
@@ -65,3 +66,33 @@ async def test_the_rooms_of_a_server_are_a_live_view(autojump_clock: MockClock) 
         for name in rooms:
             await server.open_room(f"{name}-more")
         assert set(rooms) == {"mesh-global", "one", "mesh-global-more", "one-more"}
+
+
+async def test_who_comes_or_goes_while_a_loop_waits_does_not_end_it(autojump_clock: MockClock) -> None:
+    server: Server = make(("*", Talk))
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        for room in ("one", "two"):
+            await ana.join(room)
+        client = server.clients[ana.id]
+        views: dict[str, Callable[[], Mapping[str, object]]] = {
+            "members": lambda: server.rooms["one"].members,
+            "clients": lambda: server.clients,
+            "rooms of the server": lambda: server.rooms,
+            "rooms of a client": lambda: client.rooms,
+        }
+        for name, view in views.items():
+            loops: list[Collection[object]] = [view(), view().keys(), view().values(), view().items()]
+            for number, loop in enumerate(loops):
+                other = await net.connect("other")
+                await other.join("one")
+                await client.join(f"{name} {number}")
+                expected, seen = len(loop), 0
+                for _ in loop:
+                    seen += 1
+                    if seen == 1:
+                        await other.close()
+                        await (await net.connect("new")).join("one")
+                        await client.join(f"{name} {number} more")
+                        await client.leave(f"{name} {number}")
+                assert seen == expected, name

@@ -33,9 +33,9 @@ class Say:
 
 @attrs.frozen
 class Rename:
-    """A new name: one line, without white space at its start or end."""
+    """A new name: one line without control characters, and without white space at its start or end."""
 
-    name: Annotated[str, Meta(max_length=NAME_LENGTH, pattern=r"\A\S(.*\S)?\Z")]
+    name: Annotated[str, Meta(max_length=NAME_LENGTH, pattern=r"\A(?!.*[\x00-\x1f\x7f-\x9f])\S(.*\S)?\Z")]
 
 
 @server.room("*")
@@ -71,12 +71,13 @@ class Chat(Room):
 
 
 @server.action("rename")
-async def rename(client: Client, body: Rename) -> None:
-    """Change a client's name, and tell the rooms that it is in."""
-    client.name = body.name
+async def rename(client: Client, body: Rename) -> dict[str, str]:
+    """Change a client's name, tell the rooms that it is in, and reply with the name as the server keeps it."""
+    client.name = body.name  # what nobody sees in it is left out
     for room in client.rooms.values():
         if isinstance(room, Chat):  # leaves out the global room
             await room.broadcast("renamed", {"client": client.id, "name": client.name})
+    return {"name": client.name}
 
 
 def main() -> None:

@@ -4,16 +4,37 @@ Laws: it only looks. A type is known through `msgspec.inspect`, and a validator 
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import msgspec
-from msgspec.inspect import CustomType, DataclassType, StrType
+from msgspec.inspect import (
+    AnyType,
+    CustomType,
+    DataclassType,
+    DictType,
+    Metadata,
+    StrType,
+    StructType,
+    TypedDictType,
+    UnionType,
+)
 
 
 def unknown_type(info: object) -> type | None:
     """Return a class inside a body's type that msgspec accepts now but would fail on at the first message."""
     return next((each.cls for each in inside(info) if isinstance(each, CustomType) and each.cls is not object), None)
+
+
+def takes_object(info: object) -> bool:
+    """Tell whether a body of this type may be a JSON object."""
+    while isinstance(info, Metadata):
+        info = info.type
+    members = info.types if isinstance(info, UnionType) else (info,)
+    return any(isinstance(each, _OBJECTS) for each in members)
+
+
+_OBJECTS: Final = (AnyType, DictType, StructType, DataclassType, TypedDictType)
 
 
 def unbounded_patterns(info: object) -> tuple[str, ...]:

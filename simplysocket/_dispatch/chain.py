@@ -24,7 +24,9 @@ def middleware_of(room_class: type[Room[Any]]) -> list[Middleware]:
         for name, value in vars(base).items()
         if hasattr(value, MIDDLEWARE_MARK)
     ]
-    return [_bound(name) for name in dict.fromkeys(names) if hasattr(getattr(room_class, name), MIDDLEWARE_MARK)]
+    for name in names:  # one that a subclass overrides is middleware, with or without the decorator
+        check_hook("the middleware", getattr(room_class, name), ("self", "call", "next"))
+    return [_bound(name) for name in dict.fromkeys(names)]
 
 
 def _bound(name: str) -> Middleware:

@@ -8,7 +8,7 @@ import inspect
 from typing import Any, Final
 
 from .._functions import source_of
-from ..actions import ACTION_MARK
+from ..actions import ACTION_MARK, mark_of
 from ..errors import RegistrationError
 from ..room import Room
 
@@ -33,7 +33,7 @@ def check_class(room_class: type[Room[Any]]) -> None:
         elif name == "on_message":
             if hasattr(value, ACTION_MARK):
                 raise RegistrationError(f"{room_class.__qualname__}.on_message is a hook: write it without @action")
-        elif name.startswith("on_") and inspect.iscoroutinefunction(value) and not hasattr(value, ACTION_MARK):
+        elif name.startswith("on_") and inspect.iscoroutinefunction(value) and mark_of(room_class, name) is None:
             raise RegistrationError(
                 f"{place_in(room_class, name)} is no hook: there are {', '.join(_HOOKS)}, on_message"
             )
@@ -42,7 +42,11 @@ def check_class(room_class: type[Room[Any]]) -> None:
             raise RegistrationError(
                 f"{room_class.__qualname__}.{name} is no option: write {meant!r}, or give your attribute another name"
             )
-        elif name not in _OPTIONS and not name.startswith("__") and (hasattr(Room, name) or name in _TAKEN):
+        elif (
+            name not in _OPTIONS
+            and not name.startswith("__")
+            and (hasattr(Room, name) or name in Room._simplysocket_own)
+        ):
             raise RegistrationError(
                 f"{place_in(room_class, name)} hides Room.{name}: name it otherwise; an action's name is"
                 " what stands in @action(...), not the method's"
@@ -60,8 +64,6 @@ def check_class(room_class: type[Room[Any]]) -> None:
 
 _LONG_OPTIONS: Final = ("capacity", "announce", "empty_ttl")  # a name almost like one of these is a misspelling
 _ALIKE: Final = 0.85  # ratio of difflib: capasity, anounce and emptyttl are above it, capacities and empty_time below
-
-_TAKEN: Final = ("name", "creator", "options", "server", "_runtime")  # the attributes of each Room object
 
 
 def _check_hook(room_class: type[Room[Any]], name: str, hook: Any) -> None:  # Any: any value in the user's class

@@ -22,7 +22,7 @@ from .._rooms.runtime import RoomRuntime
 from .._rooms.turn_boundary import LATER
 from .._sessions.handler_scope import HandlerScope
 from .._sessions.session import Session
-from ..actions import ACTION_MARK, Actions, Function, Mark
+from ..actions import Actions, Function, Mark, mark_of
 from ..client import Client
 from ..errors import ActionError, RegistrationError
 from ..middleware import Call, Middleware, check_middleware
@@ -116,10 +116,10 @@ class Registry:
         check_class(room_class)
         table: Table = {}
         for attribute in dir(room_class):
-            handler = getattr(room_class, attribute)
-            mark = getattr(handler, ACTION_MARK, None)
+            mark = mark_of(room_class, attribute)
             if mark is None:
                 continue
+            handler = getattr(room_class, attribute)
             if mark.name in ("join-room", "list-rooms"):
                 raise RegistrationError(
                     f"{place_in(room_class, attribute)}: {mark.name!r} is handled by the server, not by a"

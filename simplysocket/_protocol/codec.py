@@ -31,6 +31,7 @@ _Id = Annotated[str, Meta(min_length=1, max_length=ACTION_LENGTH)] | Annotated[i
 
 __all__ = [
     "EMPTY",
+    "NO_BODY",
     "Envelope",
     "Raw",
     "Struct",
@@ -43,6 +44,16 @@ __all__ = [
 ]
 
 EMPTY: Final = Raw(b"{}")
+
+
+class _NoBody(Struct, frozen=True):
+    """What is written as `{}`, and shown so as a default in `help` and in the reference."""
+
+    def __repr__(self) -> str:
+        return "{}"
+
+
+NO_BODY: Final = _NoBody()
 
 
 class Envelope(Struct, gc=False):

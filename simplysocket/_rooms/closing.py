@@ -21,6 +21,7 @@ import trio
 from .._protocol import codec
 from .._protocol.frames import text_frame
 from ..errors import ActionError
+from ..timer import Timer
 from .state import RoomState
 from .tasks import CURRENT_ROOM
 from .turns import TURN
@@ -42,7 +43,7 @@ class Closing:
         self._closed = trio.Event()
         self._rest: Iterator[None] | None = None  # of the entries in the inbox, while they are handed over
         self._goodbye = b""  # the `room-closed` frame, made when the room begins to close
-        self._empty_timer: trio.CancelScope | None = None
+        self._empty_timer: Timer | None = None
         self.empty_until = 0.0  # while the room has no members: the time at which it closes
         self.reason = ""
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..server import Server
 
 _ID_BYTES: Final = 9  # of randomness in a client's id, which is not secret but must be unique
-_NAME_RULE: Final = "a room's name has 1 to {} characters and no control characters"
+_NAME_RULE: Final = "a room's name has 1 to {} characters, one of them visible, and none that is hidden"
 
 
 class Hub:

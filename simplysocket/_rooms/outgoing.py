@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .._protocol import codec
 from .._protocol.delivery_classes import CoalescedFrame, VolatileFrame
 from .._protocol.frames import text_frame
+from .._protocol.names import clean_sender
 from .._sessions.session import Session
 from ..client import Client
 from ..errors import ActionError, RoomClosed
@@ -47,6 +48,8 @@ class Outgoing:
             sender = home.server_name
         elif isinstance(sender, Client):
             sender = sender.id
+        else:
+            sender = clean_sender(sender, home.limits.name_length)
         if runtime.announcements is not None:
             runtime.announcements.before(sender)
         if home.outbound.hooks:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
-from .._functions import name_of
+from .._functions import coroutine_of, name_of
 from ..errors import RoomClosed
 from .turns import TURN
 
@@ -56,7 +56,7 @@ class Tasks:
 
     def start_user_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task of the application under the name of its function."""
-        self.start(name_of(function), function, *args)
+        self.start(name_of(function), _run_user_task, function, *args)
 
     async def run(self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> None:
         """Run a function as a task of this room that `tree()` shows."""
@@ -77,3 +77,7 @@ class Tasks:
     def is_cancelled(self) -> bool:
         """Whether the tasks were cancelled, by the end of the room or by a crash."""
         return self.nursery is not None and self.nursery.cancel_scope.cancel_called
+
+
+async def _run_user_task(function: Callable[..., Awaitable[object]], *args: object) -> None:
+    await coroutine_of(function, *args)

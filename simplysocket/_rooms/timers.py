@@ -3,22 +3,22 @@
 Laws: a call waits for its turn like a message. If it raises, this is logged, and the timer goes on.
 """
 
+import contextlib
+import functools
 import logging
-import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import trio
 
-from .._functions import name_of
+from .._functions import coroutine_of, name_of
 from ..errors import RoomClosed, first_of
+from ..timer import Timer
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
 
 logger = logging.getLogger("simplysocket.room")
-
-Call = Callable[[], Awaitable[object]]
 
 
 class Timers:
@@ -29,36 +29,44 @@ class Timers:
     def __init__(self, runtime: "RoomRuntime") -> None:
         self._runtime = runtime
 
-    def start(self, seconds: float, function: Call, *, repeat: bool) -> trio.CancelScope:
-        """Call a function in the room's turn after `seconds`, or with `repeat` every `seconds`.
+    def start(self, seconds: float, function: Callable[..., Awaitable[object]], *args: object, repeat: bool) -> Timer:
+        """Call `function(*args)` in the room's turn after `seconds`, or with `repeat` every `seconds`.
 
-        The scope that is returned cancels the timer.
+        Without `repeat`, 0 or less is as soon as the turn comes.
         """
-        scope = trio.CancelScope()
         name = f"{'every' if repeat else 'once after'} {seconds:g} s: {name_of(function)}"
-        self._runtime.tasks.start(name, self._run, seconds, function, repeat, scope)
-        return scope
+        timer = Timer(name, trio.current_time() + seconds)
+        self._runtime.tasks.start(name, self._run, timer, functools.partial(function, *args), seconds if repeat else 0)
+        return timer
 
-    async def _run(self, seconds: float, function: Call, repeat: bool, scope: trio.CancelScope) -> None:
+    async def _run(self, timer: Timer, function: Callable[[], Awaitable[object]], interval: float) -> None:
+        """Call the function when it is due, again and again if there is an interval; only this sets `_due`."""
         runtime = self._runtime
+        name = f"the timer {name_of(function)}"
 
         async def call() -> None:
-            if not scope.cancel_called:  # it may have been cancelled while the call waited for its turn
-                await function()
+            if timer._scope.cancel_called:
+                return  # while the call waited for its turn
+            try:
+                await coroutine_of(function)
+            except* RoomClosed:
+                pass  # the room closed while the call ran
+            except* Exception as group:  # here and not in the task, which no longer listens if the timer was cancelled
+                runtime.home.metrics.handlers_failed += 1
+                logger.exception("a timer of room %.200r failed", runtime.name)
+                await runtime.hooks.report(first_of(group), None)
 
-        due = trio.current_time() + seconds
-        with scope:
-            while True:
-                await trio.sleep_until(due)
-                try:
-                    await runtime.in_turn(f"the timer {name_of(function)}", call)
-                except* RoomClosed:
-                    pass  # the room closed while the call waited or ran
-                except* Exception as group:
-                    runtime.home.metrics.handlers_failed += 1
-                    logger.exception("a timer of room %.200r failed", runtime.name)
-                    await runtime.hooks.report(first_of(group), None)
-                if not repeat:
-                    break
-                # Calls whose time has passed, because a turn took long, are skipped.
-                due += seconds * max(1, math.ceil((trio.current_time() - due) / seconds))
+        try:
+            with timer._scope:
+                while timer._due is not None:
+                    await trio.sleep_until(timer._due)
+                    with contextlib.suppress(RoomClosed):  # while the call waited
+                        await runtime.in_turn(name, call)
+                    timer._due = _next(timer._due, interval, trio.current_time()) if interval else None
+        finally:
+            timer._due = None
+
+
+def _next(due: float, interval: float, now: float) -> float:
+    """Return when the next call is due. Calls whose time has passed, because a turn took long, are skipped."""
+    return max(due + interval, now + (due - now) % interval)

@@ -24,7 +24,6 @@ from .._functions import check_hook, name_place, takes
 from .._http.proxies import Proxies
 from .._http.upgrade import Upgrade
 from .._pass_budget import PassBudget
-from .._protocol.names import clean_name
 from .._rooms.hub import Hub
 from .._rooms.tasks import CURRENT_ROOM
 from .._sessions.session import Session
@@ -177,7 +176,6 @@ class Admission:
         """Make the session of a new client; None if `state=` raises, and then close the connection."""
         hub, request, identity = self._hub, upgrade.request, upgrade.identity
         name = (identity and identity.name) or request.query.get("name", "")
-        name = clean_name(name, hub.limits.name_length)
         session: Session | None = None
         try:
             state = self._make_state()

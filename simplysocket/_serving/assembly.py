@@ -14,7 +14,7 @@ from .._http.origins import Origins
 from .._http.pages import Pages
 from .._http.proxies import Proxies
 from .._pass_budget import PassBudget
-from .._protocol.names import is_writable
+from .._protocol.names import is_room_name
 from .._rooms.hub import Hub
 from .._wire.epoll import EpollReader
 from .._wire.outboxes import Outboxes
@@ -57,8 +57,8 @@ class Assembly:
             raise RegistrationError(f"path={path!r}: a path, or several, that must begin with '/'")
         if not isinstance(name, str):
             raise RegistrationError(f"name={name!r:.100}: give the server's name first; all else by name, as limits=")
-        if not is_writable(name):
-            raise RegistrationError(f"name={name!r:.100}: it has a lone surrogate, and is the sender of messages")
+        if name and not is_room_name(name, None):
+            raise RegistrationError(f"name={name!r:.100}: it is the sender of messages: give one line of visible text")
         if broker is not None and not hasattr(broker, "open"):
             raise RegistrationError(f"broker={broker!r}: give a Broker, such as MemoryBroker()")
         if not isinstance(limits, (Limits, type(None))):

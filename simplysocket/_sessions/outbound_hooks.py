@@ -53,6 +53,8 @@ class OutboundHooks:
         """
         if isinstance(body, codec.Raw):
             body = codec.decode_body(body)  # `BadBody` goes to the sender
+        elif body is codec.NO_BODY:
+            body = {}
         message: Message | None = Message(action, body, target, target_client, sender)
         for hook in self.hooks:
             seen = message

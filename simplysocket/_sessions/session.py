@@ -10,7 +10,6 @@ Laws:
 
 import functools
 import logging
-import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -22,6 +21,7 @@ from .._log_limit import PLACE
 from .._protocol import codec
 from .._protocol.error_texts import shorten
 from .._protocol.frames import text_frame
+from .._protocol.names import clean_sender
 from .._wire.connection import Connection
 from ..client import Client
 from ..errors import ActionError, BadMessage, CloseCode, Gone, PeerError, SimplySocketError
@@ -123,11 +123,8 @@ class Session:
         self._requests: Requests | None = None  # None before the first request
         self._asked = 0  # how many requests of the server wait for its answer
         self._last_refusal = -_SECONDS_BETWEEN_REFUSALS
-        self.client: Client[Any] = Client(self)
-        self.client.id = id
-        self.client.name = name or f"guest-{secrets.token_hex(2)}"
-        self.client.address = address
-        self.client.identity = identity
+        self.client: Client[Any] = Client(self, id, address, identity)
+        self.client.name = name
         self.client.state = state
 
     def __repr__(self) -> str:
@@ -137,6 +134,8 @@ class Session:
 
     def tell(self, action: str, body: object, *, sender: str | None = None, room: str | None = None) -> bool:
         """Send a message of the application, unless an outbound hook stops it. Return False if the client is gone."""
+        if sender is not None:
+            sender = clean_sender(sender, self.home.limits.name_length)
         outbound = self.home.outbound
         if outbound.hooks:
             sender = self.home.server_name if sender is None else sender

@@ -5,13 +5,13 @@ Law: nothing is between a room and its members. A channel's `publish` is the roo
 
 from collections.abc import Callable
 
-from .broker import Batch, Deliver
+from .broker import Batch, Channel, Deliver
 
 
 class MemoryBroker:
     """The broker of a single server: it hands every batch straight back, and raises nothing."""
 
-    def open(self, room: str, deliver: Deliver) -> "_MemoryChannel":
+    def open(self, room: str, deliver: Deliver) -> Channel:
         """Open a channel that delivers each batch inside of `publish`."""
         return _MemoryChannel(deliver)
 

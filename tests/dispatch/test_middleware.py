@@ -44,8 +44,8 @@ async def test_middleware_of_the_server_runs_first_then_of_the_group_then_of_the
             return await note("base apple")(call, next)
 
         @middleware
-        async def gone(self, call: Call, next: Next) -> object:
-            return await note("base gone")(call, next)
+        async def kept(self, call: Call, next: Next) -> object:
+            return await note("base kept")(call, next)
 
     class Below(Base):
         @middleware
@@ -56,8 +56,8 @@ async def test_middleware_of_the_server_runs_first_then_of_the_group_then_of_the
         async def zebra(self, call: Call, next: Next) -> object:
             return await note("below zebra")(call, lambda call: super(Below, self).zebra(call, next))
 
-        async def gone(self, call: Call, next: Next) -> object:  # replaces the middleware by a plain method
-            raise AssertionError
+        async def kept(self, call: Call, next: Next) -> object:  # overrides it, and so is middleware without a mark
+            return await note("below kept")(call, next)
 
         @action("own")
         async def own(self) -> None:
@@ -79,7 +79,7 @@ async def test_middleware_of_the_server_runs_first_then_of_the_group_then_of_the
     def around(*names: str, inner: str) -> list[str]:
         return [*names, *([inner] if inner else []), *(f"/{name}" for name in reversed(names))]
 
-    of_class = ("below zebra", "base zebra", "base apple", "below")
+    of_class = ("below zebra", "base zebra", "base apple", "below kept", "below")
     async with open_server(server) as net:
         ana = await net.connect()
         await ana.join("one")
@@ -95,7 +95,7 @@ async def test_middleware_of_the_server_runs_first_then_of_the_group_then_of_the
         assert seen == around("s1", "s2", *of_class, inner="")
         seen.clear()
         await ana.request("relayed", target="base")
-        assert seen == around("s1", "s2", "base zebra", "base apple", "base gone", inner="")
+        assert seen == around("s1", "s2", "base zebra", "base apple", "base kept", inner="")
         seen.clear()
         await ana.request("of-group")
         assert seen == around("s1", "s2", "g1", "g2", inner="of-group")

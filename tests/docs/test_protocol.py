@@ -1,17 +1,20 @@
 """The page of the protocol: its frames, codes and limits are those of the code."""
 
+import ast
+import inspect
 import json
 import re
 
 import attrs
 import pytest
 
-from simplysocket import CloseCode, Limits
+from simplysocket import Client, CloseCode, Limits, Room
 from simplysocket._protocol import codec
 from simplysocket._protocol.names import RESERVED_ACTIONS
 from simplysocket.errors import ERROR_CODES
 
 from ..harness.documentation import DOCS, PROTOCOL, blocks
+from ..harness.source import MODULES
 
 
 @pytest.mark.parametrize(
@@ -47,3 +50,35 @@ def test_the_limits_that_the_protocol_names_have_the_defaults_it_says() -> None:
     checked = [(name, float(number.replace(",", ""))) for number, name in named if name in limits]
     assert len(checked) > 5
     assert checked == [(name, limits[name]) for name, _ in checked]
+
+
+def words_given_to(function: str, at: int = 0) -> set[str]:
+    """Return the texts that the package's own code gives to a function, as its argument at this place."""
+    calls = [
+        node
+        for tree in MODULES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and len(node.args) > at
+    ]
+    arguments = [call.args[at] for call in calls if ast.unparse(call.func).rpartition(".")[2] == function]
+    return {each.value for each in arguments if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+
+
+def default_of(function: object) -> str:
+    return str(inspect.signature(function).parameters["reason"].default)  # type: ignore[arg-type]  # a method
+
+
+def test_the_reasons_that_the_protocol_lists_are_those_of_the_code() -> None:
+    _, _, part = PROTOCOL.partition("### Reasons")
+    rooms, clients = (
+        set(re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (`.*?) \|", table, re.M))))
+        for table in part.partition("## Order")[0].split("`client-left-room`, an entry")
+    )
+    assert rooms == {default_of(Room.close), *words_given_to("begin"), *words_given_to("close_rooms")}
+    never_ours = {CloseCode.ABNORMAL, CloseCode.APPLICATION}  # `disconnected`, and the reason that was given
+    names = {code.name.lower().replace("_", "-") for code in CloseCode if code not in never_ours}
+    given = {default_of(Client.leave), default_of(Room.kick), *words_given_to("remove", 2)}
+    assert clients == {"disconnected", "closed", *given, *names}
+    assert {"disconnected", "closed"} <= {
+        node.value for node in ast.walk(MODULES["_wire.connection"]) if isinstance(node, ast.Constant)
+    }

@@ -3,11 +3,14 @@
 import inspect
 import os
 import pkgutil
+import pydoc
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import attrs
+import pytest
 
 import simplysocket
 from simplysocket import CloseCode, Limits, Server
@@ -50,6 +53,31 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert set(simplysocket.__all__) - {"Limits"} <= shown | modules  # Limits are a table of their own
     for name in shown:
         pkgutil.resolve_name(f"simplysocket.{name}")  # raises when there is no such name
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "reference").glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_that_takes_its_text_from_docstrings_says_where_they_are(page: Path) -> None:
+    text = page.read_text("utf-8")
+    shown = {
+        pkgutil.resolve_name(f"simplysocket.{name}") for name in re.findall(r"^::: simplysocket\.([\w.]+)$", text, re.M)
+    }
+    sources = {
+        inspect.getsourcefile(inspect.unwrap(each))
+        for each in shown
+        if inspect.isroutine(each) or inspect.isclass(each)
+    }
+    files = {source for source in sources if source is not None}
+    note = re.search(r'^<p class="code-host">.*</p>$', text, re.M)
+    linked = re.findall(r'<a href="([^"]+)">', note[0]) if note else []
+    assert {str((page.parent / link).resolve()) for link in linked} >= files
+    assert all((page.parent / link).exists() for link in linked)
+    assert bool(note) == bool(shown)
+
+
+@pytest.mark.parametrize("name", sorted(set(simplysocket.__all__) - {"GLOBAL_ROOM"}))
+def test_help_shows_no_internals_as_defaults(name: str) -> None:
+    text = pydoc.plain(pydoc.render_doc(getattr(simplysocket, name)))
+    assert not re.search(r"= <msgspec\.(?!structs)|object at 0x|_simplysocket", text)
 
 
 def test_the_reference_names_all_of_a_client() -> None:

@@ -46,6 +46,16 @@ def test_the_site_fetches_nothing_from_elsewhere(site: Path, browser: Browser) -
     assert {url.partition(":")[0] for url in fetched} <= {"file", "data", "blob"}
 
 
+def test_the_site_shows_no_internals_as_defaults(site: Path, browser: Browser) -> None:
+    page = browser.new_page()
+    for each in sorted((site / "reference").glob("*.html")):
+        page.goto(each.as_uri())
+        for signature in page.locator(".doc-signature").all_inner_texts():
+            assert not re.search(r"codec|EMPTY|NO_BODY|PIPE_BYTES|attrs\.|msgspec|\b_[a-z]", signature), signature
+        assert not any(note.is_visible() for note in page.locator(".code-host").all())
+    page.close()
+
+
 def test_the_links_of_the_site_lead_somewhere(site: Path) -> None:
     class Links(HTMLParser):
         def __init__(self) -> None:
@@ -65,8 +75,14 @@ def test_the_links_of_the_site_lead_somewhere(site: Path) -> None:
     for page, links in found.items():
         for link in links.links:
             place, _, fragment = link.partition("#")
-            if not place.startswith("http") and page.name != "404.html":
+            is_for_a_code_host = place.startswith("../../simplysocket/")  # the site hides this note
+            if not place.startswith("http") and page.name != "404.html" and not is_for_a_code_host:
                 target = (page.parent / place).resolve() if place else page
                 assert target.exists(), f"{page.name}: {link}"
                 if fragment and not fragment.startswith("__"):
                     assert fragment in found[target].ids, f"{page.name}: {link}"
+
+
+def test_make_docs_says_where_the_site_is() -> None:
+    ran = subprocess.run(["make", "--dry-run", "docs"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"{ROOT}/build/docs/index.html" in ran.stdout.splitlines()[-1]

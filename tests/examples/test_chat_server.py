@@ -83,7 +83,9 @@ async def test_a_new_name_is_told_to_a_few_rooms_at_most(autojump_clock: trio.ab
         assert len([each for each in await ana.settle() if each["action"] == "renamed"]) == ROOMS
 
 
-@pytest.mark.parametrize("name", ["", " ", "Ana ", "Ana\nBen", "Ana\n", "x" * (NAME_LENGTH + 1)])
+@pytest.mark.parametrize(
+    "name", ["", " ", "Ana ", "Ana\nBen", "Ana\n", "\x1b[31mAna", "A\0na", "\x9b", "x" * (NAME_LENGTH + 1)]
+)
 async def test_what_is_no_name_is_refused(autojump_clock: trio.abc.Clock, name: str) -> None:
     async with open_server(server) as net:
         ana = await net.connect("Ana")
@@ -91,6 +93,13 @@ async def test_what_is_no_name_is_refused(autojump_clock: trio.abc.Clock, name: 
             await ana.request("rename", {"name": name})
         assert (refusal.value.code, refusal.value.path) == ("bad-body", "$.name")
         await ana.request("rename", {"name": "x" * NAME_LENGTH})
+
+
+async def test_a_new_name_comes_back_as_the_server_keeps_it(autojump_clock: trio.abc.Clock) -> None:
+    async with open_server(server) as net:
+        ana = await net.connect("Ana")
+        assert await ana.request("rename", {"name": "An\u200bna \u202eMaria"}) == {"name": "Anna Maria"}
+        assert (await ana.request("rename", {"name": "\u200b"}))["name"].startswith("guest-")
 
 
 async def test_everyone_is_told_of_the_rooms_there_are(autojump_clock: trio.abc.Clock) -> None:

@@ -4,6 +4,7 @@
 # The uses are wrong on purpose; what mypy says about them is tested in test_types.py.
 
 import contextlib
+import functools
 from typing import Any
 
 import pytest
@@ -26,26 +27,87 @@ async def in_hall(server: Server) -> Any:
         yield server.rooms["hall"], server.clients[ana.id]
 
 
-@wrong("above 0")
-async def a_timer_of_zero_seconds(server: Any) -> None:
+def start_timer(method: str, *args: Any) -> Any:
+    async def use(server: Any) -> None:
+        async with in_hall(server) as (room, _):
+            getattr(room, method)(*args, server)
+
+    use.__name__ = f"{method}_{args[0]!r:.9}"
+    return use
+
+
+for seconds in (0, -1, -0.5):
+    wrong(f"every({seconds!r}, ...)", "give a time above 0", "after(0, ...)")(start_timer("every", seconds, play))
+for seconds in (float("nan"), float("inf"), float("-inf"), 10**400):
+    wrong(f"after({seconds!r:.200}", "a finite number of seconds")(start_timer("after", seconds, play))
+    wrong(f"every({seconds!r:.200}", "a finite number of seconds")(start_timer("every", seconds, play))
+
+
+@wrong("cannot call", "tick", "with 0 arguments")
+async def a_timer_without_its_arguments(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.after(0, self.tick)
+            self.after(1, self.tick)
 
-        async def tick(self) -> None: ...
+        async def tick(self, number: int) -> None: ...
 
     await play(server)
 
 
-@wrong("above 0")
-async def a_timer_below_zero(server: Any) -> None:
+@wrong("cannot call", "tick", "with 2 arguments")
+async def a_timer_with_too_many_arguments(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.every(-1, self.tick)
+            self.every(1, self.tick, 1, 2)
 
-        async def tick(self) -> None: ...
+        async def tick(self, number: int) -> None: ...
+
+    await play(server)
+
+
+@wrong("<lambda>", "it returned 3", "write `async def`")
+async def a_timer_of_a_plain_lambda(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        async def on_create(self) -> None:
+            self.after(1, lambda: 3)
+
+    await play(server)
+
+
+@wrong("<lambda>", "it returned 3", "write `async def`")
+async def a_task_of_a_plain_lambda(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        async def on_create(self) -> None:
+            self.start_soon(lambda: 3)
+
+    await play(server)
+
+
+class Callable:
+    """A plain function in another guise."""
+
+    def __call__(self) -> None: ...
+
+
+@wrong("Callable", "it returned None", "write `async def`", place="test_wrong_tasks")
+async def a_timer_of_a_plain_callable(server: Any) -> None:
+    async with in_hall(server) as (room, _):
+        room.after(1, Callable())
+        await trio.sleep(2)
+
+
+@wrong("tick", "write `async def`")
+async def a_timer_of_a_plain_partial(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        async def on_create(self) -> None:
+            self.after(1, functools.partial(self.tick, 3))
+
+        def tick(self, number: int) -> None: ...
 
     await play(server)
 

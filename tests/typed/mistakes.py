@@ -196,6 +196,8 @@ class Odd(Room[Player]):
         self.after(5, self.tick())  # E: "after" of "Room" has incompatible type
         self.every(1, self.plain)  # E: "every" of "Room" has incompatible type
         self.after(self.tick, 5)  # E: expected "float"  # E: expected "Callable
+        self.after(1, self.watch, "3")  # E: "after" of "Room" has incompatible type
+        self.every(1, self.watch)  # E: "every" of "Room" has incompatible type
         self.start_soon(self.tick())  # E: "start_soon" of "Room" has incompatible type
         self.start_soon(self.plain)  # E: "start_soon" of "Room" has incompatible type
         self.start_soon(self.watch, "3")  # E: "start_soon" of "Room" has incompatible type

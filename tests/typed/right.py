@@ -32,6 +32,7 @@ from simplysocket import (
     RoomClosed,
     Server,
     SimplySocketError,
+    Timer,
     action,
     from_thread,
     may_come_back,
@@ -213,7 +214,8 @@ class Game(Room[Player]):
     async def on_create(self) -> None:
         self.words: list[str] = []
         self.best = 0
-        self.timer: trio.CancelScope = self.every(10, self.tick)
+        self.timer: Timer = self.every(10, self.tick)
+        self.after(2.5, self.watch, 3)
         self.after(5, lambda: self.broadcast("soon"))
         self.start_soon(self.watch, 3)
         if self.creator is not None:
@@ -221,6 +223,11 @@ class Game(Room[Player]):
 
     async def tick(self) -> None:
         await self.broadcast("tick", {"words": self.words}, volatile=True)
+
+    def hurry(self) -> None:
+        left: float | None = self.timer.seconds_left
+        if left is not None and left > 5:
+            self.timer.cancel()
 
     async def watch(self, seconds: float) -> None:
         await trio.sleep(seconds)
