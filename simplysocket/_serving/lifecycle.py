@@ -21,7 +21,7 @@ from .._sessions.session import Session
 from ..errors import CloseCode
 from .accepting import accept_all
 from .assembly import Assembly
-from .listeners import open_tcp, open_unix, remove_unix
+from .listeners import UnixSocket, open_tcp, open_unix
 
 logger = logging.getLogger("simplysocket.server")
 
@@ -77,25 +77,25 @@ class Lifecycle:
         self._stop_asked, self._stopped, self._may_let_go = trio.Event(), trio.Event(), trio.Event()
         self._deadline, self._drain_scope = math.inf, None
         assembly.front_door.is_open = True
-        bound_path: str | os.PathLike[str] | None = None
+        unix_socket: UnixSocket | None = None
         try:
             self._listeners = list(listeners)
             if port is not None:
                 tcp = await open_tcp(host, port)
                 self._listeners += [trio.SSLListener(each, ssl_context) for each in tcp] if ssl_context else tcp
             if unix is not None:
-                self._listeners.append(await open_unix(unix))
-                bound_path = unix
+                unix_socket = await open_unix(unix)
+                self._listeners.append(unix_socket.listener)
             if not self._listeners:
                 raise ValueError("serve on what? give port=, unix= or listeners=")
             await self._run(started)
         finally:
+            if unix_socket is not None:
+                unix_socket.remove_file()
             for listener in self._listeners:
                 with trio.CancelScope(shield=True) as scope:
                     scope.cancel()
                     await listener.aclose()
-            if bound_path is not None:
-                remove_unix(bound_path)
             self._listeners = []
             assembly.is_serving = False
             self.trio_token = None
