@@ -4,9 +4,7 @@ Law: a facade. It checks its arguments and hands them on to the assembly and the
 """
 
 import os
-import signal
 import ssl
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
@@ -21,11 +19,11 @@ from ._protocol import codec
 from ._rooms.room_tree import build_tree
 from ._serving.admission import Authenticate, Connecting, Disconnecting
 from ._serving.assembly import Assembly, RoomClass, Strings
-from ._serving.collector import Collector
 from ._serving.gauges import statistics_of
 from ._serving.lifecycle import Lifecycle
 from ._serving.signals import name_places, run_program
 from ._sessions.outbound_hooks import Hook
+from ._stderr import tell
 from .actions import Actions, Handler, Mark
 from .brokers import Broker
 from .client import Client
@@ -286,27 +284,23 @@ class Server:
         ssl_context: ssl.SSLContext | None = None,
         tune_gc: bool = True,
     ) -> None:
-        """Run until SIGINT or SIGTERM, then stop gracefully; a second signal stops at once.
+        """Run until SIGINT, SIGTERM or SIGHUP, then stop gracefully within `Limits.drain_seconds`, and return.
 
-        If it cannot listen, the program ends with one line that says why. `tune_gc=False` leaves the garbage
+        A second signal ends the process at once, with the code 128 + its number; so does the end of the time. If it
+        cannot listen, the program ends with one line that says why. `tune_gc=False` leaves the garbage
         collector as it is; otherwise it looks at all objects very rarely. All else is as in `serve`.
         """
         if trio.lowlevel.in_trio_run():
             raise RuntimeError("run() is for programs: inside of trio, `await server.serve(...)` in a nursery of yours")
 
-        collector = Collector(is_tuned=tune_gc)
-
         def listens() -> None:
-            collector.freeze()
             where = name_places(self, host, unix, is_tls=ssl_context is not None)
-            print(f"{self.name} listens{where and f' on {where}'} (Ctrl+C stops)", file=sys.stderr)
+            tell(f"{self.name} listens{where and f' on {where}'} (Ctrl+C stops)")
 
         serving = partial(self.serve, host, port, unix=unix, listeners=listeners, ssl_context=ssl_context)
-        signals, grace = (signal.SIGINT, signal.SIGTERM), self.limits.drain_seconds
-        with collector.tuned():
-            error = trio.run(partial(run_program, serving, self.stop, signals=signals, grace=grace, listens=listens))
+        error = run_program(serving, self.stop, grace=self.limits.drain_seconds, tune_gc=tune_gc, listens=listens)
         if error is not None:
-            raise SystemExit(f"{self.name}: {getattr(error, 'strerror', None) or error}")
+            raise SystemExit(f"{self.name}: {error.strerror or error}")
 
     async def serve(
         self,
