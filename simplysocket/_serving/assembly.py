@@ -25,6 +25,7 @@ from ..limits import Limits
 from ..metrics import Metrics
 from ..room import Room
 from .admission import Admission
+from .expiry import Expiry
 
 if TYPE_CHECKING:
     from ..server import Server
@@ -78,7 +79,8 @@ class Assembly:
         self.outboxes = Outboxes(self.limits)
         proxies = Proxies.of(trusted_proxies)
         inbound = Inbound(self.hub, self.registry, direct=direct)
-        self.admission = Admission(self.hub, inbound, self.outboxes, proxies, state)
+        self.expiry = Expiry(self.budget)
+        self.admission = Admission(self.hub, inbound, self.outboxes, self.expiry, proxies, state)
         self.epoll_reader = EpollReader(self.budget)
         self.pages = Pages(static_bytes=self.limits.static_bytes, paths=paths, is_ready=lambda: self.front_door.is_open)
         self.front_door = FrontDoor(

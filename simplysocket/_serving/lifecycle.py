@@ -112,6 +112,7 @@ class Lifecycle:
             rooms.start_soon(self._heartbeat)
             rooms.start_soon(_tell_left_out)
             rooms.start_soon(assembly.outboxes.watch)
+            rooms.start_soon(assembly.expiry.run)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as listeners:
                     for each in self._listeners:
