@@ -42,14 +42,16 @@ class Server:
 
     `name`: the sender of the server's own messages. `limits`: the bounds of the server. `path`: where
     WebSockets connect, one path or several. `origins`: the pages that may connect, such as
-    `["https://example.com"]`; None: the pages of the same host and port. `trusted_proxies`: addresses
+    `["https://example.com", "https://*.example.com"]`, in which `*` is one label; `"null"` and `"file://"`
+    are pages from files; None: the pages of the same host and port. `hosts`: the names by which the server
+    may be asked for, such as `["play.example.com"]`; None: any. `trusted_proxies`: addresses
     and networks of proxies whose X-Forwarded-For is believed, `"unix"` for a Unix socket. `relay`: a
     message that no handler takes is sent to everyone in its room. `direct`: clients that share a room
     may send messages to each other. `open_rooms`: a join may create a room whose name matches no
     registered class. `state`: a function or class that is called without arguments for each new
     client, and returns its `client.state`. `broker`: carries the rooms' messages to their members.
 
-    Raises `RegistrationError` for an option that cannot work.
+    Raises `RegistrationError` or `ValueError` for an option that cannot work.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Server:
         limits: Limits | None = None,
         path: str | Sequence[str] = "/ws",
         origins: Strings | None = None,
+        hosts: Strings | None = None,
         trusted_proxies: Strings = (),
         relay: bool = False,
         direct: bool = False,
@@ -79,6 +82,7 @@ class Server:
             limits=limits,
             path=path,
             origins=origins,
+            hosts=hosts,
             trusted_proxies=trusted_proxies,
             relay=relay,
             direct=direct,
@@ -323,11 +327,6 @@ class Server:
         if not trio.lowlevel.in_trio_run():
             raise RuntimeError(
                 "serve() needs trio: call it inside of trio.run(...), or `server.run(...)` for a program"
-            )
-        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
-            raise TypeError(
-                f"ssl_context={ssl_context!r}: give an ssl.SSLContext, as ssl.create_default_context("
-                "ssl.Purpose.CLIENT_AUTH) makes one, with load_cert_chain(cert, key)"
             )
         await self._lifecycle.serve(host, port, unix, listeners, ssl_context, partial(task_status.started, self))
 

@@ -21,7 +21,7 @@ from .._sessions.session import Session
 from ..errors import CloseCode
 from .accepting import accept_all
 from .assembly import Assembly
-from .listeners import UnixSocket, open_tcp, open_unix
+from .listeners import UnixSocket, check_tls, open_tcp, open_unix
 
 logger = logging.getLogger("simplysocket.server")
 
@@ -71,6 +71,7 @@ class Lifecycle:
         assembly = self._assembly
         if assembly.is_serving:
             raise RuntimeError(f"server {assembly.name!r} is serving already")
+        check_tls(ssl_context, port)
         assembly.is_serving = True
         LOG_LIMIT.begin_anew()
         self.trio_token = trio.lowlevel.current_trio_token()

@@ -11,6 +11,7 @@ import errno
 import ipaddress
 import os
 import socket
+import ssl
 import stat
 
 import attrs
@@ -18,6 +19,19 @@ import trio
 
 _BACKLOG = 1_024  # connections that may wait in the kernel; Linux allows at most net.core.somaxconn
 _PORT_TRIES = 20  # to find a number that is free in every address family
+
+
+def check_tls(ssl_context: ssl.SSLContext | None, port: int | None) -> None:
+    """Refuse a TLS context that could not serve."""
+    if ssl_context is None:
+        return
+    if not isinstance(ssl_context, ssl.SSLContext) or ssl_context.protocol == ssl.PROTOCOL_TLS_CLIENT:
+        raise TypeError(
+            f"ssl_context={ssl_context!r}: give an ssl.SSLContext of a server, as ssl.create_default_context("
+            "ssl.Purpose.CLIENT_AUTH) makes one, with load_cert_chain(cert, key)"
+        )
+    if port is None:
+        raise ValueError("ssl_context is for the port, and there is none: give port=")
 
 
 async def open_tcp(host: str | None, port: int) -> list[trio.SocketListener]:
