@@ -68,8 +68,7 @@ def _to_lower(kind: Any, tokens: Sequence[Token]) -> Any:  # Any: a type form, a
 
 def _to_port(kind: Any, tokens: Sequence[Token]) -> Any:  # Any: a type form, and a value of it
     """Convert a port as cyclopts does; None for a service link, which is no setting."""
-    (token,) = tokens
-    return None if token.source == "env" and _is_service_link(token.value) else convert(kind, tokens)
+    return None if tokens[0].source == "env" and _is_service_link(tokens[0].value) else convert(kind, tokens)
 
 
 def _is_service_link(value: str) -> bool:
