@@ -15,6 +15,9 @@
 Start with `Server`, `Room` and `Client`. The test kit is `simplysocket.testing`.
 """
 
+from . import _process_end as _process_end  # first: it takes the signals of the command line, and the rest takes long
+
+# ruff: isort: split
 import sys
 
 # `describe` and `tree` are earlier names of introspection, which programs may still import.

@@ -3,7 +3,8 @@
 Law: the packages of the extra `cli` are imported only here and in _operation/.
 """
 
-import sys
+from ._process_end import take_signals
+from ._stderr import tell
 
 
 def main() -> None:
@@ -12,12 +13,12 @@ def main() -> None:
     If a package of the extra `cli` is not installed, print its name and end with status 2:
     a server alone does not need it.
     """
+    take_signals()
     try:
         import cyclopts  # noqa: F401
         import watchfiles  # noqa: F401
     except ModuleNotFoundError as error:
-        message = f"simplysocket: the command line needs {error.name}: pip install 'simplysocket[cli]'"
-        print(message, file=sys.stderr)
+        tell(f"simplysocket: the command line needs {error.name}: pip install 'simplysocket[cli]'")
         raise SystemExit(2) from None
     from ._operation.cli import main
 

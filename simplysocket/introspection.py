@@ -51,6 +51,7 @@ class Description:
     open_rooms: bool  # whether a join may open a room whose name fits no registered class
     static: tuple[str, ...]  # the URLs that static files are served under
     limits: Limits
+    hosts: tuple[str, ...] | None = None  # the names by which the server may be asked for; None: any
 
 
 @attrs.frozen

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any, Final, TextIO
 
 from ._log_limit import PLACE
+from ._stderr import discard_unwritten
 
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
@@ -38,10 +39,20 @@ def configure(level: str = "info", *, json: bool = False, stream: TextIO | None 
     if level.lower() not in LEVELS:
         raise ValueError(f"{level!r} is no level of logging: give one of {', '.join(LEVELS)}")
     stream = stream or sys.stderr
-    handler = logging.StreamHandler(stream)
-    is_coloured = stream.isatty() and not os.environ.get("NO_COLOR")
+    handler = _Handler(stream) if stream is not None else logging.NullHandler()  # stderr is None when it is closed
+    is_coloured = stream is not None and stream.isatty() and not os.environ.get("NO_COLOR")
     handler.setFormatter(JsonFormatter() if json else TextFormatter(is_coloured=is_coloured))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes records to a stream. What it cannot take, as stderr on a full disk, is lost, and stops no program."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if isinstance(sys.exc_info()[1], OSError):
+            discard_unwritten(self.stream)
+        else:
+            super().handleError(record)
 
 
 class TextFormatter(logging.Formatter):

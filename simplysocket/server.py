@@ -4,9 +4,7 @@ Law: a facade. It checks its arguments and hands them on to the assembly and the
 """
 
 import os
-import signal
 import ssl
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
@@ -22,11 +20,11 @@ from ._protocol import codec
 from ._rooms.room_tree import build_tree
 from ._serving.admission import Authenticate, Connecting, Disconnecting
 from ._serving.assembly import Assembly, RoomClass, Strings
-from ._serving.collector import Collector
 from ._serving.gauges import statistics_of
 from ._serving.lifecycle import Lifecycle
 from ._serving.signals import name_places, run_program
 from ._sessions.outbound_hooks import Hook
+from ._stderr import tell
 from .actions import Actions, Handler, Mark
 from .brokers import Broker
 from .client import Client
@@ -45,14 +43,16 @@ class Server(ServerNames):
 
     `name`: the sender of the server's own messages. `limits`: the bounds of the server. `path`: where
     WebSockets connect, one path or several. `origins`: the pages that may connect, such as
-    `["https://example.com"]`; None: the pages of the same host and port. `trusted_proxies`: addresses
+    `["https://example.com", "https://*.example.com"]`, in which `*` is one label; `"null"` and `"file://"`
+    are pages from files; None: the pages of the same host and port. `hosts`: the names by which the server
+    may be asked for, such as `["play.example.com"]`; None: any. `trusted_proxies`: addresses
     and networks of proxies whose X-Forwarded-For is believed, `"unix"` for a Unix socket. `relay`: a
     message that no handler takes is sent to everyone in its room. `direct`: clients that share a room
     may send messages to each other. `open_rooms`: a join may create a room whose name matches no
     registered class. `state`: a function or class that is called without arguments for each new
     client, and returns its `client.state`. `broker`: carries the rooms' messages to their members.
 
-    Raises `RegistrationError` for an option that cannot work.
+    Raises `RegistrationError` or `ValueError` for an option that cannot work.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Server(ServerNames):
         limits: Limits | None = None,
         path: str | Sequence[str] = "/ws",
         origins: Strings | None = None,
+        hosts: Strings | None = None,
         trusted_proxies: Strings = (),
         relay: bool = False,
         direct: bool = False,
@@ -82,6 +83,7 @@ class Server(ServerNames):
             limits=limits,
             path=path,
             origins=origins,
+            hosts=hosts,
             trusted_proxies=trusted_proxies,
             relay=relay,
             direct=direct,
@@ -287,27 +289,23 @@ class Server(ServerNames):
         ssl_context: ssl.SSLContext | None = None,
         tune_gc: bool = True,
     ) -> None:
-        """Run until SIGINT or SIGTERM, then stop gracefully; a second signal stops at once.
+        """Run until SIGINT, SIGTERM or SIGHUP, then stop gracefully within `Limits.drain_seconds`, and return.
 
-        If it cannot listen, the program ends with one line that says why. `tune_gc=False` leaves the garbage
+        A second signal ends the process at once, with the code 128 + its number; so does the end of the time. If it
+        cannot listen, the program ends with one line that says why. `tune_gc=False` leaves the garbage
         collector as it is; otherwise it looks at all objects very rarely. All else is as in `serve`.
         """
         if trio.lowlevel.in_trio_run():
             raise RuntimeError("run() is for programs: inside of trio, `await server.serve(...)` in a nursery of yours")
 
-        collector = Collector(is_tuned=tune_gc)
-
         def listens() -> None:
-            collector.freeze()
             where = name_places(self, host, unix, is_tls=ssl_context is not None)
-            print(f"{self.name} listens{where and f' on {where}'} (Ctrl+C stops)", file=sys.stderr)
+            tell(f"{self.name} listens{where and f' on {where}'} (Ctrl+C stops)")
 
         serving = partial(self.serve, host, port, unix=unix, listeners=listeners, ssl_context=ssl_context)
-        signals, grace = (signal.SIGINT, signal.SIGTERM), self.limits.drain_seconds
-        with collector.tuned():
-            error = trio.run(partial(run_program, serving, self.stop, signals=signals, grace=grace, listens=listens))
+        error = run_program(serving, self.stop, grace=self.limits.drain_seconds, tune_gc=tune_gc, listens=listens)
         if error is not None:
-            raise SystemExit(f"{self.name}: {getattr(error, 'strerror', None) or error}")
+            raise SystemExit(f"{self.name}: {error.strerror or error}")
 
     async def serve(
         self,
@@ -330,11 +328,6 @@ class Server(ServerNames):
         if not trio.lowlevel.in_trio_run():
             raise RuntimeError(
                 "serve() needs trio: call it inside of trio.run(...), or `server.run(...)` for a program"
-            )
-        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
-            raise TypeError(
-                f"ssl_context={ssl_context!r}: give an ssl.SSLContext, as ssl.create_default_context("
-                "ssl.Purpose.CLIENT_AUTH) makes one, with load_cert_chain(cert, key)"
             )
         await self._lifecycle.serve(host, port, unix, listeners, ssl_context, partial(task_status.started, self))
 

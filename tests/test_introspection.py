@@ -105,7 +105,8 @@ async def test_the_tree_shows_what_waits_in_the_global_room_and_no_age_of_anothe
 
 
 def test_a_server_describes_what_was_registered() -> None:
-    server = Server("demo", path=("/ws", "/old"), origins=["https://b.example", "https://a.example"], direct=True)
+    origins, hosts = ["https://b.example", "https://a.example"], ["b.example", "*.a.example"]
+    server = Server("demo", path=("/ws", "/old"), origins=origins, hosts=hosts, direct=True)
 
     @server.middleware
     async def log(call: object, next: Next) -> object: ...
@@ -126,6 +127,7 @@ def test_a_server_describes_what_was_registered() -> None:
     found = server.describe()
     assert (found.name, found.paths, found.direct, found.is_authenticated) == ("demo", ("/ws", "/old"), True, False)
     assert found.origins == ("https://a.example", "https://b.example")
+    assert found.hosts == ("*.a.example", "b.example")
     assert [(each.name, each.room_class, each.body, each.turn, each.cancel) for each in found.actions] == [
         ("time", None, "", False, False),
         ("guess", "Game", "dict[str, int]", True, True),

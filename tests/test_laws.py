@@ -28,6 +28,8 @@ FLOORS = (
         "tree",
         "_log_limit",
         "_memory_bound",
+        "_process_end",
+        "_stderr",
     ),
     (
         "_accounts",

@@ -84,6 +84,101 @@ def an_origin_that_is_a_star(server: Any) -> None:
     Server(origins=["*"])
 
 
+@wrong("one whole label", "'https://*.example.com'", place="'https://play*.example.com' in origins=", error=ValueError)
+def an_origin_with_a_star_inside_a_label(server: Any) -> None:
+    Server(origins=["https://play*.example.com"])
+
+
+@wrong("one whole label", "'https://*.example.com'", place="'https://*' in origins=", error=ValueError)
+def an_origin_that_is_any_host(server: Any) -> None:
+    Server(origins=["https://*"])
+
+
+@wrong("one whole label", "the first", place="'https://*.*.example.com' in origins=", error=ValueError)
+def an_origin_with_two_stars(server: Any) -> None:
+    Server(origins=["https://*.*.example.com"])
+
+
+@wrong("only for http and https", "list each", place="'chrome-extension://*' in origins=", error=ValueError)
+def an_origin_of_any_application(server: Any) -> None:
+    Server(origins=["chrome-extension://*"])
+
+
+@wrong("is no origin", place="'https://example.com/game' in origins=", error=ValueError)
+def an_origin_with_a_path(server: Any) -> None:
+    Server(origins=["https://example.com/game"])
+
+
+@wrong("is no origin", place="'https://example.com?game' in origins=", error=ValueError)
+def an_origin_with_a_query(server: Any) -> None:
+    Server(origins=["https://example.com?game"])
+
+
+@wrong("is no origin", place="'https://example.com:99999' in origins=", error=ValueError)
+def an_origin_with_a_port_that_is_none(server: Any) -> None:
+    Server(origins=["https://example.com:99999"])
+
+
+@wrong("as browsers send it", "xn--", place="'https://bücher.example' in origins=", error=ValueError)
+def an_origin_that_is_not_ascii(server: Any) -> None:
+    Server(origins=["https://bücher.example"])
+
+
+@wrong("give strings", place="None in origins=", error=ValueError)
+def an_origin_that_is_none(server: Any) -> None:
+    Server(origins=[None])
+
+
+@wrong("no list", place="origins=True", error=ValueError)
+def origins_that_are_allowed(server: Any) -> None:
+    Server(origins=True)
+
+
+@wrong("is one string", "give a list", place="hosts='play.example.com'", error=ValueError)
+def hosts_as_one_string(server: Any) -> None:
+    Server(hosts="play.example.com")
+
+
+@wrong("without scheme and port", "'play.example.com'", place="'https://play.example.com' in hosts=", error=ValueError)
+def a_host_with_its_scheme(server: Any) -> None:
+    Server(hosts=["https://play.example.com"])
+
+
+@wrong("without scheme and port", place="'play.example.com:8080' in hosts=", error=ValueError)
+def a_host_with_its_port(server: Any) -> None:
+    Server(hosts=["play.example.com:8080"])
+
+
+@wrong("one whole label", "'*.example.com'", place="'*' in hosts=", error=ValueError)
+def a_host_that_is_a_star(server: Any) -> None:
+    Server(hosts=["*"])
+
+
+@wrong("give True or False", place="relay='false'")
+def a_switch_that_is_a_word(server: Any) -> None:
+    Server(relay="false")
+
+
+@wrong("as clients send it", "'/r%C3%A4ume'", place="path='/räume'")
+def a_path_that_is_not_ascii(server: Any) -> None:
+    Server(path="/räume")
+
+
+@wrong("without '?'", place="path='/ws?room=1'")
+def a_path_with_a_query(server: Any) -> None:
+    Server(path="/ws?room=1")
+
+
+@wrong("load balancers", place="path='/health'")
+def a_path_that_the_server_answers_itself(server: Any) -> None:
+    Server(path="/health")
+
+
+@wrong("no list", "['127.0.0.1']", place="trusted_proxies=None", error=ValueError)
+def trusted_proxies_that_are_none(server: Any) -> None:
+    Server(trusted_proxies=None)
+
+
 @wrong("give a list", place="trusted_proxies='127.0.0.1'", error=ValueError)
 def trusted_proxies_as_one_string(server: Any) -> None:
     Server(trusted_proxies="127.0.0.1")

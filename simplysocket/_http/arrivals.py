@@ -10,7 +10,6 @@ Laws:
 import logging
 import math
 from collections import Counter
-from typing import Final
 
 import attrs
 
@@ -19,11 +18,9 @@ from ..limits import Limits
 from ..metrics import Metrics
 from ..request import Request
 from .proxies import Proxies
-from .responses import Response, refusal
+from .responses import ALWAYS_ANSWERED, Response, refusal
 
 logger = logging.getLogger("simplysocket.frontdoor")
-
-_ALWAYS_ANSWERED: Final = ("/health", "/ready")  # an answer costs no more than a refusal, and who asks may kill us
 
 
 @attrs.define(eq=False)
@@ -36,6 +33,7 @@ class Visit:
     address: str
     account: str | None
     wait: float | None = None
+    is_tls: bool = False
     is_forwarded: bool = False  # a trusted proxy named the address
     is_answered: bool = False  # in HTTP: it will never be a WebSocket
     is_authenticating: bool = False  # `authenticate` is running
@@ -101,7 +99,7 @@ class Arrivals:
 
     def refuse_plain(self, request: Request, visit: Visit) -> Response | None:
         """Return the refusal of a plain HTTP request beyond the rate of its address."""
-        if visit.wait is None or request.path in _ALWAYS_ANSWERED:
+        if visit.wait is None or request.path in ALWAYS_ANSWERED:
             return None
         return _beyond("too many requests from this address", visit.wait)
 

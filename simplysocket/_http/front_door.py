@@ -11,7 +11,7 @@ import contextlib
 import logging
 import math
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 import attrs
@@ -27,12 +27,11 @@ from ..metrics import Metrics
 from ..request import Identity, Request
 from .arrivals import Arrivals, Visit
 from .handshakes import Handshakes, Slot
-from .origins import Origins
 from .peer_time import PeerTime
 from .proxies import Proxies
 from .request_head import BadHead, RequestHead, read_head, to_request
 from .responses import Response, refusal, refuse_client
-from .upgrade import Upgrade, judge
+from .upgrade import Rules, Upgrade, judge
 
 logger = logging.getLogger("simplysocket.frontdoor")
 
@@ -51,8 +50,7 @@ class FrontDoor:
         epoll_reader: EpollReader,
         budget: PassBudget,
         accounts: Accounts,
-        paths: Sequence[str],
-        origins: Origins,
+        rules: Rules,
         proxies: Proxies,
         respond: Callable[[Request], Response],
         identify: Callable[[Request, Callable[[], Awaitable[None]]], Awaitable[Identity | None]],
@@ -61,9 +59,8 @@ class FrontDoor:
         self._limits = limits
         self._metrics = metrics
         self._epoll_reader = epoll_reader
-        self._paths = paths
         self._budget = budget
-        self._origins = origins
+        self._rules = rules
         self._respond = respond
         self._identify = identify
         self._enter = enter
@@ -106,6 +103,7 @@ class FrontDoor:
         try:
             slot: Slot | None = None
             tls = stream if isinstance(stream, trio.SSLStream) else None
+            visit.is_tls = tls is not None
             if tls is not None:
                 with self._bounded(math.inf):
                     slot = await self.handshakes.slot(visit.account)
@@ -169,7 +167,7 @@ class FrontDoor:
             request = self.arrivals.forward(to_request(head, visit.address), visit, trio.current_time())
         except BadHead as exc:
             return exc.response
-        verdict = judge(request, head, self._paths, self._origins)
+        verdict = judge(request, head, self._rules, is_tls=visit.is_tls)
         if verdict is None:
             return self.arrivals.refuse_plain(request, visit) or self._respond(request)
         if not isinstance(verdict, Upgrade):

@@ -34,6 +34,8 @@ class Proxies:
         """Read the option `trusted_proxies=`; ValueError for an entry that is not an address or a network."""
         if isinstance(proxies, str):
             raise ValueError(f"trusted_proxies={proxies!r} is one string: give a list, such as [{proxies!r}]")
+        if not isinstance(proxies, Iterable):
+            raise ValueError(f"trusted_proxies={proxies!r} is no list: give one, such as ['127.0.0.1']")
         networks: list[Network] = []
         trusts_unix = False
         for each in proxies:

@@ -33,6 +33,7 @@ REASONS: Final = {
     406: "Not Acceptable",
     408: "Request Timeout",
     414: "URI Too Long",
+    421: "Misdirected Request",
     426: "Upgrade Required",
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
@@ -41,6 +42,9 @@ REASONS: Final = {
     503: "Service Unavailable",
     505: "HTTP Version Not Supported",
 }
+
+# An answer costs no more than a refusal, and who asks may kill us. It asks by an address, not by a name.
+ALWAYS_ANSWERED: Final = ("/health", "/ready")
 
 
 @attrs.frozen

@@ -14,9 +14,9 @@ import attrs
 
 from .._protocol.names import SUBPROTOCOL
 from ..request import Identity, Request
-from .origins import HOST, Origins
+from .origins import HOST, Hosts, Origins
 from .request_head import RequestHead, header_items
-from .responses import Response, refusal
+from .responses import ALWAYS_ANSWERED, Response, refusal
 
 logger = logging.getLogger("simplysocket.frontdoor")
 
@@ -37,21 +37,30 @@ class Upgrade:
     identity: Identity | None = None
 
 
-def judge(request: Request, head: RequestHead, paths: Sequence[str], origins: Origins) -> Upgrade | Response | None:
+@attrs.frozen
+class Rules:
+    """Where WebSockets connect, from which pages, and by which names a server is asked for."""
+
+    paths: Sequence[str]
+    origins: Origins
+    hosts: Hosts
+
+
+def judge(request: Request, head: RequestHead, rules: Rules, *, is_tls: bool) -> Upgrade | Response | None:
     """Judge a request (RFC 6455, 4.2.1): an `Upgrade`, the `Response` that refuses it, or None for plain HTTP."""
-    refused = _check_request(request, head)
+    refused = _check_request(request, head, rules.hosts)
     if refused is not None:
         return refused
     if not _asks_for_upgrade(request.headers):
         return None
-    refused = _check_upgrade(request, head, paths, origins)
+    refused = _check_upgrade(request, head, rules, is_tls=is_tls)
     if refused is not None:
         return refused
     subprotocol = SUBPROTOCOL if SUBPROTOCOL in request.subprotocols else None
     return Upgrade(request, _write_head(request.headers["sec-websocket-key"], subprotocol), subprotocol)
 
 
-def _check_request(request: Request, head: RequestHead) -> Response | None:
+def _check_request(request: Request, head: RequestHead, allowed: Hosts) -> Response | None:
     """Return the refusal of a request that is not valid, whether it is plain HTTP or an upgrade."""
     headers = request.headers
     if "transfer-encoding" in headers and "content-length" in headers:
@@ -60,6 +69,10 @@ def _check_request(request: Request, head: RequestHead) -> Response | None:
     is_hostless = not hosts and head.http_version == b"1.0"  # as health checks of load balancers are
     if not is_hostless and (hosts != 1 or not HOST.fullmatch(headers.get("host", ""))):
         return refusal(400, "bad-request", "a request needs one valid Host")
+    host = headers.get("host", "")
+    if not allowed.admit(host) and request.path not in ALWAYS_ANSWERED:
+        logger.warning("refused the host %.200r: add it to Server(hosts=[...]) if it is a name of this server", host)
+        return refusal(421, "misdirected", "this server is not asked for by this name")
     return None
 
 
@@ -68,10 +81,10 @@ def _asks_for_upgrade(headers: Mapping[str, str]) -> bool:
     return headers.get("upgrade", "").lower() == "websocket" and "upgrade" in connection
 
 
-def _check_upgrade(request: Request, head: RequestHead, paths: Sequence[str], origins: Origins) -> Response | None:
+def _check_upgrade(request: Request, head: RequestHead, rules: Rules, *, is_tls: bool) -> Response | None:
     """Return the refusal of an upgrade that is not valid."""
     headers = request.headers
-    if request.path not in paths:
+    if request.path not in rules.paths:
         return refusal(404, "not-found", "no WebSocket endpoint here")
     if request.method != "GET":
         return refusal(405, "method-not-allowed", "a WebSocket request is a GET", ("Allow", "GET"))
@@ -84,7 +97,7 @@ def _check_upgrade(request: Request, head: RequestHead, paths: Sequence[str], or
     if head.trailing or "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
         return refusal(400, "bad-request", "bytes behind the head, before the handshake is done")
     origin, host = headers.get("origin"), headers.get("host", "")
-    if origin is not None and not origins.admit(origin, host):
+    if origin is not None and not rules.origins.admit(origin, host, is_tls=is_tls):
         logger.warning(
             "refused the origin %.200r for the host %.200r: set Server(origins=[...]) to admit it", origin, host
         )

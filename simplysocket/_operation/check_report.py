@@ -63,6 +63,7 @@ def _overview(description: Description) -> RenderableType:
         "WebSockets at": ", ".join(description.paths),
         "files under": ", ".join(description.static),
         "pages from": "the same host and port" if origins is None else ", ".join(origins) or "nowhere",
+        "asked for as": "any host" if description.hosts is None else ", ".join(description.hosts) or "nothing",
         "trusted proxies": ", ".join(description.trusted_proxies),
         "authenticated": _yes(description.is_authenticated),
         "relay": _yes(description.relay),

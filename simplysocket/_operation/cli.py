@@ -9,7 +9,6 @@ machine does not allow it.
 import logging
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -21,8 +20,8 @@ from cyclopts import App, CycloptsError, Group, Parameter, Token, convert
 from cyclopts.validators import Number
 
 from .. import logs
-from .._serving.collector import Collector
 from .._serving.signals import name_places, run_program
+from .._stderr import tell
 from .check_report import print_report, to_json
 from .loader import LoadError, load
 from .reload import UNUSABLE, Supervisor, heed, is_supervised, this_command
@@ -67,6 +66,16 @@ def _to_lower(kind: Any, tokens: Sequence[Token]) -> Any:  # Any: a type form, a
     return convert(kind, [attrs.evolve(token, value=token.value.lower()) for token in tokens])
 
 
+def _to_port(kind: Any, tokens: Sequence[Token]) -> Any:  # Any: a type form, and a value of it
+    """Convert a port as cyclopts does; None for a service link, which is no setting."""
+    return None if tokens[0].source == "env" and _is_service_link(tokens[0].value) else convert(kind, tokens)
+
+
+def _is_service_link(value: str) -> bool:
+    """Tell whether Kubernetes or Docker has set SIMPLYSOCKET_PORT, for a service of that name: `tcp://10.0.0.1:80`."""
+    return value.partition("://")[0] in ("tcp", "udp", "sctp")
+
+
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class RunSettings:
@@ -77,7 +86,7 @@ class RunSettings:
         Parameter(
             group=_listening,
             env_var="SIMPLYSOCKET_HOST",
-            help="Name or address to listen on; 0.0.0.0 or :: for all addresses of this machine.",
+            help="Name or address to listen on; :: for all addresses of this machine, 0.0.0.0 for those of IPv4.",
         ),
     ] = "localhost"
     port: Annotated[
@@ -85,6 +94,7 @@ class RunSettings:
         Parameter(
             group=_listening,
             env_var="SIMPLYSOCKET_PORT",
+            converter=_to_port,
             validator=Number(gte=0, lte=65_535),
             help=f"TCP port; 0 for a free one. [default: {DEFAULT_PORT}; no TCP port with --unix]",
         ),
@@ -115,7 +125,7 @@ class RunSettings:
             group=_running,
             env_var="SIMPLYSOCKET_GRACE",
             validator=Number(gte=0),
-            help="Seconds that a graceful stop may take after SIGINT or SIGTERM; a second signal stops at once. "
+            help="Seconds for a graceful stop after SIGINT, SIGTERM or SIGHUP; a second signal stops at once. "
             f"[default: the server's Limits.drain_seconds; {_RELOAD_GRACE:g} with --reload]",
         ),
     ] = None
@@ -185,11 +195,13 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
     """
     logs.configure(settings.log_level, json=settings.log_json)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # the supervisor logs what has changed
+    link = os.environ.get("SIMPLYSOCKET_PORT", "")
+    if settings.port is None and _is_service_link(link) and not is_supervised():
+        logger.warning("SIMPLYSOCKET_PORT=%.100r is ignored: it is the address of a service, and no port", link)
     port = _port_of(settings)
     context = load_certificate(settings.certfile, settings.keyfile, port=port)
     check_directories(settings.app_dir, settings.reload_dir)
-    grace = settings.grace
-    signals = [signal.SIGINT, signal.SIGTERM]
+    grace, signals = settings.grace, None
     if settings.reload:
         grace = _RELOAD_GRACE if grace is None else grace
         if not is_supervised():
@@ -201,16 +213,20 @@ def run(server: ServerName, /, *, settings: RunSettings = _DEFAULTS) -> int:
     found = load(server, settings.app_dir.resolve())
     grace = found.limits.drain_seconds if grace is None else grace
 
-    collector = Collector(is_tuned=settings.tune_gc)
-
     def listens() -> None:
-        collector.freeze()
         where = name_places(found, settings.host, settings.unix, is_tls=context is not None)
         logger.info("%s listens on %s (Ctrl+C stops)", found.name, where)
 
     serving = partial(found.serve, settings.host, port, unix=settings.unix, ssl_context=context)
-    with collector.tuned():
-        error = trio.run(partial(run_program, serving, found.stop, signals=signals, grace=grace, listens=listens))
+    error = run_program(
+        serving,
+        found.stop,
+        grace=grace,
+        tune_gc=settings.tune_gc,
+        listens=listens,
+        signals=signals,
+        ends_process=True,
+    )
     if error is not None:
         raise CannotRun(explain(error, settings.host, port, settings.unix))
     return 0
@@ -265,7 +281,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"simplysocket: {message}", file=sys.stderr)
+    tell(f"simplysocket: {message}")
     raise SystemExit(code)
 
 

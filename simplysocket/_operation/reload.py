@@ -19,6 +19,8 @@ from typing import Final
 import trio
 import watchfiles
 
+from .._process_end import stop_signals
+
 logger = logging.getLogger("simplysocket.supervisor")
 
 UNUSABLE: Final = 2  # exit code of a server that a change of a file cannot help, such as a port in use
@@ -28,6 +30,7 @@ _KILL_SECONDS: Final = 2.0  # after the grace; a server whose handler never awai
 # Code and static files. Not .json, .db or .txt: a server that writes one would restart itself.
 _SUFFIXES: Final = (".py", ".html", ".css", ".js", ".mjs", ".svg", ".png", ".jpg", ".jpeg", ".webp", ".ico", ".wasm")
 _NAMES_SHOWN: Final = 3
+_OF_TERMINAL: Final = frozenset(stop_signals()) - {signal.SIGTERM}  # it sends them to all its processes
 
 
 class Supervisor:
@@ -45,9 +48,13 @@ class Supervisor:
         self._child: subprocess.Popen[bytes] | None = None
         self._changed = trio.Event()
         self._stop_asked = trio.Event()
+        self._signal = 0  # the last one that came
 
     async def run(self) -> int:
-        """Run until SIGINT or SIGTERM, and return the exit code; a second signal stops at once."""
+        """Run until SIGINT, SIGTERM or SIGHUP, and return the exit code; a second signal stops at once.
+
+        The code is 0 if the server has stopped gracefully, and 128 + the signal's number otherwise.
+        """
         async with trio.open_nursery() as nursery:
             await nursery.start(self._watch_signals, nursery)
             nursery.start_soon(self._watch_files, nursery)
@@ -57,6 +64,8 @@ class Supervisor:
                 self._changed = trio.Event()
                 ended_with = await self._run_child()
                 if self._changed.is_set():
+                    if self._stop_asked.is_set() and ended_with:
+                        code = 128 + self._signal
                     continue
                 if ended_with == UNUSABLE:
                     code = UNUSABLE
@@ -102,9 +111,10 @@ class Supervisor:
     async def _watch_signals(
         self, nursery: trio.Nursery, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(*stop_signals()) as signals:
             task_status.started()
-            async for _ in signals:
+            async for number in signals:
+                self._signal = number
                 self._end_child(nursery, 0.0 if self._stop_asked.is_set() else self._grace)
                 self._stop_asked.set()
 
@@ -129,8 +139,8 @@ class _Filter(watchfiles.DefaultFilter):
 
 
 def _start(command: Sequence[str], pipe: int) -> subprocess.Popen[bytes]:
-    """Start a server process with SIGINT blocked until it calls `heed`; the signal mask is inherited."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Start a server process with the terminal's signals blocked until it calls `heed`; the mask is inherited."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_TERMINAL)
     try:
         return subprocess.Popen(command, env={**os.environ, _PIPE: str(pipe)}, pass_fds=(pipe,))
     finally:
@@ -146,15 +156,15 @@ def is_supervised() -> bool:
 
 
 def heed(grace: float) -> None:
-    """Ignore SIGINT, and end when the supervisor has ended; called in the server process.
+    """Ignore the terminal's signals, and end when the supervisor has ended; called in the server process.
 
-    On Ctrl+C the terminal sends SIGINT to both processes. If the server stopped
-    on it, it would take the supervisor's SIGTERM for the second signal, which
-    stops at once.
+    The terminal sends them to both processes. If the server stopped on one, it would
+    take the supervisor's SIGTERM for the second signal, which ends it at once.
     """
     sys.dont_write_bytecode = True  # Python would use the .pyc of a file that was changed twice within a second
-    signal.signal(signal.SIGINT, lambda _, __: None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    for number in _OF_TERMINAL:
+        signal.signal(number, lambda _, __: None)  # not SIG_IGN, which processes that this one starts would inherit
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _OF_TERMINAL)
     pipe = int(os.environ.pop(_PIPE))  # so that no child of this process takes itself for the server process
     os.set_inheritable(pipe, False)
     threading.Thread(target=_end_with, args=(pipe, grace), name="supervisor's end", daemon=True).start()

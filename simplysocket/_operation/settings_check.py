@@ -16,6 +16,8 @@ from ..limits import Limits
 # The shortest prefixes a trusted network may have, in bits: those of 10.0.0.0/8 and fc00::/7, the widest private ones.
 _SHORTEST_PREFIX: Final = {4: 8, 6: 7}
 
+_OF_ANYONE: Final = ("null", "file://")
+
 
 @attrs.frozen
 class Unsafe:
@@ -31,6 +33,7 @@ def unsafe_settings(description: Description) -> list[Unsafe]:
     return [
         *_check_identity(description),
         *_check_origins(description.origins or ()),
+        *_check_hosts(description),
         *_check_proxies(description.trusted_proxies),
         *_check_rooms(description),
         *_check_patterns(description),
@@ -50,12 +53,25 @@ def _check_identity(description: Description) -> Iterator[Unsafe]:
 
 def _check_origins(origins: tuple[str, ...]) -> Iterator[Unsafe]:
     for origin in origins:
-        if "*" in origin:
-            problem = f"{origin!r} matches no page: an origin is compared as a whole, '*' stands for nothing"
-            yield Unsafe("origins", problem, "list each origin, such as 'https://play.example.com'")
+        domain = (urlsplit(origin).hostname or "").partition("*.")[2]
+        if origin in _OF_ANYONE:
+            problem = f"{origin!r} is also the origin of strangers' pages, from files or in sandboxed frames"
+            yield Unsafe("origins", problem, "let your application's page have an origin of its own, and no cookies")
+        elif domain and "." not in domain and domain != "localhost":
+            problem = f"{origin!r} matches pages of anyone who has a name there"
+            yield Unsafe("origins", problem, "name your own domain, such as 'https://*.example.com'")
         elif _is_plain(origin):
             problem = f"a page from {origin!r} can be changed on its way, and then speaks for its user"
             yield Unsafe("origins", problem, f"serve it over TLS and write {origin.replace('http', 'https', 1)!r}")
+
+
+def _check_hosts(description: Description) -> Iterator[Unsafe]:
+    if description.hosts is None and description.origins is None and not description.is_authenticated:
+        problem = (
+            "any site can let a name of its own lead to your server, even in a private network, and its pages then"
+            " count as pages of yours"
+        )
+        yield Unsafe("hosts", problem, "give the names of your server, such as Server(hosts=['play.example.com'])")
 
 
 def _is_plain(origin: str) -> bool:

@@ -53,21 +53,18 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted, and a server has nobody to ask for the password")
 
 
-def explain(error: OSError | UnicodeError, host: str, port: int | None, unix: Path | None) -> str:
+def explain(error: OSError, host: str, port: int | None, unix: Path | None) -> str:
     """Return in one line why a server cannot listen, and what to do."""
-    said = getattr(error, "strerror", None) or str(error)
-    number = getattr(error, "errno", None)
-    if port is None:
-        return f"cannot listen on --unix {str(unix)!r}: {said}"
-    if number == errno.EADDRINUSE and "port" in said:
+    said, number = error.strerror or str(error), error.errno
+    if port is None or (unix is not None and repr(str(unix)) in said):
+        return said.replace("cannot listen on ", "cannot listen on --unix ", 1)
+    if number == errno.EADDRINUSE:
         return f"port {port} of {host} is in use: stop what listens there, or take another with --port; 0 is a free one"
     if number == errno.EACCES and port < _FIRST_FREE_PORT:
         remedy = f"take one from {_FIRST_FREE_PORT} on, such as --port {DEFAULT_PORT}"
         return f"port {port} is for privileged programs: {remedy}"
-    if isinstance(error, (socket.gaierror, UnicodeError)):
-        return (
-            f"the host {host!r} is not known ({said}): give --host a name or address of this machine, such as 0.0.0.0"
-        )
+    if isinstance(error, socket.gaierror):
+        return f"{said}: give --host a name or address of this machine, such as 0.0.0.0"
     if number == errno.EADDRNOTAVAIL:
         return f"{host!r} is no address of this machine: give --host one that is, such as 0.0.0.0 for all of them"
-    return f"cannot listen on port {port} of {host}: {said}"
+    return said

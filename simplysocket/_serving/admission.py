@@ -23,7 +23,6 @@ from .._dispatch.inbound import Inbound
 from .._functions import check_hook, name_place, takes
 from .._http.proxies import Proxies
 from .._http.upgrade import Upgrade
-from .._pass_budget import PassBudget
 from .._rooms.hub import Hub
 from .._rooms.tasks import CURRENT_ROOM
 from .._sessions.session import Session
@@ -33,6 +32,7 @@ from .._wire.transport import Transport
 from ..client import Client
 from ..errors import ActionError, CloseCode, PeerError, Refuse, RegistrationError, first_of
 from ..request import Identity, Request
+from .expiry import Expiry
 
 logger = logging.getLogger("simplysocket.admission")
 
@@ -61,7 +61,6 @@ class _Entry:
     connection: Connection
     upgrade: Upgrade
     session: Session | None = None
-    opening: trio.Event | None = None  # set when the handshake is done; None if nobody waits for it
 
 
 class Admission:
@@ -75,6 +74,7 @@ class Admission:
         hub: Hub,
         inbound: Inbound,
         outboxes: Outboxes,
+        expiry: Expiry,
         proxies: Proxies,
         make_state: Callable[[], object],
     ) -> None:
@@ -82,6 +82,7 @@ class Admission:
         self._hub = hub
         self._inbound = inbound
         self._outboxes = outboxes
+        self._expiry = expiry
         self._make_state = make_state
         self._proxies = proxies
         self._authenticate: Authenticate | None = None
@@ -132,18 +133,11 @@ class Admission:
         connection = Connection(transport, hub.limits, hub.metrics, self._outboxes, hub.budget)
         entry = _Entry(connection, upgrade)
         run = connection.run(upgrade.head, upgrade.subprotocol, partial(self._open, entry))
-        expires_at = None if upgrade.identity is None else upgrade.identity.expires_at
         del upgrade
         try:
-            if expires_at is None:
-                await run
-            else:
-                entry.opening = trio.Event()
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_expire, connection, expires_at, entry.opening, hub.budget)
-                    await run
-                    nursery.cancel_scope.cancel()
+            await run
         finally:
+            self._expiry.remove(connection)
             session = entry.session
             if session is not None:
                 if hub.budget.is_spent():  # a crowd hangs up
@@ -157,8 +151,8 @@ class Admission:
         """Make the client's session, after the handshake; return what takes its messages."""
         hub, connection, upgrade = self._hub, entry.connection, entry.upgrade
         del entry.upgrade
-        if entry.opening is not None:
-            entry.opening.set()
+        if upgrade.identity is not None and upgrade.identity.expires_at is not None:
+            self._expiry.add(connection, upgrade.identity.expires_at)
         session = entry.session = self._make_session(connection, upgrade)
         if session is None:
             return _discard
@@ -275,15 +269,6 @@ def _check_state(make_state: Callable[[], object]) -> None:
         ) from None
     except ValueError:
         pass  # a builtin such as dict has no signature to look at
-
-
-async def _expire(connection: Connection, expires_at: float, opening: trio.Event, budget: PassBudget) -> None:
-    """Close a connection when its credentials expire, but not before its handshake is done."""
-    await opening.wait()
-    await trio.sleep(max(0.0, expires_at - time.time()))
-    if budget.is_spent():  # the credentials of a crowd expire at the same time
-        await budget.turn()
-    connection.close(CloseCode.EXPIRED, "the credentials have expired")
 
 
 def _taking(what: str, hook: Callable[..., Awaitable[object]], offered: tuple[str, ...]) -> Hook:

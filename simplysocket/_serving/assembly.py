@@ -5,14 +5,17 @@ Law: nothing runs here. lifecycle.py runs the parts.
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import quote
 
 from .._dispatch.inbound import Inbound
 from .._dispatch.registry import Registry
 from .._functions import name_place
 from .._http.front_door import FrontDoor
-from .._http.origins import Origins
+from .._http.origins import Hosts, Origins
 from .._http.pages import Pages
 from .._http.proxies import Proxies
+from .._http.responses import ALWAYS_ANSWERED
+from .._http.upgrade import Rules
 from .._pass_budget import PassBudget
 from .._protocol.names import is_room_name
 from .._rooms.hub import Hub
@@ -25,6 +28,7 @@ from ..limits import Limits
 from ..metrics import Metrics
 from ..room import Room
 from .admission import Admission
+from .expiry import Expiry
 
 if TYPE_CHECKING:
     from ..server import Server
@@ -44,6 +48,7 @@ class Assembly:
         limits: Limits | None,
         path: str | Sequence[str],
         origins: Strings | None,
+        hosts: Strings | None,
         trusted_proxies: Strings,
         relay: bool,
         direct: bool,
@@ -52,9 +57,7 @@ class Assembly:
         broker: Broker | None,
     ) -> None:
         """Take the options of `Server`; `RegistrationError` for an option that cannot work."""
-        paths = (path,) if isinstance(path, str) else tuple(path)
-        if not paths or not all(isinstance(each, str) and each.startswith("/") for each in paths):
-            raise RegistrationError(f"path={path!r}: a path, or several, that must begin with '/'")
+        paths = _read_paths(path)
         if not isinstance(name, str):
             raise RegistrationError(f"name={name!r:.100}: give the server's name first; all else by name, as limits=")
         if name and not is_room_name(name, None):
@@ -63,12 +66,16 @@ class Assembly:
             raise RegistrationError(f"broker={broker!r}: give a Broker, such as MemoryBroker()")
         if not isinstance(limits, (Limits, type(None))):
             raise RegistrationError(f"limits={limits!r}: give Limits(...)")
+        for option, value in (("relay", relay), ("direct", direct), ("open_rooms", open_rooms)):
+            if not isinstance(value, bool):
+                raise RegistrationError(f"{option}={value!r}: give True or False")
         self.name = name
         self.limits = limits or Limits()
         self.metrics = Metrics()
         self.is_serving = False
-        self._paths, self._relay, self._direct, self._open_rooms = paths, relay, direct, open_rooms
-        self._origins, self._trusted_proxies = Origins.of(origins), tuple(trusted_proxies)
+        self._relay, self._direct, self._open_rooms = relay, direct, open_rooms
+        proxies = Proxies.of(trusted_proxies)
+        self._rules, self._trusted_proxies = Rules(paths, Origins.of(origins), Hosts.of(hosts)), tuple(trusted_proxies)
         self.registry = Registry(server, relay=relay)
         self.budget = PassBudget()
         self.hub = Hub(
@@ -76,9 +83,9 @@ class Assembly:
         )
         self.hub.place_of = self.registry.place_of
         self.outboxes = Outboxes(self.limits)
-        proxies = Proxies.of(trusted_proxies)
         inbound = Inbound(self.hub, self.registry, direct=direct)
-        self.admission = Admission(self.hub, inbound, self.outboxes, proxies, state)
+        self.expiry = Expiry(self.budget)
+        self.admission = Admission(self.hub, inbound, self.outboxes, self.expiry, proxies, state)
         self.epoll_reader = EpollReader(self.budget)
         self.pages = Pages(static_bytes=self.limits.static_bytes, paths=paths, is_ready=lambda: self.front_door.is_open)
         self.front_door = FrontDoor(
@@ -87,8 +94,7 @@ class Assembly:
             epoll_reader=self.epoll_reader,
             budget=self.budget,
             accounts=self.hub.accounts,
-            paths=paths,
-            origins=self._origins,
+            rules=self._rules,
             proxies=proxies,
             respond=self.pages.respond,
             identify=self.admission.identify,
@@ -112,7 +118,7 @@ class Assembly:
         """Return the registrations and the settings."""
         return Description(
             name=self.name,
-            paths=self._paths,
+            paths=tuple(self._rules.paths),
             actions=tuple(
                 ActionInfo(
                     name=action.name,
@@ -138,7 +144,8 @@ class Assembly:
                 for pattern, room_class in self.hub.classes.items()
             ),
             middleware=tuple(name_place(ware) for ware in self.registry.middleware()),
-            origins=None if self._origins.allowed is None else tuple(sorted(self._origins.allowed)),
+            origins=_sorted(self._rules.origins.allowed),
+            hosts=_sorted(self._rules.hosts.allowed),
             trusted_proxies=self._trusted_proxies,
             is_authenticated=self.admission.is_authenticated,
             relay=self._relay,
@@ -147,3 +154,20 @@ class Assembly:
             static=self.pages.files.urls,
             limits=self.limits,
         )
+
+
+def _read_paths(path: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the option `path=`; `RegistrationError` for a path that no client can ask for."""
+    paths = (path,) if isinstance(path, str) else tuple(path)
+    if not paths or not all(isinstance(each, str) and each.startswith("/") for each in paths):
+        raise RegistrationError(f"path={path!r}: a path, or several, that must begin with '/'")
+    for each in paths:
+        if each in ALWAYS_ANSWERED:
+            raise RegistrationError(f"path={each!r}: it is answered by the server itself, for load balancers")
+        if not each.isascii() or any(character in each for character in "?# "):
+            raise RegistrationError(f"path={each!r}: write it as clients send it, without '?', such as {quote(each)!r}")
+    return paths
+
+
+def _sorted(allowed: frozenset[str] | None) -> tuple[str, ...] | None:
+    return None if allowed is None else tuple(sorted(allowed))

@@ -21,7 +21,7 @@ from .._sessions.session import Session
 from ..errors import CloseCode
 from .accepting import accept_all
 from .assembly import Assembly
-from .listeners import open_tcp, open_unix, remove_unix
+from .listeners import UnixSocket, check_tls, open_tcp, open_unix
 
 logger = logging.getLogger("simplysocket.server")
 
@@ -71,31 +71,32 @@ class Lifecycle:
         assembly = self._assembly
         if assembly.is_serving:
             raise RuntimeError(f"server {assembly.name!r} is serving already")
+        check_tls(ssl_context, port)
         assembly.is_serving = True
         LOG_LIMIT.begin_anew()
         self.trio_token = trio.lowlevel.current_trio_token()
         self._stop_asked, self._stopped, self._may_let_go = trio.Event(), trio.Event(), trio.Event()
         self._deadline, self._drain_scope = math.inf, None
         assembly.front_door.is_open = True
-        bound_path: str | os.PathLike[str] | None = None
+        unix_socket: UnixSocket | None = None
         try:
             self._listeners = list(listeners)
             if port is not None:
                 tcp = await open_tcp(host, port)
                 self._listeners += [trio.SSLListener(each, ssl_context) for each in tcp] if ssl_context else tcp
             if unix is not None:
-                self._listeners.append(await open_unix(unix))
-                bound_path = unix
+                unix_socket = await open_unix(unix)
+                self._listeners.append(unix_socket.listener)
             if not self._listeners:
                 raise ValueError("serve on what? give port=, unix= or listeners=")
             await self._run(started)
         finally:
+            if unix_socket is not None:
+                unix_socket.remove_file()
             for listener in self._listeners:
                 with trio.CancelScope(shield=True) as scope:
                     scope.cancel()
                     await listener.aclose()
-            if bound_path is not None:
-                remove_unix(bound_path)
             self._listeners = []
             assembly.is_serving = False
             self.trio_token = None
@@ -112,6 +113,7 @@ class Lifecycle:
             rooms.start_soon(self._heartbeat)
             rooms.start_soon(_tell_left_out)
             rooms.start_soon(assembly.outboxes.watch)
+            rooms.start_soon(assembly.expiry.run)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as listeners:
                     for each in self._listeners:

@@ -150,7 +150,9 @@ class Connection:
         """Count a round of the heartbeat, `seconds` long: send a Ping to a silent peer, or close."""
         if self.is_paused:
             self._heartbeat.heard = True  # it may have sent much that was not read
-        due = self._heartbeat.beat(seconds, output_waits=self._writer.is_blocked)
+        writer = self._writer
+        due = self._heartbeat.beat(seconds, said=writer.has_sent, output_waits=writer.is_blocked)
+        writer.has_sent = False
         if due is Due.PING:
             self.deliver(_PING_FRAME, (_PING_FRAME,))
         elif due is Due.CLOSE:

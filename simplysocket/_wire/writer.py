@@ -73,6 +73,7 @@ class Writer:
         "_transport",
         "_wakeup",
         "_write_seconds",
+        "has_sent",
         "is_blocked",
         "is_pumping",
     )
@@ -93,12 +94,14 @@ class Writer:
         self._is_sealed = False  # no frame is taken any more
         self.is_blocked = False  # frames wait in the outbox, or it is sealed or corked
         self._corked: list[bytes] | None = None  # the frames since `cork`
+        self.has_sent = False  # since the heartbeat has asked
 
     def deliver(self, data: bytes, frames: Sequence[bytes], start: int = 0) -> None:
         """Send frames[start:], which `data` holds joined. What the transport does not take at once waits.
 
         The hot path of every fan-out: one call and one system call per member and flush.
         """
+        self.has_sent = True
         if self.is_blocked:
             self._queue(frames, start)
             return

@@ -74,7 +74,17 @@ def test_ctrl_c_drains_the_server_and_a_second_one_ends_it_at_once(project: Path
         command.wait_for("stopping, within 600 seconds")
         assert command.process.poll() is None
         command.signal_group(signal.SIGINT)
-        assert command.wait_ended()[0] == 0
+        assert command.wait_ended()[0] == 128 + signal.SIGINT
+
+
+def test_the_end_of_the_terminal_drains_the_server(project: Path) -> None:
+    with reloading(project) as command:
+        command.wait_for(LISTENS)
+        command.signal_group(signal.SIGHUP)
+        code, rest = command.wait_ended()
+        assert code == 0
+        assert "stopping, within 3 seconds" in rest
+        assert "at once\n" not in rest
 
 
 def test_a_reloading_server_leaves_ctrl_c_to_its_supervisor(project: Path) -> None:

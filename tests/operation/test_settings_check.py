@@ -45,7 +45,12 @@ def test_nothing_is_said_of_safe_settings() -> None:
     [
         ({"is_authenticated": False, "direct": False}, ["authenticate"]),
         ({"is_authenticated": False, "direct": True}, ["authenticate", "direct"]),
-        ({"origins": ("https://*.example.com",)}, ["origins"]),
+        ({"origins": ("https://*.example.com", "http://*.localhost:3000")}, []),
+        ({"origins": ("https://*.com", "https://*.com:8443")}, ["origins", "origins"]),
+        ({"origins": ("http://*.example.com",)}, ["origins"]),
+        ({"origins": ("null", "file://")}, ["origins", "origins"]),
+        ({"origins": None, "is_authenticated": False, "direct": False}, ["authenticate", "hosts"]),
+        ({"origins": None, "hosts": ("a.example",), "is_authenticated": False, "direct": False}, ["authenticate"]),
         ({"origins": ("http://example.com", "http://10.0.0.1")}, ["origins", "origins"]),
         ({"origins": ("http://localhost.example.com",)}, ["origins"]),
         ({"trusted_proxies": ("0.0.0.0/0",)}, ["trusted_proxies"]),

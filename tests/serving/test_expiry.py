@@ -8,6 +8,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplysocket import Client, Identity, Request, Server
+from simplysocket._pass_budget import PassBudget
+from simplysocket._serving.expiry import Expiry
 from simplysocket.testing import ConnectionEnded
 
 from ..harness.admission import check_no_connections, open_checked
@@ -83,7 +85,68 @@ async def test_messages_sent_before_the_expiry_arrive_before_the_close(autojump_
         assert reasons == ["expired"]
 
 
-async def test_the_expiry_timer_ends_with_the_connection(autojump_clock: MockClock) -> None:
+async def test_when_the_wall_clock_jumps_the_expired_are_closed_soon(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, reasons = make_expiring(3_000)
+    async with open_checked(server) as net:
+        ana = await net.connect("ana")
+        await trio.sleep(60)
+        assert await ana.request("ping") == {}
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + 3_600)  # as when the machine has slept for an hour
+        started = trio.current_time()
+        assert (await ana.wait_ended()).code == 3005
+        assert trio.current_time() - started < 10
+        await wait_all_tasks_blocked()
+        assert reasons == ["expired"]
+
+
+async def test_when_the_wall_clock_is_set_back_credentials_end_after_their_time(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _ = make_expiring(100)
+    async with open_checked(server) as net:
+        ana = await net.connect("ana")
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now - 3_600)
+        started = trio.current_time()
+        assert (await ana.wait_ended()).code == 3005
+        assert trio.current_time() - started == pytest.approx(100, abs=1)
+
+
+async def test_each_of_a_crowd_is_closed_in_its_time_and_few_looks_are_taken(autojump_clock: MockClock) -> None:
+    ends = [0.001 * each for each in range(200, 0, -1)]  # each before all that were added before
+    closed: list[float] = []
+    looked = 0
+
+    class Watched:
+        def close(self, code: int, reason: str = "") -> None:
+            assert code == 3005
+            closed.append(trio.current_time())
+
+    class Looking(Expiry):
+        async def _close_expired(self) -> None:
+            nonlocal looked
+            looked += 1
+            await super()._close_expired()
+
+    expiry = Looking(PassBudget())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(expiry.run)
+        began = trio.current_time()
+        for end in ends:
+            expiry.add(Watched(), time.time() + end)
+        expiry.add(gone := Watched(), time.time() + 1)
+        expiry.remove(gone)
+        await trio.sleep(2)
+        nursery.cancel_scope.cancel()
+    assert len(closed) == len(ends)
+    assert max(closed) - began == pytest.approx(0.2, abs=0.2)
+    assert looked < 10
+
+
+async def test_nothing_of_the_expiry_is_left_of_a_connection_that_has_ended(autojump_clock: MockClock) -> None:
     server, _ = make_expiring(1e6)
     async with open_checked(server) as net:
         await wait_all_tasks_blocked()
@@ -101,6 +164,7 @@ async def test_the_expiry_timer_ends_with_the_connection(autojump_clock: MockClo
             await peer.close()
             await wait_all_tasks_blocked()
             assert living_tasks() == tasks, how
+            assert not server._assembly.expiry._ends, how
 
 
 async def test_credentials_that_expire_during_on_connect_cancel_it(autojump_clock: MockClock) -> None:

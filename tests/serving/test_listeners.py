@@ -1,5 +1,6 @@
 """Listening: ports and Unix sockets, and the errors when they cannot be used."""
 
+import os
 import socket
 from functools import partial
 from pathlib import Path
@@ -43,6 +44,38 @@ def test_run_ends_with_one_line_where_it_cannot_listen() -> None:
             Server("test").run("127.0.0.1", port)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"host": "nosuch.invalid"}, r"the host 'nosuch.invalid' is not known \(.*\)"),
+        ({"host": "a..b"}, "the host 'a..b' is not known: it is no valid name"),
+        ({"host": "192.0.2.1"}, "host '192.0.2.1' is no address of this machine: take one of this machine's"),
+        ({"port": None, "unix": "nowhere/socket"}, "cannot listen on 'nowhere/socket': No such file or directory"),
+        ({"port": None, "unix": "x" * 200}, "cannot listen on 'x*': AF_UNIX path too long"),
+        ({"unix": "nowhere/socket"}, "cannot listen on 'nowhere/socket': No such file or directory"),
+    ],
+)
+def test_the_line_where_it_cannot_listen_names_the_place(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(SystemExit, match=f"^m: {said}$"):
+        Server("m").run(**{"port": 0, **options})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="no port is privileged for root")
+def test_a_port_that_needs_privileges_is_named() -> None:
+    with pytest.raises(SystemExit, match=r"^m: cannot listen on port 1 of '127.0.0.1': Permission denied$"):
+        Server("m").run("127.0.0.1", 1)
+
+
+@pytest.mark.parametrize("host", ["::", "::0", "0:0:0:0:0:0:0:0", None])
+async def test_the_address_of_all_takes_ipv4_and_ipv6(host: str | None) -> None:
+    server = make_attacked()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(server.serve, host, 0))
+        for address in ("127.0.0.1", "::1"):
+            await (await trio.open_tcp_stream(address, server.port)).aclose()
+        nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("host", ["localhost", None])
 async def test_port_0_is_one_number_for_every_family(host: str | None) -> None:
     found = await trio.socket.getaddrinfo(host or "localhost", 0, type=socket.SOCK_STREAM)
@@ -68,6 +101,48 @@ async def test_a_unix_socket_left_behind_is_replaced_and_one_in_use_is_not(tmp_p
             await make_attacked().serve(unix=path)
         assert path.exists()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("is_relative", [False, True])
+async def test_a_server_that_stops_leaves_the_socket_of_its_successor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_relative: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("socket") if is_relative else tmp_path / "socket"
+    first, second = Server("first"), Server("second")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(first.serve, unix=path))
+        path.unlink()  # as one deploys without a pause
+        await nursery.start(partial(second.serve, unix=path))
+        await first.stop(0)
+        (await trio.open_unix_socket(str(path))).socket.close()
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        await second.stop(0)
+    assert not (tmp_path / "socket").exists()
+
+
+async def test_a_successor_that_replaces_the_socket_in_one_step_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    first, second = Server("first"), Server("second")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(first.serve, unix=path))
+        await nursery.start(partial(second.serve, unix=tmp_path / "new"))
+        (tmp_path / "new").rename(path)
+        await first.stop(0)
+        (await trio.open_unix_socket(str(path))).socket.close()
+        await second.stop(0)
+
+
+async def test_a_socket_whose_backlog_is_full_is_in_use(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as waiting:
+        listening.bind(str(path))
+        listening.listen(0)
+        waiting.connect(str(path))
+        with pytest.raises(OSError, match="is listening on"):
+            await Server().serve(unix=path)
+    assert path.exists()
 
 
 async def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:

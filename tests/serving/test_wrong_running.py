@@ -4,6 +4,7 @@
 # The uses are wrong on purpose; what mypy says about them is tested in test_types.py.
 
 import asyncio
+import ssl
 from typing import Any
 
 import pytest
@@ -64,6 +65,18 @@ async def serving_twice(server: Any) -> None:
 async def a_certificate_by_its_file(server: Any) -> None:
     with trio.move_on_after(1):
         await server.serve("127.0.0.1", 0, ssl_context="cert.pem")
+
+
+@wrong("ssl.Purpose.CLIENT_AUTH", place="ssl_context=")
+async def a_certificate_of_a_client(server: Any) -> None:
+    with trio.move_on_after(1):
+        await server.serve("127.0.0.1", 0, ssl_context=ssl.create_default_context())
+
+
+@wrong("give port=", place="ssl_context is for the port")
+async def a_certificate_without_a_port(server: Any) -> None:
+    with trio.move_on_after(1):
+        await server.serve(unix="socket", ssl_context=ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
 
 
 @wrong("await server.serve(", place="the server is not running")

@@ -46,6 +46,7 @@ server = Server(broker="redis://localhost")  # E: "broker" to "Server" has incom
 server = Server(path=80)  # E: "path" to "Server" has incompatible type "int"
 server = Server(trusted_proxy=["10.0.0.1"])  # E: Unexpected keyword argument "trusted_proxy"
 server = Server(origins="https://example.com")  # E: "origins" to "Server" has incompatible type "str"
+server = Server(hosts="example.com")  # E: "hosts" to "Server" has incompatible type "str"
 server = Server(trusted_proxies="10.0.0.1")  # E: "trusted_proxies" to "Server" has incompatible type "str"
 server = Server(state=Player)
 Limits(message_bytes="10")  # E: "message_bytes" to "Limits" has incompatible type "str"

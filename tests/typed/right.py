@@ -74,6 +74,7 @@ server = Server(
     limits=Limits(message_bytes=10_000, ping_seconds=None),
     path=["/ws", "/old"],
     origins=["https://example.com"],
+    hosts=["example.com"],
     trusted_proxies=("10.0.0.0/8", "unix"),
     direct=True,
     open_rooms=False,

@@ -36,6 +36,22 @@ async def test_a_ping_that_found_output_waiting_is_sent_later(autojump_clock: Mo
         assert ana.id in server.clients
 
 
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_peer_that_sends_and_hears_nothing_is_pinged(autojump_clock: MockClock, answered: bool) -> None:
+    server = make()  # a Ping is due after 25 seconds
+
+    @server.action("note")
+    async def note() -> None: ...
+
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        for _ in range(600):
+            await (ana.request("note") if answered else ana.send("note"))
+            await trio.sleep(1)
+        assert ana.pings == 0 if answered else 15 <= ana.pings <= 600 / 25
+        assert ana.id in server.clients
+
+
 async def say(speaker: Peer, numbers: range, size: int = 20_000) -> None:
     """Send numbered messages to the hall, each after the one before it was received."""
     for number in numbers:

@@ -1,0 +1,71 @@
+"""Expiry: closes connections when their credentials have expired.
+
+Law: credentials expire by the wall clock, which is read again and again: it may be set, and it goes on while the
+machine sleeps and trio's clock stands still. They also expire when their time has passed by trio's clock.
+"""
+
+import math
+import time
+from typing import Final, Protocol
+
+import trio
+
+from .._pass_budget import PassBudget
+from .._wakeup import Wakeup
+from ..errors import CloseCode
+
+_LOOK_SECONDS: Final = 5.0  # between two looks at the wall clock at most
+_LEAST_SECONDS: Final = 0.1  # between two looks at least: a look at 10,000 connections takes a millisecond
+
+
+class Closable(Protocol):
+    """A connection. `close` never waits."""
+
+    def close(self, code: int, reason: str = "") -> None: ...
+
+
+class Expiry:
+    """Closes the connections of one server that have credentials with an end, while `run` runs."""
+
+    def __init__(self, budget: PassBudget) -> None:
+        self._budget = budget
+        self._ends: dict[Closable, tuple[float, float]] = {}  # {connection: (by trio's clock, by the wall clock)}
+        self._looks_at = math.inf  # by trio's clock
+        self._wakeup = Wakeup()
+
+    def add(self, connection: Closable, expires_at: float) -> None:
+        """Close a connection at `expires_at`, in seconds since the epoch, unless `remove` comes before."""
+        end = trio.current_time() + expires_at - time.time()
+        self._ends[connection] = end, expires_at
+        self._look_before(end)
+
+    def remove(self, connection: Closable) -> None:
+        """Forget a connection, whether it was added or not."""
+        self._ends.pop(connection, None)
+
+    async def run(self) -> None:
+        """Close what has expired, until cancelled."""
+        while True:
+            if trio.current_time() < self._looks_at:
+                with trio.move_on_at(self._looks_at):
+                    await self._wakeup.wait()  # it looks earlier
+                continue
+            await self._close_expired()
+            self._looks_at = math.inf
+            if self._ends:
+                self._look_before(min(end for end, _ in self._ends.values()))
+
+    async def _close_expired(self) -> None:
+        now, wall = trio.current_time(), time.time()
+        for connection in [each for each, (end, at) in self._ends.items() if end <= now or at <= wall]:
+            self.remove(connection)
+            connection.close(CloseCode.EXPIRED, "the credentials have expired")
+            if self._budget.is_spent():
+                await self._budget.turn()
+
+    def _look_before(self, end: float) -> None:
+        now = trio.current_time()
+        looks_at = now + min(max(end - now, _LEAST_SECONDS), _LOOK_SECONDS)
+        if looks_at < self._looks_at:
+            self._looks_at = looks_at
+            self._wakeup.wake()
