@@ -123,7 +123,7 @@ class Room(Generic[State]):
         """
 
     @does_nothing
-    async def on_error(self, error: Exception, client: Client[State] | None) -> None:
+    async def on_error(self, error: BaseException, client: Client[State] | None) -> None:
         """Called in the room's turn after a handler, hook or timer of this room has raised; it is logged already.
 
         `client` is the client that the code ran for; None for a timer. `ActionError` in a handler

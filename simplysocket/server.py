@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import trio
 
+from ._boundary import alone
 from ._dispatch.chain import check_error_class
 from ._live_view import LiveView
 from ._protocol import codec
@@ -303,7 +304,7 @@ class Server:
 
         serving = partial(self.serve, host, port, unix=unix, listeners=listeners, ssl_context=ssl_context)
         signals, grace = (signal.SIGINT, signal.SIGTERM), self.limits.drain_seconds
-        with collector.tuned():
+        with collector.tuned(), alone():
             error = trio.run(partial(run_program, serving, self.stop, signals=signals, grace=grace, listens=listens))
         if error is not None:
             raise SystemExit(f"{self.name}: {getattr(error, 'strerror', None) or error}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from .._boundary import PASSING
 from .._protocol.codec import Envelope
 from .._sessions.session import Session
 from ..errors import ActionError, Gone, RoomClosed
@@ -136,7 +137,9 @@ class Authorizer:
             # A task of its own, so that scopes and nurseries that the hook leaves open end with it, as in the turn.
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(runtime.turns.run_outside, asking.envelope, self._call(asking))
-        except* Exception:
+        except* PASSING:
+            raise
+        except* BaseException:
             logger.exception("on_auth of room %.200r left a cancel scope or a nursery open", runtime.name)
             asking.end(ActionError("internal", "the handler failed"))
         finally:
@@ -153,7 +156,9 @@ class Authorizer:
                 asking.passed()
             else:
                 asking.end(ActionError("timeout", "it took longer than its caller would wait"))
-        except* Exception as group:
+        except* PASSING:
+            raise
+        except* BaseException as group:
             runtime.askings += 1  # an empty room stays until its `on_error` has been told
             try:
                 await runtime.boundary.answer_failure(session, asking.envelope, group, asking.end)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._boundary import PASSING
 from .._protocol import codec
 from .._protocol.frames import text_frame
 from ..errors import ActionError
@@ -178,5 +179,7 @@ class Closing:
                 async with trio.open_nursery() as nursery:
                     call = runtime.hooks.call_guarded
                     nursery.start_soon(runtime.tasks.run, "on_close", call, ("on_close", self.reason))
-            except* Exception:
+            except* PASSING:
+                raise
+            except* BaseException:
                 logger.exception("on_close of room %.200r failed", runtime.name)

@@ -14,6 +14,7 @@ Laws:
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from .._boundary import PASSING
 from ..brokers.broker import Batch
 from ..metrics import Metrics
 from .charges import Cause, Charges
@@ -64,7 +65,7 @@ class Fanout:
         metrics: Metrics,
         *,
         mark: Callable[["Fanout"], None],
-        failed: Callable[[BaseExceptionGroup[Exception], Batch], None],
+        failed: Callable[[BaseExceptionGroup[BaseException], Batch], None],
         pace: Pace,
         cause: Cause,
         piece_bytes: int = PIECE_BYTES,
@@ -219,7 +220,9 @@ class Fanout:
         self._leaving, self._leaving_segment = batch, segment
         try:
             self.publish(batch)
-        except* Exception as group:
+        except* PASSING:
+            raise
+        except* BaseException as group:
             self._failed(group, batch)
         if self._leaving is not None:  # the broker will hand it back later
             self._leaving = None

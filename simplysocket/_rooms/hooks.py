@@ -10,6 +10,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Final
 
+from .._boundary import PASSING
 from .._functions import is_overridden, takes
 from .._sessions.session import Session
 from ..errors import ActionError, first_of
@@ -43,7 +44,9 @@ class Hooks:
         """Call a hook, and log and report its exceptions; `session` is the client that it is called for."""
         try:
             await self.call(name, *args)
-        except* Exception as group:
+        except* PASSING:
+            raise
+        except* BaseException as group:
             self._runtime.home.metrics.handlers_failed += 1
             logger.exception("%s of room %.200r failed", name, self._runtime.name)
             if name != "on_error":

@@ -9,6 +9,7 @@ from typing import Any
 
 import trio
 
+from .._boundary import PASSING
 from ..errors import ActionError, RoomClosed, first_of
 
 Work = Callable[[Any, Any, Any], Awaitable[object]]
@@ -52,7 +53,9 @@ class Job:
             try:
                 self.result = await self.function()
                 self.error = None
-            except* Exception as group:
+            except* PASSING:
+                raise
+            except* BaseException as group:
                 self.error = first_of(group)
             finally:
                 self.done.set()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._boundary import PASSING
 from .._log_limit import PLACE
 from .._protocol.codec import Envelope
 from .._sessions.handler_scope import HandlerScope
@@ -67,7 +68,9 @@ async def _run(
         async with trio.open_nursery() as nursery:
             run = runtime.boundary.run(work, session, envelope)
             nursery.start_soon(runtime.turns.of(session).run_outside, envelope, run, runtime.home.cause)
-    except* Exception:
+    except* PASSING:
+        raise
+    except* BaseException:
         place = runtime.home.place_of(runtime, envelope.action)
         logger.exception(
             "the handler of %.64r left a cancel scope or a nursery open", envelope.action, extra={PLACE: place}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from .._boundary import PASSING
 from .._loop_watch import LoopWatch
 from .._pass_budget import PassBudget
 from .._protocol.codec import Envelope
@@ -198,7 +199,9 @@ class RoomRuntime:
         try:
             self._channel = self.home.broker.open(self.name, self.fanout.deliver)
             self.fanout.publish = self._channel.publish
-        except* Exception:
+        except* PASSING:
+            raise
+        except* BaseException:
             if self.is_global:
                 raise  # the server does not start without its global room
             self.home.metrics.rooms_crashed += 1
@@ -232,7 +235,9 @@ class RoomRuntime:
                 nursery.cancel_scope.cancel()
             if not self.closing.is_due:
                 raise RuntimeError("a task left a cancel scope open and was cancelled by it, and all others with it")
-        except* Exception:
+        except* PASSING:
+            raise
+        except* BaseException:
             self.home.metrics.rooms_crashed += 1
             logger.exception("a task of room %.200r crashed", self.name)
             self._restart_seconds = self._crash_policy.after_crash(trio.current_time())
@@ -258,7 +263,9 @@ class RoomRuntime:
                 self.is_created = True
             except* ActionError as group:
                 self.failure = first_of(group)
-            except* Exception:
+            except* PASSING:
+                raise
+            except* BaseException:
                 self.home.metrics.rooms_crashed += 1
                 logger.exception("on_create of room %.200r failed", self.name)
                 self.failure = ActionError("internal", "the room could not be created")
@@ -299,7 +306,7 @@ class RoomRuntime:
 
     # --- the broker
 
-    def _publish_failed(self, group: BaseExceptionGroup[Exception], batch: Batch) -> None:
+    def _publish_failed(self, group: BaseExceptionGroup[BaseException], batch: Batch) -> None:
         """Handle an error of the broker: deliver to the members on this machine, then close the room."""
         self.home.metrics.rooms_crashed += 1
         logger.error(
@@ -315,7 +322,9 @@ class RoomRuntime:
         if channel is not None:
             try:
                 channel.close()
-            except* Exception:
+            except* PASSING:
+                raise
+            except* BaseException:
                 logger.exception("the broker did not close the channel of room %.200r", self.name)
 
 

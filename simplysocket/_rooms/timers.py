@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._boundary import PASSING
 from .._functions import name_of
 from ..errors import RoomClosed, first_of
 
@@ -54,7 +55,9 @@ class Timers:
                     await runtime.in_turn(f"the timer {name_of(function)}", call)
                 except* RoomClosed:
                     pass  # the room closed while the call waited or ran
-                except* Exception as group:
+                except* PASSING:
+                    raise
+                except* BaseException as group:
                     runtime.home.metrics.handlers_failed += 1
                     logger.exception("a timer of room %.200r failed", runtime.name)
                     await runtime.hooks.report(first_of(group), None)

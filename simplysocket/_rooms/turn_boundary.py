@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from .._boundary import PASSING
 from .._log_limit import PLACE
 from .._protocol.codec import Envelope
 from .._sessions.session import Session
@@ -44,7 +45,9 @@ class TurnBoundary:
             if item.id is not None and result is not LATER:
                 session.reply(item.id, result)
             is_answered = True
-        except* Exception as group:
+        except* PASSING:
+            raise
+        except* BaseException as group:
             is_answered = True
             await self.answer_failure(session, item, group, partial(session.refuse, item.id, item.action))
         finally:
@@ -70,7 +73,7 @@ class TurnBoundary:
         self,
         session: Session,
         envelope: Envelope,
-        group: BaseExceptionGroup[Exception],
+        group: BaseExceptionGroup[BaseException],
         refuse: Callable[[ActionError], None],
     ) -> None:
         """Answer a handler that has raised, by `refuse`: with its `ActionError`, or with `internal` for a bug."""

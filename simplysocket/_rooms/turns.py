@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
+from .._boundary import PASSING
 from .._log_limit import PLACE
 from .._loop_watch import LoopWatch
 from .._pass_budget import PassBudget
@@ -196,7 +197,9 @@ class Turns:
                 # left open end with it: trio cancels and collects them here, and nowhere else.
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._work)
-            except* Exception:
+            except* PASSING:
+                raise
+            except* BaseException:
                 logger.exception("a handler left a cancel scope or a nursery open; the task it ran in was replaced")
             if self._stop is not None:
                 self._is_over = True

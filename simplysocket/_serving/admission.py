@@ -19,6 +19,7 @@ import attrs
 import trio
 
 from .._accounts import address_account
+from .._boundary import PASSING
 from .._dispatch.inbound import Inbound
 from .._functions import check_hook, name_place, takes
 from .._http.proxies import Proxies
@@ -191,7 +192,9 @@ class Admission:
                 identity=identity,
                 accounts=self._accounts_of(identity, request.address),
             )
-        except* Exception:
+        except* PASSING:
+            raise
+        except* BaseException:
             logger.exception("the option state= failed: no client can be made")
             connection.close(CloseCode.INTERNAL, "a fault of the server")
         else:
@@ -219,7 +222,9 @@ class Admission:
                 # While the server stops, a client that is refused may come back later.
                 code = CloseCode.SHUTDOWN if self._hub.is_stopping else CloseCode.POLICY
                 connection.close(code, reason or "refused")
-            except* Exception:
+            except* PASSING:
+                raise
+            except* BaseException:
                 self._hub.metrics.handlers_failed += 1
                 logger.exception("on_connect failed for %r", client)
                 connection.close(CloseCode.INTERNAL, "on_connect failed")
@@ -234,7 +239,9 @@ class Admission:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds) as scope:
                 try:
                     await self._call(hook, client, reason)
-                except* Exception:
+                except* PASSING:
+                    raise
+                except* BaseException:
                     self._hub.metrics.handlers_failed += 1
                     logger.exception("on_disconnect failed for %r", client)
             if scope.cancelled_caught:
