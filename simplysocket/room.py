@@ -109,8 +109,8 @@ class Room(Generic[State]):
 
         `reason` is "left" if the client asked to leave, the reason given to `Client.leave` or
         `Room.kick`, or the reason why its connection ended, such as "disconnected" or "slow".
-        In the global room the call may be cut short when the server stops; `Server.on_disconnect`
-        is not.
+        In the global room it has at most `Limits.close_seconds`. `Server.on_disconnect` is called
+        after it.
         """
 
     @does_nothing

@@ -183,7 +183,7 @@ class Server:
         return hook
 
     def on_disconnect(self, hook: Disconnecting) -> Disconnecting:
-        """Register `async def (client, reason)`, called when a client's connection has ended.
+        """Register `async def (client, reason)`, called for a client that is gone, after `on_leave` in all its rooms.
 
         `reason` is "disconnected", or a word for why the server closed it. The hook has at most `Limits.close_seconds`.
         """

@@ -28,6 +28,7 @@ from ..room import Room
 from .authorizing import Authorizer
 from .census import Census
 from .charges import Cause
+from .departure import Departure
 from .flush import Flusher
 from .global_room import make_global_room
 from .joining import Joins
@@ -127,11 +128,11 @@ class Hub:
         self.clients[session.id] = session
         self.joins.connect(session)
 
-    def disconnect(self, session: Session, reason: str) -> None:
+    def disconnect(self, session: Session, reason: str) -> Departure:
         """Remove a client whose connection has ended. It leaves its rooms in their turns."""
         is_registered = self.clients.pop(session.id, None) is not None  # False: it ended during on_connect
         session.disconnected()
-        self.joins.disconnect(session, reason, is_registered=is_registered)
+        return self.joins.disconnect(session, reason, is_registered=is_registered)
 
     # --- rooms
 

@@ -21,6 +21,7 @@ from ..errors import ActionError, Gone, RoomClosed
 from ..message import GLOBAL_ROOM
 from .announcements import announcements_of
 from .authorizing import Asking
+from .departure import Departure
 from .fanout import SLICE
 from .inbox import Entry, busy
 from .jobs import Job, NeverBegun, run_job
@@ -136,23 +137,31 @@ class Joins:
         """Put a new client into the global room; `on_join` runs in the client's own turn there."""
         runtime = self._hub.global_room
         runtime.members.add(session)
-        _post_global_hook(runtime, "on_join", session)
+        job = _global_hook(runtime, "on_join", session)
+        if job is not None:
+            runtime.turns.post_always(run_job, session, job)
 
-    def disconnect(self, session: Session, reason: str, *, is_registered: bool) -> None:
+    def disconnect(self, session: Session, reason: str, *, is_registered: bool) -> Departure:
         """Remove a client that is gone from its rooms, in their turns, after its earlier messages.
 
         A client that was registered has been in the global room, whatever has become of that meanwhile.
         """
+        jobs: list[Job] = []
+        last: Job | None = None
         for runtime in list(session.rooms.values()):
             if runtime.is_open and not runtime.is_global:
                 work = functools.partial(remove, runtime, session, reason)
-                runtime.turns.post_always(run_job, session, Job("on_leave", work))
+                jobs.append(Job("on_leave", work))
+                runtime.turns.post_always(run_job, session, jobs[-1])
         if is_registered:
             global_room = self._hub.global_room
             global_room.members.remove(session)
-            _post_global_hook(global_room, "on_leave", session, reason)
+            last = _global_hook(global_room, "on_leave", session, reason)
+            if last is not None:
+                global_room.turns.of(session)
             if session.global_turns is not None:
-                session.global_turns.end()
+                session.global_turns.end_after(last)
+        return Departure(jobs, session.leaving, last)
 
     # --- at the end of a room
 
@@ -292,6 +301,8 @@ async def remove(runtime: RoomRuntime, session: Session, reason: str, *, tell: b
     client = session.client
     body = codec.encode_body({"client": client.id, "name": client.name, "reason": reason})
     runtime.members.remove(session)
+    left = trio.Event()
+    session.leaving += (left,)
     try:
         await runtime.hooks.call_guarded("on_leave", client, reason, session=session)
         if announcements := announcements_of(runtime):
@@ -299,6 +310,8 @@ async def remove(runtime: RoomRuntime, session: Session, reason: str, *, tell: b
         if tell:
             session.tell("client-left-room", body, room=runtime.name)
     finally:
+        left.set()
+        session.leaving = tuple(each for each in session.leaving if each is not left)
         runtime.closing.begin_if_empty()
     return True
 
@@ -320,8 +333,8 @@ def _answer(runtime: RoomRuntime, *, created: bool) -> dict[str, Any]:
     return {"roomname": runtime.name, "created": created, "members": page["members"], "total": page["total"]}
 
 
-def _post_global_hook(runtime: RoomRuntime, hook: str, session: Session, *args: object) -> None:
-    """Put a call of a hook of the global room into the client's own inbox there."""
-    if runtime.hooks.is_written(hook):
-        work = functools.partial(runtime.hooks.call_guarded, hook, session.client, *args, session=session)
-        runtime.turns.post_always(run_job, session, Job(hook, work))
+def _global_hook(runtime: RoomRuntime, hook: str, session: Session, *args: object) -> Job | None:
+    """Return the call of a hook of the global room for a client, which runs in the client's own turns there."""
+    if not runtime.hooks.is_written(hook):
+        return None
+    return Job(hook, functools.partial(runtime.hooks.call_guarded, hook, session.client, *args, session=session))

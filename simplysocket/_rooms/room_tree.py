@@ -22,8 +22,8 @@ def build_tree(hub: Hub) -> Tree:
 def count_waiting(hub: Hub) -> int:
     """Return how many messages, hooks and timers wait for a turn, in all rooms."""
     waiting = sum(runtime.turns.waiting for runtime in hub.runtimes.values())
-    own = (session.global_turns for session in hub.clients.values())  # each client's, in the global room
-    return waiting + sum(turns.waiting for turns in own if turns is not None)
+    own = (turns for runtime in hub.runtimes.values() for _, turns in runtime.turns.of_clients())
+    return waiting + sum(turns.waiting for turns in own)
 
 
 def count_held(hub: Hub) -> int:
@@ -77,8 +77,6 @@ def _why_alive(runtime: RoomRuntime, now: float) -> str:
 
 def _handlers_of(runtime: RoomRuntime, now: float) -> Iterator[Task]:
     """Yield the handlers that run in the clients' own turns; only the global room has such turns."""
-    if runtime.is_global:
-        for session in runtime.members.by_id.values():
-            turns = session.global_turns
-            if turns is not None and turns.running:
-                yield Task(f"{turns.running} for {session.id}", turns.waited(now))
+    for session, turns in runtime.turns.of_clients():
+        if turns.running:
+            yield Task(f"{turns.running} for {session.id}", turns.waited(now))

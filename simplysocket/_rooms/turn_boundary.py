@@ -12,7 +12,7 @@ from .._boundary import PASSING
 from .._log_limit import PLACE
 from .._protocol.codec import Envelope
 from .._sessions.session import Session
-from ..errors import ActionError, RoomClosed, count_of, first_of
+from ..errors import ActionError, Gone, RoomClosed, count_of, first_of
 from .jobs import Work
 from .turns import TURN
 
@@ -59,6 +59,16 @@ class TurnBoundary:
         runtime = self._runtime
         if runtime.closing.is_due or runtime.home.is_stopping or runtime.tasks.is_cancelled:
             session.refuse(envelope.id, envelope.action, RoomClosed(f"room {runtime.name!r} closed meanwhile"))
+            return
+        if runtime.is_global and session.is_gone:
+            seconds = runtime.home.limits.close_seconds
+            logger.warning(
+                "the handler of %.64r in room %.200r was ended: its client has been gone for %g s",
+                envelope.action,
+                runtime.name,
+                seconds,
+            )
+            session.refuse(envelope.id, envelope.action, Gone(f"client {session.id} has disconnected"))
             return
         runtime.home.metrics.handlers_failed += 1
         logger.error(

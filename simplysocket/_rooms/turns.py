@@ -10,7 +10,7 @@ Laws:
 import contextvars
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -281,7 +281,7 @@ class Turns:
                 await trio.lowlevel.cancel_shielded_checkpoint()
             elif entries or jobs or (inbox.held is not None and inbox.admit(trio.current_time())):
                 done = 0  # the budget of the pass is spent, or others wait for theirs
-            elif self.is_ending:
+            elif self.is_ending and inbox.held is None:
                 self._is_over = True
                 return
             else:
@@ -291,6 +291,10 @@ class Turns:
     def of(self, _: "Session") -> "Turns":
         """Return the turns in which the messages of a client are handled: these."""
         return self
+
+    def of_clients(self) -> "Iterable[tuple[Session, Turns]]":
+        """Return the turns that clients have of their own, each with its client: none."""
+        return ()
 
     def slow_down(self, output: TurnOutput) -> None:
         """Take in no message of a client for a while if clients have made the room say too much."""

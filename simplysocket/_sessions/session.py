@@ -34,10 +34,10 @@ from .rates import Rates
 from .requests import Requests
 
 if TYPE_CHECKING:
+    from .._rooms.global_room import OwnTurns
     from .._rooms.inbox import Inbox
     from .._rooms.joining import Joins
     from .._rooms.runtime import RoomRuntime
-    from .._rooms.turns import Turns
 
 logger = logging.getLogger("simplysocket.session")
 
@@ -88,6 +88,7 @@ class Session:
         "id",
         "intake",
         "is_gone",
+        "leaving",
         "outside_turns",
         "rates",
         "rooms",
@@ -114,7 +115,8 @@ class Session:
         self.deliver: Callable[..., None] = connection.deliver  # the connection's own method: the fan-out's hot path
         self.is_gone = False
         self.rooms: dict[str, RoomRuntime] = {}  # {name: room}: each room that has this session among its members
-        self.global_turns: Turns | None = None  # its turns in the global room; None before its first message there
+        self.global_turns: OwnTurns | None = None  # its turns in the global room; None before its first message there
+        self.leaving: tuple[trio.Event, ...] = ()  # each is set when an `on_leave` that runs for it has ended
         self.handler_scopes: list[Running] = []  # of its running handlers that end with it
         self.outside_turns = 0  # how many of its handlers run outside the turn
         self.rates = Rates(home.limits, trio.current_time(), home.accounts, accounts)
