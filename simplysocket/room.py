@@ -36,7 +36,8 @@ class Room(Generic[State]):
 
     Options of the class: `capacity` (members at most), `announce` (tell members who
     joins and leaves), `relay` (send on messages that no handler takes), `open` (a join may
-    create it), `empty_ttl` (seconds that it stays open without members; 0).
+    create it), `empty_ttl` (seconds that it stays open without members; 0), `unjoined_ttl`
+    (seconds that it waits for its first member if `Server.open_room` has opened it).
 
     Attributes: `name`, `members`, `creator`, `options` (of the join that created it),
     `server`, `is_open`.
@@ -52,7 +53,9 @@ class Room(Generic[State]):
     open: ClassVar[bool] = True
     """Whether a client's join may create the room; False: only `Server.open_room` creates it."""
     empty_ttl: ClassVar[float | None] = 0.0
-    """Seconds that the room stays open without members; None: until it is closed."""
+    """Seconds that the room stays open without members; None: until it is closed. Refused joins do not prolong them."""
+    unjoined_ttl: ClassVar[float | None] = None
+    """Seconds that a room which `Server.open_room` has opened waits for its first member; None: until it is closed."""
 
     name: str
     """The room's name, which is the target of its messages."""

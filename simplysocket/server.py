@@ -269,8 +269,8 @@ class Server:
     async def open_room(self, name: str, options: dict[str, Any] | None = None) -> Room[Any]:
         """Return the room of this name, and create it if there is none, even if its class has `open = False`.
 
-        `options` becomes `room.options` of a new room. A new room has no `creator`, and stays open without members
-        until one has joined; from then on `empty_ttl` counts. `ActionError` with the code that `on_create` gave if the
+        `options` becomes `room.options` of a new room. A new room has no `creator`, and waits for its first member, at
+        most `unjoined_ttl`; from then on `empty_ttl` counts. `ActionError` with the code that `on_create` gave if the
         room cannot be created; from a handler, `busy` if its turn does not come within `Limits.turn_seconds`.
         """
         return await self._assembly.hub.open_room(name, options or {})

@@ -242,9 +242,11 @@ async def _ask_for_code(runtime: RoomRuntime, session: Session, options: dict[st
         is_refused = True
         try:
             runtime.tasks.start("on_auth", job.run)
+            await job.wait()
         except RoomClosed as closed:
+            if runtime.is_open:
+                raise  # by the hook itself
             raise NeverBegun(closed.message) from None
-        await job.wait()
         is_refused = False
     finally:
         runtime.askings -= 1
@@ -277,6 +279,7 @@ async def _make_member(runtime: RoomRuntime, session: Session) -> None:
     if session not in members:
         raise ActionError("forbidden", f"room {runtime.name!r} did not keep you")
     members.was_joined = True
+    runtime.closing.joined()
     if announcements := announcements_of(runtime):
         announcements.joined(session)
 

@@ -68,11 +68,10 @@ def _why_alive(runtime: RoomRuntime, now: float) -> str:
         return f"closing: {runtime.closing.reason}"
     if members:
         return f"{members} members" if members > 1 else "1 member"
+    until = runtime.closing.empty_until
     if not runtime.members.was_joined:
-        return "waits for its first member"
-    if runtime.room.empty_ttl is None:
-        return "empty; it stays until it is closed"
-    return f"empty; it closes in {runtime.closing.empty_until - now:.0f} s"
+        return "waits for its first member" + (f"; it closes in {until - now:.0f} s" if until is not None else "")
+    return f"empty; it closes in {until - now:.0f} s" if until is not None else "empty; it stays until it is closed"
 
 
 def _handlers_of(runtime: RoomRuntime, now: float) -> Iterator[Task]:

@@ -273,6 +273,8 @@ class RoomRuntime:
             self.closing.begin("not created")
         elif self.state is RoomState.CREATING:
             self.enter(RoomState.OPEN)
+            if self.creator is None:
+                self.closing.begin_if_empty()  # no join has made it; its first one may never come
 
     async def wait_created(self) -> None:
         """Wait until `on_create` has run; raise its failure if it failed."""
