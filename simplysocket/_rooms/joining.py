@@ -212,6 +212,12 @@ class Joins:
 # --- in the room's turn
 
 
+def check_in_time(envelope: Envelope) -> None:
+    """Refuse a message whose caller waits no more."""
+    if envelope.timeout is not None and trio.current_time() > envelope.timeout:
+        raise ActionError("timeout", "its turn came too late")
+
+
 def _must_ask(runtime: RoomRuntime, session: Session) -> bool:
     """Tell whether `on_auth` must be asked about a join."""
     return session not in runtime.members and runtime.hooks.is_written("on_auth")

@@ -99,6 +99,7 @@ class RoomRuntime:
         "closing",
         "created_at",
         "creator",
+        "deliver_direct",
         "failure",
         "fanout",
         "home",
@@ -166,6 +167,8 @@ class RoomRuntime:
         self.post = self.turns.post  # kept, since every message comes in here
         # {action: the call of its handler in this room}
         self.calls: dict[str, Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]]] = {}
+        # The call that delivers a client's direct message, whose turn is in this room; None before the first.
+        self.deliver_direct: Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]] | None = None
         self.room: Room[Any] = room_class(self)
         self._post_create()
 
