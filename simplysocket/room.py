@@ -238,8 +238,9 @@ class Room(Generic[State]):
         """Remove a member from the room, in the room's turn; return False if it was not a member.
 
         The client gets `client-left-room` with the reason, and stays connected; `client.close` ends
-        the connection. `on_leave` is called. Raises `RoomClosed` if the room closes first, and,
-        from a handler of another room, `busy` if the turn does not come within
+        the connection. What waits from it in this room is refused, and its handlers here with `turn=False` or
+        `cancel=True` are cancelled, but for the one that calls this. `on_leave` is called. Raises `RoomClosed` if the
+        room closes first, and, from a handler of another room, `busy` if the turn does not come within
         `Limits.turn_seconds`. ValueError in the global room.
         """
         runtime = self._runtime

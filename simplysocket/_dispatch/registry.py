@@ -16,7 +16,7 @@ import attrs
 from .._functions import is_overridden, name_place, source_of
 from .._protocol.codec import Envelope
 from .._protocol.names import RESERVED_ACTIONS
-from .._rooms.joining import check_in_time
+from .._rooms.callers import check_in_time
 from .._rooms.outside_turn import start_outside_turn
 from .._rooms.runtime import RoomRuntime
 from .._rooms.turn_boundary import LATER
@@ -243,7 +243,9 @@ def _relay_call(call: Call) -> Awaitable[object]:
 async def _run_in_scope(
     call: CallHandler, server: object, room: Room[Any], client: Client[Any], envelope: Envelope
 ) -> object:
-    return await HandlerScope(client._session, envelope).run(partial(call, server, room, client, envelope))
+    return await HandlerScope(client._session, envelope, room._runtime).run(
+        partial(call, server, room, client, envelope)
+    )
 
 
 async def _start_outside_turn(

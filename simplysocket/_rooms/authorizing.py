@@ -1,4 +1,4 @@
-"""Authorizing: runs `on_auth` for the joins of clients, outside the turn of the room.
+"""Authorizing: runs `on_auth` for joins, outside the turn of the room.
 
 Laws:
 - Of one client one `on_auth` runs at a time; of one user or address and for one room, so many as the limits allow.
@@ -12,16 +12,19 @@ Laws:
 import logging
 import math
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from .._boundary import PASSING
 from .._protocol.codec import Envelope
+from .._sessions.handler_scope import CURRENT_SCOPE
 from .._sessions.session import Session
 from ..errors import ActionError, Gone, RoomClosed
 from ..limits import Limits
+from .jobs import Job, NeverBegun
 from .options import read_options
+from .turns import TURN
 
 if TYPE_CHECKING:
     from .joining import Join
@@ -148,6 +151,7 @@ class Authorizer:
     async def _call(self, asking: Asking) -> None:
         runtime, session = asking.runtime, asking.session
         has_passed = False
+        CURRENT_SCOPE.set(asking)
         try:
             with asking.scope:
                 await runtime.hooks.call("on_auth", session.client, read_options(asking.join.options))
@@ -180,3 +184,52 @@ class Authorizer:
                 self._begin(following)
             if not group.running:  # and nobody waits
                 del self._groups[key]
+
+
+def must_ask(runtime: "RoomRuntime", session: Session) -> bool:
+    """Tell whether `on_auth` must be asked about a join."""
+    return session not in runtime.members and runtime.hooks.is_written("on_auth")
+
+
+async def ask_for_code(runtime: "RoomRuntime", session: Session, options: dict[str, Any]) -> None:
+    """Ask `on_auth` about a join by the server's own code: outside the turn, unless the caller holds it.
+
+    The same errors as `RoomRuntime.in_turn`, and those of `on_auth`.
+    """
+
+    async def ask() -> None:
+        runtime.members.check_place(session)
+        await runtime.hooks.call("on_auth", session.client, options)
+
+    async def ask_outside() -> None:
+        TURN.set(job)  # what it waits for has a bound, since its caller may hold the turn of another room
+        await ask()
+
+    if runtime.turns.is_mine:
+        await ask()
+        return
+    scope = trio.CancelScope()
+
+    async def ask_in_scope() -> None:
+        with scope:
+            await job.run()
+
+    job = Job("on_auth", ask_outside)
+    runtime.askings += 1
+    is_refused = False
+    try:
+        await runtime.wait_turn(otherwise=runtime.closing.begin_if_empty)
+        is_refused = True
+        try:
+            runtime.tasks.start("on_auth", ask_in_scope)
+            await job.wait()
+        except RoomClosed as closed:
+            if runtime.is_open:
+                raise  # by the hook itself
+            raise NeverBegun(closed.message) from None
+        is_refused = False
+    finally:
+        scope.cancel()
+        runtime.askings -= 1
+        if is_refused:
+            runtime.closing.begin_if_empty()

@@ -140,7 +140,7 @@ class Closing:
         seconds: float | None = runtime.room.unjoined_ttl if waits_for_first else runtime.room.empty_ttl
         if seconds:
             self.empty_until = trio.current_time() + seconds
-            self._empty_timer = runtime.timers.start(seconds, self._begin_if_still_empty, repeat=False)
+            self._empty_timer = runtime.timers.start(seconds, self.check_empty, repeat=False)
         elif seconds is not None:
             self.begin("empty")
 
@@ -151,7 +151,8 @@ class Closing:
             self._empty_timer.cancel()
             self._empty_timer = None
 
-    async def _begin_if_still_empty(self) -> None:
+    async def check_empty(self) -> None:
+        """Close a room without members: `begin_if_empty` as a function that waits for its turn."""
         self.begin_if_empty()
 
     # --- the last steps

@@ -19,6 +19,7 @@ from ..message import GLOBAL_ROOM
 from .charges import Charges
 from .crashes import RestartAfterCrash
 from .fanout import Fanout
+from .inbox import Entry
 from .jobs import Job, Work, run_job
 from .runtime import RoomRuntime
 from .stepping import TurnOutput
@@ -106,7 +107,7 @@ class OwnTurns(Turns):
             self._inbox.hold_back(self._session, now)
 
     def end_after(self, last: Job | None) -> None:
-        """Run what the client has sent, until a handler takes `close_seconds`; then run `last`, and end."""
+        """Run what the client has sent; once a handler takes `close_seconds`, none waits any more. Then run `last`."""
         self._last = last
         self._has_left.set()
         if self.is_busy or self.waiting:
@@ -133,14 +134,21 @@ class OwnTurns(Turns):
                 await self._has_left.wait()  # the server ends, and with it the client's connection
             raise
         finally:
-            self._refuse_rest()
+            await self._run_rest()
             if self._last is not None:
                 await self._run_last(self._last, seconds)
             self._ended(self._session)
 
-    def _refuse_rest(self) -> None:
+    async def _run_rest(self) -> None:
+        """Run what is left, in which nothing waits any more; refuse it where the server or the room ends."""
+        waiting = math.inf
+        while self._scope.cancelled_caught and self.waiting < waiting:
+            waiting = self.waiting
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await super().serve()
         gone = Gone(f"client {self._session.id} has disconnected")
-        for _, session, item, _, _ in self.take_all():
+        for _, session, item, _, _ in self.take_some(len(self._inbox)):
             if isinstance(item, Job):
                 item.fail(gone)
             else:
@@ -188,6 +196,10 @@ class ClientTurns(Turns):
             self.of(client).post_always(work, client, job)
         else:
             super().post_always(work, client, job)
+
+    def take_out_all(self, client: Session) -> list[Entry]:
+        """Remove and return the messages of the client that wait."""
+        return [] if client.global_turns is None else client.global_turns.take_out_all(client)
 
     @property
     def is_mine(self) -> bool:

@@ -26,6 +26,7 @@ from ..message import GLOBAL_ROOM
 from ..metrics import Metrics
 from ..room import Room
 from .authorizing import Authorizer
+from .callers import Callers
 from .census import Census
 from .charges import Cause
 from .departure import Departure
@@ -77,6 +78,7 @@ class Hub:
         self.cause = Cause()
         self.overdue = Overdue(limits, budget)
         self.joins = Joins(self)
+        self.callers = Callers(self)
         self.authorizer = Authorizer(limits)
         self.is_stopping = False
         self.place_of: Callable[[RoomRuntime, str], str] = lambda _, __: ""  # where an action's handler is written

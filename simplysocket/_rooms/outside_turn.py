@@ -32,7 +32,7 @@ async def start_outside_turn(
     most = runtime.home.limits.tasks_per_client
     if most is not None and session.outside_turns >= most:
         raise ActionError("too-many", f"{most} of your requests run outside the turn already")
-    scope, begun = HandlerScope(session, envelope), trio.Event()
+    scope, begun = HandlerScope(session, envelope, runtime), trio.Event()
     try:
         name = f"the handler of {envelope.action!r} for {session.id}"
         runtime.tasks.start(name, _run, runtime, scope, begun, handle, session, envelope)

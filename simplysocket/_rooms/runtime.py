@@ -50,6 +50,7 @@ from .turns import TURN, Turns
 if TYPE_CHECKING:
     from ..room import Room
     from ..server import Server
+    from .callers import Callers
     from .joining import Joins
 
 logger = logging.getLogger("simplysocket.room")
@@ -70,6 +71,7 @@ class Home(Protocol):
     cause: Cause
     overdue: Overdue
     joins: "Joins"
+    callers: "Callers"
     authorizer: Authorizer
     place_of: Callable[["RoomRuntime", str], str]
     is_stopping: bool

@@ -138,6 +138,10 @@ class Turns:
         """Remove and return the next entries that wait, at most `most`."""
         return self._inbox.take_some(most)
 
+    def take_out_all(self, client: "Session") -> list[Entry]:
+        """Remove and return the messages of `client` that wait."""
+        return self._inbox.take_out_all(client)
+
     # --- the entry that has the turn
 
     @property

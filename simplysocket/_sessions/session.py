@@ -32,8 +32,10 @@ from .intake import Intake
 from .outbound_hooks import OutboundHooks
 from .rates import Rates
 from .requests import Requests
+from .running import Running
 
 if TYPE_CHECKING:
+    from .._rooms.callers import Callers
     from .._rooms.global_room import OwnTurns
     from .._rooms.inbox import Inbox
     from .._rooms.joining import Joins
@@ -42,15 +44,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("simplysocket.session")
 
 _SECONDS_BETWEEN_REFUSALS: Final = 1.0  # of messages without an id: more refusals are not answered
-
-
-class Running(Protocol):
-    """A running handler that ends with its caller, as the session sees it: a `HandlerScope`."""
-
-    id: str | int | None
-
-    def end(self, error: ActionError) -> None:
-        """Cancel the handler, and answer its caller with `error`."""
 
 
 class Home(Protocol):
@@ -62,6 +55,7 @@ class Home(Protocol):
     server_name: str
     outbound: OutboundHooks
     joins: "Joins"
+    callers: "Callers"
 
     @property
     def clients(self) -> "dict[str, Session]":
@@ -244,12 +238,12 @@ class Session:
             body["path"] = error.path
         self.say("error", body, id=error.id)
         if not self.rates.charge_protocol_error(trio.current_time()):
-            self.close(CloseCode.BAD_REQUESTS, "too many messages that are not valid")
+            self.home.callers.expel(self, CloseCode.BAD_REQUESTS, "too many messages that are not valid")
 
     def refuse_beyond_rate(self, id: str | int | None, action: str, wait: float, now: float) -> None:
         """Refuse a message beyond the rate. Close a client that goes on far beyond it."""
         if self.rates.is_overrun(now):
-            self.close(CloseCode.OVER_RATE, "far over the rate, for too long")
+            self.home.callers.expel(self, CloseCode.OVER_RATE, "far over the rate, for too long")
         self.refuse(id, action, ActionError("rate-limited", "too many messages", retry_after=wait))
 
     # --- requests: of the server to the client, and of the client

@@ -30,6 +30,10 @@ class Lobby(Room):
             self.noted.append(f"ended after {trio.current_time():.1f} s")
             raise
 
+    @action("note")
+    async def note(self) -> None:
+        self.noted.append("noted")
+
     async def on_leave(self, client: Client, reason: str) -> None:
         await trio.sleep(1.5)
         self.noted.append(f"left after {trio.current_time():.1f} s")
@@ -41,8 +45,8 @@ async def test_a_handler_that_waits_for_ever_is_ended_and_shown_until_then(
     server = make((GLOBAL_ROOM, Lobby), close_seconds=2)
     async with open_server(server) as net:
         ana, ben = await net.connect("ana"), await net.connect("ben")
-        for _ in range(3):
-            await ana.send("nap", 1_000)
+        for name in ("nap", "note", "nap"):
+            await ana.send(name, 1_000)
         await trio.sleep(1)
         await ana.stream.aclose()
         await trio.sleep(1)
@@ -50,13 +54,13 @@ async def test_a_handler_that_waits_for_ever_is_ended_and_shown_until_then(
         assert f"the handler of 'nap' for {ana.id}" in shown
         assert server.statistics()["queued_messages"] == 2
         await trio.sleep(5)
-        assert Lobby.noted == ["ended after 3.0 s", "left after 4.5 s"]
+        assert Lobby.noted == ["ended after 3.0 s", "noted", "ended after 3.0 s", "left after 4.5 s"]
         assert ana.id not in str(server.tree())
         assert server.statistics()["queued_messages"] == 0
         assert await ben.request("list-rooms")
     assert [each.message for each in caplog.records if "nap" in each.message] == [
         "the handler of 'nap' in room 'mesh-global' was ended: its client has been gone for 2 s"
-    ]
+    ] * 2
     assert not errors_of(caplog)
 
 
