@@ -59,6 +59,12 @@ TRUSTED_LINES = {
         "the loop was blocked for %.2f s, and with it every client, %s: await something meanwhile, or hand the work to "
         "`await trio.to_thread.run_sync(...)`",
     ),
+    (
+        "_rooms.long_turns",  # as above
+        "%s in room %.200r has been waiting for %g s at %.300r, and what comes after it waits, too: what takes"
+        " long belongs outside the turn, as with turn=False",
+    ),
+    ("_rooms.long_turns", "%s in room %.200r took over %g s and was cancelled"),
     ("_operation.cli", "%s listens on %s (Ctrl+C stops)"),  # the server's own name, and the address it was given
 }
 # The only regular expressions, and why each reads a client's text once. All other text of a client is searched plainly.

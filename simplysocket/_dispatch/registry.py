@@ -17,6 +17,7 @@ from .._functions import is_overridden, name_place, source_of
 from .._protocol.codec import Envelope
 from .._protocol.names import RESERVED_ACTIONS
 from .._rooms.callers import check_in_time
+from .._rooms.long_turns import bounded
 from .._rooms.outside_turn import start_outside_turn
 from .._rooms.runtime import RoomRuntime
 from .._rooms.turn_boundary import LATER
@@ -204,7 +205,7 @@ class Registry:
         else:
             if not (self._relay if room.relay is None else room.relay):
                 return None
-            call = self._surround(runtime, (), _relay, _relay_call)
+            call = _bounded(runtime, self._surround(runtime, (), _relay, _relay_call))
         runtime.calls[_FALLBACK] = call
         return call
 
@@ -213,11 +214,12 @@ class Registry:
         call = self._surround(runtime, found.wares, found.signature.call, found.signature.answer)
         if not found.turn:
             return partial(_start_outside_turn, runtime, call)
+        call = _bounded(runtime, call)
         return partial(_run_in_scope, call) if found.cancel else call
 
     def surround(self, runtime: RoomRuntime, answer: Answer) -> CallHandler:
         """Put the middleware of the server and of the room, and the exception handlers, around a function of ours."""
-        return self._surround(runtime, (), lambda *args: answer(Call(*args)), answer)
+        return _bounded(runtime, self._surround(runtime, (), lambda *args: answer(Call(*args)), answer))
 
     def _surround(
         self, runtime: RoomRuntime, wares: tuple[Middleware, ...], handle: CallHandler, answer: Answer
@@ -238,6 +240,18 @@ def _relay(_: object, room: Room[Any], client: Client[Any], envelope: Envelope) 
 
 def _relay_call(call: Call) -> Awaitable[object]:
     return _relay(call.server, call.room, call.client, call.envelope)
+
+
+def _bounded(runtime: RoomRuntime, call: CallHandler) -> CallHandler:
+    """Return the call with the bound of `Limits.handler_seconds`, if there is one."""
+    if runtime.home.limits.handler_seconds is None:
+        return call
+
+    def bounded_call(server: object, room: Room[Any], client: Client[Any], envelope: Envelope) -> Awaitable[object]:
+        name = f"the handler of {envelope.action!r:.200}"
+        return bounded(runtime, name, partial(call, server, room, client, envelope))
+
+    return bounded_call
 
 
 async def _run_in_scope(

@@ -57,6 +57,16 @@ class Asking:
         runtime.askings += 1
         runtime.turns.hold(join, session, envelope, memoryview(envelope.message_body).nbytes)
 
+    @property
+    def name(self) -> str:
+        """The name of the room."""
+        return self.runtime.name
+
+    @property
+    def running(self) -> str:
+        """What is running, for the log."""
+        return f"on_auth for {self.session.id}"
+
     def end(self, error: ActionError) -> None:
         """End it now, and answer the join with `error`."""
         if self._is_first_end():
@@ -154,7 +164,9 @@ class Authorizer:
         CURRENT_SCOPE.set(asking)
         try:
             with asking.scope:
-                await runtime.hooks.call("on_auth", session.client, read_options(asking.join.options))
+                hook = runtime.hooks.call("on_auth", session.client, read_options(asking.join.options))
+                runtime.home.long_turns.begin(asking, trio.current_time(), hook)
+                await hook
                 has_passed = True
             if has_passed:
                 asking.passed()
@@ -172,6 +184,7 @@ class Authorizer:
 
     def _ended(self, asking: Asking) -> None:
         """Give its places to those who wait."""
+        asking.runtime.home.long_turns.end(asking)
         places = self._places(asking)
         for key, _ in places:
             self._groups[key].running -= 1

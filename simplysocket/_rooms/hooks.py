@@ -14,6 +14,7 @@ from .._boundary import PASSING
 from .._functions import is_overridden, takes
 from .._sessions.session import Session
 from ..errors import ActionError, first_of
+from .long_turns import TookTooLong, bounded
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
@@ -38,12 +39,15 @@ class Hooks:
     async def call(self, name: str, *args: object) -> None:
         """Call a hook; its exceptions are for the caller to handle."""
         room = self._runtime.room
-        await getattr(room, name)(*args[: _takes(getattr(type(room), name)) - 1])  # self is bound already
+        hook = functools.partial(getattr(room, name), *args[: _takes(getattr(type(room), name)) - 1])  # self is bound
+        await bounded(self._runtime, name, hook)
 
     async def call_guarded(self, name: str, *args: object, session: Session | None = None) -> None:
         """Call a hook, and log and report its exceptions; `session` is the client that it is called for."""
         try:
             await self.call(name, *args)
+        except* TookTooLong:
+            pass
         except* PASSING:
             raise
         except* BaseException as group:

@@ -33,6 +33,7 @@ from .departure import Departure
 from .flush import Flusher
 from .global_room import make_global_room
 from .joining import Joins
+from .long_turns import LongTurns
 from .options import Options
 from .overdue import Overdue
 from .room_classes import RoomClasses
@@ -77,6 +78,7 @@ class Hub:
         self.flusher = Flusher(budget)
         self.cause = Cause()
         self.overdue = Overdue(limits, budget)
+        self.long_turns = LongTurns(limits)
         self.joins = Joins(self)
         self.callers = Callers(self)
         self.authorizer = Authorizer(limits)
@@ -102,6 +104,7 @@ class Hub:
         self.is_stopping = False
         nursery.start_soon(self.flusher.run)
         nursery.start_soon(self.overdue.run)
+        nursery.start_soon(self.long_turns.run)
         global_room = make_global_room(self, self.classes.find(GLOBAL_ROOM) or Room)
         self._begin_room(global_room)
         self._global_room = global_room

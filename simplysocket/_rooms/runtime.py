@@ -36,6 +36,7 @@ from .fanout import PIECE_BYTES, Fanout
 from .flush import Flusher
 from .hooks import Hooks
 from .jobs import Job, NeverBegun, run_job
+from .long_turns import LongTurns
 from .members import Members
 from .options import Options, read_options
 from .outgoing import Outgoing
@@ -70,6 +71,7 @@ class Home(Protocol):
     flusher: Flusher
     cause: Cause
     overdue: Overdue
+    long_turns: LongTurns
     joins: "Joins"
     callers: "Callers"
     authorizer: Authorizer

@@ -13,6 +13,7 @@ import trio
 from .._boundary import PASSING
 from .._functions import name_of
 from ..errors import RoomClosed, first_of
+from .long_turns import TookTooLong, bounded
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
@@ -42,18 +43,19 @@ class Timers:
 
     async def _run(self, seconds: float, function: Call, repeat: bool, scope: trio.CancelScope) -> None:
         runtime = self._runtime
+        name = f"the timer {name_of(function)}"
 
         async def call() -> None:
             if not scope.cancel_called:  # it may have been cancelled while the call waited for its turn
-                await function()
+                await bounded(runtime, name, function)
 
         due = trio.current_time() + seconds
         with scope:
             while True:
                 await trio.sleep_until(due)
                 try:
-                    await runtime.in_turn(f"the timer {name_of(function)}", call)
-                except* RoomClosed:
+                    await runtime.in_turn(name, call)
+                except* (RoomClosed, TookTooLong):
                     pass  # the room closed while the call waited or ran
                 except* PASSING:
                     raise

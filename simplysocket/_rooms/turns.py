@@ -30,6 +30,7 @@ from .stepping import DIRECT_OUTPUT, StepOutput, TurnOutput, go_on, innermost_sc
 
 if TYPE_CHECKING:
     from .._sessions.session import Session
+    from .long_turns import LongTurns
     from .overdue import Overdue
 
 logger = logging.getLogger("simplysocket.turns")
@@ -54,6 +55,7 @@ class Home(Protocol):
     budget: PassBudget
     watch: LoopWatch
     overdue: "Overdue"
+    long_turns: "LongTurns"
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task that ends with the server."""
@@ -214,7 +216,7 @@ class Turns:
         scope = innermost_scope(task)
         inbox, run, output, blocked = self._inbox, self._run, self._output, self._blocked_seconds
         entries, clients, jobs = inbox.entries, inbox.clients, inbox.jobs
-        budget = self._budget
+        budget, long_turns = self._budget, self._home.long_turns
         done, must_wait = 0, False
         while True:
             while output.is_heavy and output.is_full:  # no reader can make this last: what it does not read is queued
@@ -257,7 +259,11 @@ class Turns:
                     else:
                         self._look_at_step(item, began)
                         self._waits, self._waits_since = item, trio.current_time()
-                        await go_on(context, output, coroutine, trap, partial(self._look_at_step, item))
+                        long_turns.begin(self, self._waits_since, coroutine)
+                        try:
+                            await go_on(context, output, coroutine, trap, partial(self._look_at_step, item))
+                        finally:
+                            long_turns.end(self)
                         began = perf_counter()
                     # The clock is read once for each message: 0.05 us.
                     ended = perf_counter()
