@@ -22,7 +22,7 @@ from .._sessions.handler_scope import CURRENT_SCOPE
 from .._sessions.session import Session
 from ..errors import ActionError, Gone, RoomClosed
 from ..limits import Limits
-from .jobs import Job, NeverBegun
+from .jobs import CutShort, Job, NeverBegun
 from .options import read_options
 from .turns import TURN
 
@@ -235,10 +235,11 @@ async def ask_for_code(runtime: "RoomRuntime", session: Session, options: dict[s
         is_refused = True
         try:
             runtime.tasks.start("on_auth", ask_in_scope)
-            await job.wait()
         except RoomClosed as closed:
-            if runtime.is_open:
-                raise  # by the hook itself
+            raise NeverBegun(closed.message) from None
+        try:
+            await job.wait()
+        except CutShort as closed:
             raise NeverBegun(closed.message) from None
         is_refused = False
     finally:

@@ -24,6 +24,10 @@ class NeverBegun(RoomClosed):
     """The room closed before the job had its turn."""
 
 
+class CutShort(RoomClosed):
+    """The room closed while the job ran."""
+
+
 class Job:
     """A function that waits for the room's turn."""
 
@@ -49,7 +53,7 @@ class Job:
                 self.otherwise()
         else:
             self.has_begun = True
-            self.error = RoomClosed("the room closed meanwhile")  # stays if the function is cancelled
+            self.error = CutShort("the room closed meanwhile")  # stays if the function is cancelled
             try:
                 self.result = await self.function()
                 self.error = None

@@ -142,3 +142,17 @@ async def test_a_room_that_was_opened_and_never_joined_ends_after_its_time(autoj
         assert not room.is_open
         await trio.sleep(10_000)
         assert server.rooms["other"].is_open
+
+
+async def test_a_join_of_the_servers_own_code_that_is_let_in_too_late_joins_the_next_room(
+    autojump_clock: MockClock,
+) -> None:
+    server = make(("one", Picky))
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        await ana.join("one")
+        await ana.request("leave-room", {"roomname": "one"})
+        room = server.rooms["one"]
+        await trio.sleep(58)
+        assert (await server.clients[ana.id].join("one", {"seconds": 5}))["total"] == 1
+        assert server.rooms["one"] is not room
