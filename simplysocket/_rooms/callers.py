@@ -108,7 +108,8 @@ def _refuse(runtime: "RoomRuntime | None", entry: "Entry", error: ActionError) -
     session.refuse(item.id, item.action, error)
     if runtime is None:
         return
-    if getattr(work, "passed", None) is runtime:  # a join that `on_auth` has let pass
+    passed: object = getattr(work, "passed", None)
+    if passed is runtime:  # a join that `on_auth` has let pass
         runtime.askings -= 1
     if runtime.is_open and not runtime.is_global and not runtime.members:
         runtime.turns.post_always(run_job, None, Job("nothing", runtime.closing.check_empty))
