@@ -90,7 +90,7 @@ class Limits:
     auths_per_address: int | None = _bound(4)  # `on_auth`s that run for one user, else address; the others wait
     auths_per_room: int | None = _bound(32)  # `on_auth`s that run for one room; the others wait
     blocked_seconds: float | None = _bound(0.1)  # of a handler, or of all in one pass; beyond: a warning names it
-    waiting_seconds: float | None = _bound(5)  # that a handler holds the turn while it waits; then a warning names it
+    waiting_seconds: float | None = _bound(10)  # that a handler holds the turn while it waits; a warning names it
     handler_seconds: float | None = _bound(None)  # of a handler, hook or timer of a room; beyond: cancelled, `timeout`
     turn_seconds: float = _required(5)  # a handler's wait for another room's turn; beyond: `busy`
     rooms_per_client: int | None = _bound(100)  # in addition to the global room; beyond: `too-many`

@@ -62,12 +62,7 @@ def check_class(room_class: type[Room[Any]]) -> None:
         raise RegistrationError(f"{place} is {seconds!r}: give seconds above 0, or None for ever")
 
 
-_LONG_OPTIONS: Final = (
-    "capacity",
-    "announce",
-    "empty_ttl",
-    "unjoined_ttl",
-)  # a name almost like one of these is a misspelling
+_LONG_OPTIONS: Final = ("capacity", "announce", "empty_ttl", "unjoined_ttl")  # a name almost like one is a misspelling
 _ALIKE: Final = 0.85  # ratio of difflib: capasity, anounce and emptyttl are above it, capacities and empty_time below
 
 _TAKEN: Final = ("name", "creator", "options", "server", "_runtime")  # the attributes of each Room object

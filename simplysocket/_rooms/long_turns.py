@@ -69,6 +69,7 @@ class LongTurns:
             holder, (since, coroutine) = next(iter(self._since.items()))
             if trio.current_time() < since + self._seconds:
                 await trio.sleep_until(since + self._seconds)
+                await trio.lowlevel.checkpoint()  # what ends at this moment is not named
                 continue
             del self._since[holder]
             place = waits_at(coroutine)

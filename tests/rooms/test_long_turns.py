@@ -85,7 +85,7 @@ async def test_it_is_named_once_and_ends_at_its_bound(
         pass
 
     Here.where = where
-    server = make(("one", Here), direct=True, handler_seconds=20 if is_bounded else None)
+    server = make(("one", Here), direct=True, waiting_seconds=5, handler_seconds=20 if is_bounded else None)
     async with open_server(server) as net:
         ana = await net.connect("ana")
         await ana.send("join-room", {"roomname": "one"}, id=1)
@@ -141,7 +141,7 @@ async def test_what_ends_in_time_or_holds_no_turn_is_not_named(
     class Quick(Room):
         @action("quick")
         async def quick(self) -> None:
-            await trio.sleep(4)
+            await trio.sleep(10)
 
         @action("outside", turn=False)
         async def outside(self) -> None:
@@ -157,7 +157,7 @@ async def test_what_ends_in_time_or_holds_no_turn_is_not_named(
         await ana.join("one")
         await ana.send("outside", target="one", id=1)
         await ana.request("start", target="one")
-        for _ in range(5):
+        for _ in range(4):
             await ana.request("quick", target="one")
         await trio.sleep(90)
         assert answers_of(await ana.settle(), 1) == [None]
