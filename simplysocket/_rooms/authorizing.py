@@ -22,9 +22,8 @@ from .._sessions.handler_scope import CURRENT_SCOPE
 from .._sessions.session import Session
 from ..errors import ActionError, Gone, RoomClosed
 from ..limits import Limits
-from .jobs import CutShort, Job, NeverBegun
+from .jobs import TURN, CutShort, Job, NeverBegun
 from .options import read_options
-from .turns import TURN
 
 if TYPE_CHECKING:
     from .joining import Join

@@ -22,9 +22,9 @@ from .._boundary import PASSING
 from .._protocol import codec
 from .._protocol.frames import text_frame
 from ..errors import ActionError
+from .jobs import TURN
 from .state import RoomState
 from .tasks import CURRENT_ROOM
-from .turns import TURN
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime

@@ -205,10 +205,7 @@ class Fanout:
     # --- frames leave
 
     def flush(self) -> bool:
-        """Publish the frames that wait. Return True if slices are left, which need another call.
-
-        The next frames are published after the last slice of these.
-        """
+        """Publish the frames that wait. Return True if slices are left, which need another call before the next."""
         frames = self.frames
         if self._slices is not None:
             return self._serve_slice()

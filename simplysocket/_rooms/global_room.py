@@ -20,11 +20,11 @@ from .charges import Charges
 from .crashes import RestartAfterCrash
 from .fanout import Fanout
 from .inbox import Entry
-from .jobs import Job, Work, run_job
+from .jobs import TURN, Job, Work, run_job
 from .runtime import RoomRuntime
 from .stepping import TurnOutput
 from .tasks import CURRENT_ROOM
-from .turns import TURN, Turns
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .hub import Hub

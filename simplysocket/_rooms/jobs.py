@@ -3,9 +3,10 @@
 Law: the caller of a job that waits gets its result, its error, or `busy`.
 """
 
+import contextvars
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -18,6 +19,10 @@ Work = Callable[[Any, Any, Any], Awaitable[object]]
 For a message: `Registry.handle` (_dispatch/registry.py).
 """
 # Any, here and below: only the work itself knows the types of its arguments.
+
+
+TURN: Final[contextvars.ContextVar[object]] = contextvars.ContextVar("simplysocket.turn", default=None)
+"""The envelope or job of the entry whose turn it is, or was: tasks started in a turn still see it later."""
 
 
 class NeverBegun(RoomClosed):
@@ -83,6 +88,11 @@ class Job:
         if self.error is not None:
             raise self.error
         return self.result
+
+
+def name_item(item: object) -> str:
+    """Return the name of an entry, for logs and `tree()`, by its envelope or job."""
+    return item.name if isinstance(item, Job) else f"the handler of {getattr(item, 'action', '')!r:.200}"
 
 
 async def run_job(runtime: Any, _: Any, job: Job) -> None:

@@ -17,7 +17,7 @@ from .._protocol.codec import Envelope
 from .._sessions.handler_scope import HandlerScope
 from .._sessions.session import Session
 from ..errors import ActionError
-from .turns import TURN
+from .jobs import TURN
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime

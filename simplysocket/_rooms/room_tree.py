@@ -3,13 +3,16 @@
 Law: it reads the rooms and changes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import trio
 
+from .._sessions.session import Session
 from ..introspection import RoomView, Task, Tree
+from .global_room import ClientTurns
 from .hub import Hub
 from .runtime import RoomRuntime
+from .turns import Turns
 
 
 def build_tree(hub: Hub) -> Tree:
@@ -22,7 +25,7 @@ def build_tree(hub: Hub) -> Tree:
 def count_waiting(hub: Hub) -> int:
     """Return how many messages, hooks and timers wait for a turn, in all rooms."""
     waiting = sum(runtime.turns.waiting for runtime in hub.runtimes.values())
-    own = (turns for runtime in hub.runtimes.values() for _, turns in runtime.turns.of_clients())
+    own = (turns for runtime in hub.runtimes.values() for _, turns in _own_turns(runtime))
     return waiting + sum(turns.waiting for turns in own)
 
 
@@ -76,6 +79,11 @@ def _why_alive(runtime: RoomRuntime, now: float) -> str:
 
 def _handlers_of(runtime: RoomRuntime, now: float) -> Iterator[Task]:
     """Yield the handlers that run in the clients' own turns; only the global room has such turns."""
-    for session, turns in runtime.turns.of_clients():
+    for session, turns in _own_turns(runtime):
         if turns.running:
             yield Task(f"{turns.running} for {session.id}", turns.waited(now))
+
+
+def _own_turns(runtime: RoomRuntime) -> Iterable[tuple[Session, Turns]]:
+    """Return the turns that clients have of their own in a room, each with its client."""
+    return runtime.turns.of_clients() if isinstance(runtime.turns, ClientTurns) else ()

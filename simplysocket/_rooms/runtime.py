@@ -35,7 +35,7 @@ from .crashes import CloseAfterCrash, CrashPolicy
 from .fanout import PIECE_BYTES, Fanout
 from .flush import Flusher
 from .hooks import Hooks
-from .jobs import Job, NeverBegun, run_job
+from .jobs import TURN, Job, NeverBegun, run_job
 from .long_turns import LongTurns
 from .members import Members
 from .options import Options, read_options
@@ -46,7 +46,7 @@ from .state import ACCEPTING, RoomState, check_transition
 from .tasks import CURRENT_ROOM, Tasks
 from .timers import Timers
 from .turn_boundary import TurnBoundary
-from .turns import TURN, Turns
+from .turns import Turns
 
 if TYPE_CHECKING:
     from ..room import Room

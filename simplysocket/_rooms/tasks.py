@@ -16,7 +16,7 @@ import trio
 from .._functions import name_of
 from .._sessions.handler_scope import CURRENT_SCOPE
 from ..errors import RoomClosed
-from .turns import TURN
+from .jobs import TURN
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime

@@ -13,8 +13,7 @@ from .._log_limit import PLACE
 from .._protocol.codec import Envelope
 from .._sessions.session import Session
 from ..errors import ActionError, Gone, RoomClosed, count_of, first_of
-from .jobs import Work
-from .turns import TURN
+from .jobs import TURN, Work
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime

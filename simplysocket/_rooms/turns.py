@@ -10,7 +10,7 @@ Laws:
 import contextvars
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -24,7 +24,7 @@ from .._pass_budget import PassBudget
 from ..limits import Limits
 from .charges import Cause, ChargedOutput
 from .inbox import LARGE, Entry, Inbox
-from .jobs import Job, Work
+from .jobs import TURN, Job, Work, name_item
 from .pace import CHARGED
 from .stepping import DIRECT_OUTPUT, StepOutput, TurnOutput, go_on, innermost_scope
 
@@ -36,16 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("simplysocket.turns")
 
 _RUN_BEFORE_YIELD: Final = 64  # entries; a count and not a time, so that a virtual clock changes nothing
-
 _TURN_SECONDS: Final = 0.001  # for which a worker that has waited for its turn runs, if others wait for theirs
-
-TURN: Final[contextvars.ContextVar[object]] = contextvars.ContextVar("simplysocket.turn", default=None)
-"""The envelope or job of the entry whose turn it is, or was: tasks started in a turn still see it later."""
-
-
-def name_item(item: object) -> str:
-    """Return the name of an entry, for logs and `tree()`, by its envelope or job."""
-    return item.name if isinstance(item, Job) else f"the handler of {getattr(item, 'action', '')!r:.200}"
 
 
 class Home(Protocol):
@@ -260,10 +251,8 @@ class Turns:
                         self._look_at_step(item, began)
                         self._waits, self._waits_since = item, trio.current_time()
                         long_turns.begin(self, self._waits_since, coroutine)
-                        try:
-                            await go_on(context, output, coroutine, trap, partial(self._look_at_step, item))
-                        finally:
-                            long_turns.end(self)
+                        await go_on(context, output, coroutine, trap, partial(self._look_at_step, item))
+                        long_turns.end(self)
                         began = perf_counter()
                     # The clock is read once for each message: 0.05 us.
                     ended = perf_counter()
@@ -283,6 +272,7 @@ class Turns:
                         must_wait = True
                         break
             finally:
+                long_turns.end(self)  # of a handler that was cancelled
                 self._current = None
                 output.release()
             if done == _RUN_BEFORE_YIELD:
@@ -301,10 +291,6 @@ class Turns:
     def of(self, _: "Session") -> "Turns":
         """Return the turns in which the messages of a client are handled: these."""
         return self
-
-    def of_clients(self) -> "Iterable[tuple[Session, Turns]]":
-        """Return the turns that clients have of their own, each with its client: none."""
-        return ()
 
     def slow_down(self, output: TurnOutput) -> None:
         """Take in no message of a client for a while if clients have made the room say too much."""
