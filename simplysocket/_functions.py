@@ -14,6 +14,7 @@ from typing import Any, Final
 from .errors import RegistrationError
 
 _PACKAGE: Final = os.path.dirname(__file__) + os.sep
+_TRIO: Final = f"{os.sep}site-packages{os.sep}trio{os.sep}"
 
 
 def source_of(function: object) -> str:
@@ -33,6 +34,18 @@ def line_of(error: BaseException) -> str:
         if not name.startswith(_PACKAGE):
             found = f"{name}:{traceback.tb_lineno}"
         traceback = traceback.tb_next
+    return found
+
+
+def waits_at(coroutine: object) -> str:
+    """Return "file.py:12", the innermost line outside this package and trio at which a coroutine waits; or ""."""
+    found = ""
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        name = "" if frame is None else frame.f_code.co_filename
+        if frame is not None and not name.startswith(_PACKAGE) and _TRIO not in name:
+            found = f"{name}:{frame.f_lineno}"
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
     return found
 
 

@@ -153,8 +153,9 @@ class Client(Generic[State]):
     async def close(self, code: int = CloseCode.APPLICATION, reason: str = "") -> None:
         """Close the client's connection, after the messages that are queued. Never waits.
 
-        Nothing that the client sends afterwards is handled. The connection ends at the client's own
-        Close, or after `Limits.close_seconds`; then the client leaves its rooms. `code` is one of
+        Nothing that the client sends afterwards is handled, nor what waits from it for a turn. Its handlers with
+        `turn=False` or `cancel=True` are cancelled, but for the one that calls this. The connection ends at the
+        client's own Close, or after `Limits.close_seconds`; then the client leaves its rooms. `code` is one of
         3000 to 4999, 1000, 1001, 1008, 1011, 1012 and 1013; ValueError for another one.
         `may_come_back(code)` tells whether a client connects again after it. `reason` is cut to
         123 bytes of UTF-8.
@@ -163,4 +164,4 @@ class Client(Generic[State]):
             raise TypeError(f"close({code!r}): give the code first, then the reason, or reason=")
         if not (code in (1000, 1001, 1008, 1011, 1012, 1013) or 3000 <= code <= 4999):
             raise ValueError(f"{code} may not be sent as a close code: take one of 3000-4999 (RFC 6455, 7.4.2)")
-        self._session.close(code, reason)
+        self._session.home.callers.expel(self._session, code, reason)

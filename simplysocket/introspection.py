@@ -32,6 +32,7 @@ class RoomInfo:
     open: bool  # whether a join may create such a room
     announce: bool  # whether members are told who joins and leaves
     empty_ttl: float | None  # seconds that it stays open without members; None: until it is closed
+    unjoined_ttl: float | None = None  # seconds that it waits for its first member, if the server's code opened it
 
 
 @attrs.frozen

@@ -89,9 +89,9 @@ class Limits:
     tasks_per_client: int | None = _bound(16)  # running handlers outside the turn (`turn=False`); beyond: `too-many`
     auths_per_address: int | None = _bound(4)  # `on_auth`s that run for one user, else address; the others wait
     auths_per_room: int | None = _bound(32)  # `on_auth`s that run for one room; the others wait
-    blocked_seconds: float | None = _bound(
-        0.1
-    )  # of a handler, or of all in one pass; beyond: a warning names the cause
+    blocked_seconds: float | None = _bound(0.1)  # of a handler, or of all in one pass; beyond: a warning names it
+    waiting_seconds: float | None = _bound(10)  # that a handler holds the turn while it waits; a warning names it
+    handler_seconds: float | None = _bound(None)  # of a handler, hook or timer of a room; beyond: cancelled, `timeout`
     turn_seconds: float = _required(5)  # a handler's wait for another room's turn; beyond: `busy`
     rooms_per_client: int | None = _bound(100)  # in addition to the global room; beyond: `too-many`
     rooms: int | None = _bound(10_000)  # in all, without the global room; beyond: a join that makes one gets `too-many`

@@ -26,7 +26,9 @@ Args = TypeVarTuple("Args")
 
 
 # The options except `open` may differ from room to room: `on_create` may set them.
-@keeps_names("name", "creator", "server", "_runtime", free=("capacity", "announce", "relay", "empty_ttl"))
+@keeps_names(
+    "name", "creator", "server", "_runtime", free=("capacity", "announce", "relay", "empty_ttl", "unjoined_ttl")
+)
 class Room(KeepsNames, Generic[State]):
     """A room. Write a subclass with options, hooks and `@action` methods, and register it with `Server.room`.
 
@@ -39,7 +41,8 @@ class Room(KeepsNames, Generic[State]):
 
     Options of the class: `capacity` (members at most), `announce` (tell members who
     joins and leaves), `relay` (send on messages that no handler takes), `open` (a join may
-    create it), `empty_ttl` (seconds that it stays open without members; 0).
+    create it), `empty_ttl` (seconds that it stays open without members; 0), `unjoined_ttl`
+    (seconds that it waits for its first member if `Server.open_room` has opened it).
 
     Attributes: `name`, `members`, `creator`, `options` (of the join that created it),
     `server`, `is_open`. These, the hooks and the methods cannot be set: AttributeError.
@@ -55,7 +58,9 @@ class Room(KeepsNames, Generic[State]):
     open: ClassVar[bool] = True
     """Whether a client's join may create the room; False: only `Server.open_room` creates it."""
     empty_ttl: ClassVar[float | None] = 0.0
-    """Seconds that the room stays open without members; None: until it is closed."""
+    """Seconds that the room stays open without members; None: until it is closed. Refused joins do not prolong them."""
+    unjoined_ttl: ClassVar[float | None] = None
+    """Seconds that a room which `Server.open_room` has opened waits for its first member; None: until it is closed."""
 
     name: str
     """The room's name, which is the target of its messages."""
@@ -112,8 +117,8 @@ class Room(KeepsNames, Generic[State]):
 
         `reason` is "left" if the client asked to leave, the reason given to `Client.leave` or
         `Room.kick`, or the reason why its connection ended, such as "disconnected" or "slow".
-        In the global room the call may be cut short when the server stops; `Server.on_disconnect`
-        is not.
+        In the global room it has at most `Limits.close_seconds`. `Server.on_disconnect` is called
+        after it.
         """
 
     @does_nothing
@@ -126,7 +131,7 @@ class Room(KeepsNames, Generic[State]):
         """
 
     @does_nothing
-    async def on_error(self, error: Exception, client: Client[State] | None) -> None:
+    async def on_error(self, error: BaseException, client: Client[State] | None) -> None:
         """Called in the room's turn after a handler, hook or timer of this room has raised; it is logged already.
 
         `client` is the client that the code ran for; None for a timer. `ActionError` in a handler
@@ -241,8 +246,9 @@ class Room(KeepsNames, Generic[State]):
         """Remove a member from the room, in the room's turn; return False if it was not a member.
 
         The client gets `client-left-room` with the reason, and stays connected; `client.close` ends
-        the connection. `on_leave` is called. Raises `RoomClosed` if the room closes first, and,
-        from a handler of another room, `busy` if the turn does not come within
+        the connection. What waits from it in this room is refused, and its handlers here with `turn=False` or
+        `cancel=True` are cancelled, but for the one that calls this. `on_leave` is called. Raises `RoomClosed` if the
+        room closes first, and, from a handler of another room, `busy` if the turn does not come within
         `Limits.turn_seconds`. ValueError in the global room.
         """
         runtime = self._runtime

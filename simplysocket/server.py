@@ -185,7 +185,7 @@ class Server(ServerNames):
         return hook
 
     def on_disconnect(self, hook: Disconnecting) -> Disconnecting:
-        """Register `async def (client, reason)`, called when a client's connection has ended.
+        """Register `async def (client, reason)`, called for a client that is gone, after `on_leave` in all its rooms.
 
         `reason` is "disconnected", or a word for why the server closed it. The hook has at most `Limits.close_seconds`.
         """
@@ -271,8 +271,8 @@ class Server(ServerNames):
     async def open_room(self, name: str, options: dict[str, Any] | None = None) -> Room[Any]:
         """Return the room of this name, and create it if there is none, even if its class has `open = False`.
 
-        `options` becomes `room.options` of a new room. A new room has no `creator`, and stays open without members
-        until one has joined; from then on `empty_ttl` counts. `ActionError` with the code that `on_create` gave if the
+        `options` becomes `room.options` of a new room. A new room has no `creator`, and waits for its first member, at
+        most `unjoined_ttl`; from then on `empty_ttl` counts. `ActionError` with the code that `on_create` gave if the
         room cannot be created; from a handler, `busy` if its turn does not come within `Limits.turn_seconds`.
         """
         return await self._assembly.hub.open_room(name, options or {})

@@ -33,6 +33,7 @@ FLOORS = (
     ),
     (
         "_accounts",
+        "_boundary",
         "_functions",
         "_live_view",
         "_loop_sampler",

@@ -10,6 +10,7 @@ from typing import Final
 from .._protocol import codec
 from .._protocol.codec import Envelope
 from .._protocol.names import RESERVED_ACTIONS
+from .._rooms.callers import check_in_time
 from .._rooms.hub import Hub
 from .._rooms.inbox import busy
 from .._rooms.jobs import Work
@@ -115,13 +116,7 @@ class Builtins:
         """Remove a request that waits from its inbox, or cancel its handler if that may be cancelled."""
         if envelope.id is None:
             return False
-        if session.cancel(envelope.id):
-            return True
-        inbox = session.waiting.get(envelope.id)
-        found = None if inbox is None else inbox.take_out(session, envelope.id)
-        if found is not None:
-            session.refuse(found.id, found.action, ActionError("cancelled", "cancelled by its caller"))
-        return found is not None
+        return session.cancel(envelope.id) or self._hub.callers.cancel(session, envelope.id)
 
     def _answer(self, session: Session, envelope: Envelope, *, is_error: bool) -> bool:
         return session.answer(envelope.id, envelope.message_body, is_error=is_error)
@@ -148,6 +143,7 @@ def _named(envelope: Envelope) -> str:
 
 async def _who_is_here(runtime: RoomRuntime, session: Session, envelope: Envelope) -> codec.Raw:
     """Answer a client's `who`: the work of its entry in the inbox."""
+    check_in_time(envelope)
     if session not in runtime.members:
         raise ActionError("not-a-member", f"you are not in room {runtime.name!r}")
     page = runtime.members.page(_read_who(envelope.message_body).after)

@@ -20,7 +20,7 @@ _HOOKS: Final = {  # {hook: how many arguments it is called with, without self}
     "on_error": 2,
     "on_close": 1,
 }
-_OPTIONS: Final = ("capacity", "relay", "announce", "open", "empty_ttl")
+_OPTIONS: Final = ("capacity", "relay", "announce", "open", "empty_ttl", "unjoined_ttl")
 
 
 def check_class(room_class: type[Room[Any]]) -> None:
@@ -60,9 +60,13 @@ def check_class(room_class: type[Room[Any]]) -> None:
         raise RegistrationError(f"{room_class.__qualname__}.capacity is {capacity!r}: give a number above 0, or None")
     if seconds is not None and not (isinstance(seconds, (int, float)) and seconds >= 0):
         raise RegistrationError(f"{room_class.__qualname__}.empty_ttl is {seconds!r}: give seconds, or None for ever")
+    seconds = room_class.unjoined_ttl
+    if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
+        place = f"{room_class.__qualname__}.unjoined_ttl"
+        raise RegistrationError(f"{place} is {seconds!r}: give seconds above 0, or None for ever")
 
 
-_LONG_OPTIONS: Final = ("capacity", "announce", "empty_ttl")  # a name almost like one of these is a misspelling
+_LONG_OPTIONS: Final = ("capacity", "announce", "empty_ttl", "unjoined_ttl")  # a name almost like one is a misspelling
 _ALIKE: Final = 0.85  # ratio of difflib: capasity, anounce and emptyttl are above it, capacities and empty_time below
 
 

@@ -2,20 +2,20 @@
 
 Laws:
 - It runs where the sockets are read, so it never waits and never raises.
-- It calls no code of the application other than outbound hooks, which are plain functions.
+- It calls no code of the application.
 - Every message gets into an inbox or is answered.
 """
 
 import logging
 
 from .._protocol import codec
-from .._protocol.codec import Envelope
 from .._rooms.hub import Hub
-from .._rooms.inbox import RETRY_BUSY, busy
+from .._rooms.inbox import busy
 from .._sessions.session import Session
 from ..errors import ActionError, BadMessage, EncodeError
 from ..message import GLOBAL_ROOM
 from .builtins import Builtins
+from .direct import Direct
 from .registry import Registry
 
 logger = logging.getLogger("simplysocket.inbound")
@@ -28,7 +28,7 @@ class Inbound:
         self._hub = hub
         self._registry = registry
         self._builtins = Builtins(hub, registry)
-        self._direct = direct
+        self._direct = Direct(hub, registry, is_allowed=direct)
 
     def receive(self, session: Session, payload: bytes, now: float) -> None:
         """Take one message that a client's connection has read at `now`. The hot path of all incoming messages."""
@@ -53,14 +53,14 @@ class Inbound:
         elif not self._is_within_rate(session, size, now, envelope.id, envelope.action):
             return
         if envelope.timeout is not None:
-            envelope.timeout += now
+            envelope.timeout += now  # from here on it is a point in time
         try:
             builtin = self._builtins.by_action.get(envelope.action)
             if builtin is not None and not self._registry.overrides(envelope.action):
                 builtin(session, envelope, now, size)
                 return
             if envelope.IsTargetClient:
-                self._send_direct(session, envelope)
+                self._direct.post(session, envelope, now, size)
                 return
             name = envelope.target or GLOBAL_ROOM
             runtime = hub.runtimes.get(name)
@@ -80,17 +80,3 @@ class Inbound:
             return True
         session.refuse_beyond_rate(id, action, wait, now)
         return False
-
-    def _send_direct(self, session: Session, envelope: Envelope) -> None:
-        """Send a message on to another client, which must share a room with its sender."""
-        if not self._direct:
-            raise ActionError("forbidden", "this server lets no client write to another")
-        target = self._hub.clients.get(envelope.target or "")
-        shared = session.rooms.keys() & target.rooms.keys() if target is not None else set()
-        if target is None or not shared - {GLOBAL_ROOM}:
-            raise ActionError("unknown-target", "no client of this id is in a room with you")
-        if target.is_behind:  # else others could make it too slow, and it would be closed
-            raise ActionError("busy", f"client {target.id} does not read fast enough", retry_after=RETRY_BUSY)
-        target.tell(envelope.action, envelope.message_body, sender=session.id)
-        if envelope.id is not None:
-            session.reply(envelope.id, None)

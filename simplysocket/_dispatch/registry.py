@@ -12,11 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-import trio
 
 from .._functions import is_overridden, name_place, source_of
 from .._protocol.codec import Envelope
 from .._protocol.names import RESERVED_ACTIONS
+from .._rooms.callers import check_in_time
+from .._rooms.long_turns import bounded
 from .._rooms.outside_turn import start_outside_turn
 from .._rooms.runtime import RoomRuntime
 from .._rooms.turn_boundary import LATER
@@ -55,7 +56,7 @@ class Registry:
     """The actions of a server and of its room classes; `handle` is called for every message in its turn."""
 
     def __init__(self, server: "Server", *, relay: bool) -> None:
-        self._server = server
+        self.server = server
         self._relay = relay
         self._actions: Table = {}  # {name: action}: for each room whose class does not have the action
         self._tables: dict[type[Room[Any]], Table] = {}  # {room class: its own actions}
@@ -74,7 +75,7 @@ class Registry:
             raise RegistrationError(
                 f"the action {name!r} is registered twice: {name_place(handler)} is the second, the first is at {first}"
             )
-        signature = read(f"the handler of {name!r}", handler, type(self._server), None)
+        signature = read(f"the handler of {name!r}", handler, type(self.server), None)
         self._actions[name] = Action(name, signature, mark.turn, mark.cancel, wares)
 
     def include(self, actions: Actions) -> None:
@@ -97,7 +98,7 @@ class Registry:
                 f"on_message is registered twice: {name_place(handler)} is the second, the first is at"
                 f" {self._fallback.signature.place}"
             )
-        self._fallback = Action(_FALLBACK, read("on_message", handler, type(self._server), None, is_hook=True))
+        self._fallback = Action(_FALLBACK, read("on_message", handler, type(self.server), None, is_hook=True))
 
     def add_middleware(self, ware: Middleware) -> None:
         """Register middleware for every room."""
@@ -130,11 +131,11 @@ class Registry:
                     f"the action {mark.name!r} is registered twice in {room_class.__qualname__}: {name_place(handler)}"
                     f" is the second, the first is at {table[mark.name].signature.place}"
                 )
-            signature = read(f"the handler of {mark.name!r}", handler, type(self._server), room_class)
+            signature = read(f"the handler of {mark.name!r}", handler, type(self.server), room_class)
             table[mark.name] = Action(mark.name, signature, mark.turn, mark.cancel)
         if is_overridden(room_class.on_message):
             hook: Function = room_class.on_message
-            table[_FALLBACK] = Action(_FALLBACK, read("on_message", hook, type(self._server), room_class, is_hook=True))
+            table[_FALLBACK] = Action(_FALLBACK, read("on_message", hook, type(self.server), room_class, is_hook=True))
         self._tables[room_class] = table
         self._class_wares[room_class] = middleware_of(room_class)
 
@@ -170,14 +171,18 @@ class Registry:
         message has timed out.
         """
         # The hot path of every message: a plain def, so that the handler's coroutine is the only one.
-        if session.id not in runtime.members.by_id and not runtime.is_global:
-            raise ActionError("not-a-member", f"you are not in room {runtime.name!r}: join it first")
-        if envelope.timeout is not None and trio.current_time() > envelope.timeout:
-            raise ActionError("timeout", "its turn came too late")
+        if (session.id not in runtime.members.by_id and not runtime.is_global) or envelope.timeout is not None:
+            self.check(runtime, session, envelope)
         call = runtime.calls.get(envelope.action)
         if call is None:
             call = self._find(runtime, envelope)
-        return call(self._server, runtime.room, session.client, envelope)
+        return call(self.server, runtime.room, session.client, envelope)
+
+    def check(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> None:
+        """Refuse a message of a client that is not a member, and one that has timed out."""
+        if session.id not in runtime.members.by_id and not runtime.is_global:
+            raise ActionError("not-a-member", f"you are not in room {runtime.name!r}: join it first")
+        check_in_time(envelope)
 
     def _find(self, runtime: RoomRuntime, envelope: Envelope) -> CallHandler:
         """Find the handler of an action that this room has not called before, or else its fallback."""
@@ -200,7 +205,7 @@ class Registry:
         else:
             if not (self._relay if room.relay is None else room.relay):
                 return None
-            call = self._surround(runtime, (), _relay, _relay_call)
+            call = _bounded(runtime, self._surround(runtime, (), _relay, _relay_call))
         runtime.calls[_FALLBACK] = call
         return call
 
@@ -209,7 +214,12 @@ class Registry:
         call = self._surround(runtime, found.wares, found.signature.call, found.signature.answer)
         if not found.turn:
             return partial(_start_outside_turn, runtime, call)
+        call = _bounded(runtime, call)
         return partial(_run_in_scope, call) if found.cancel else call
+
+    def surround(self, runtime: RoomRuntime, answer: Answer) -> CallHandler:
+        """Put the middleware of the server and of the room, and the exception handlers, around a function of ours."""
+        return _bounded(runtime, self._surround(runtime, (), lambda *args: answer(Call(*args)), answer))
 
     def _surround(
         self, runtime: RoomRuntime, wares: tuple[Middleware, ...], handle: CallHandler, answer: Answer
@@ -232,10 +242,24 @@ def _relay_call(call: Call) -> Awaitable[object]:
     return _relay(call.server, call.room, call.client, call.envelope)
 
 
+def _bounded(runtime: RoomRuntime, call: CallHandler) -> CallHandler:
+    """Return the call with the bound of `Limits.handler_seconds`, if there is one."""
+    if runtime.home.limits.handler_seconds is None:
+        return call
+
+    def bounded_call(server: object, room: Room[Any], client: Client[Any], envelope: Envelope) -> Awaitable[object]:
+        name = f"the handler of {envelope.action!r:.200}"
+        return bounded(runtime, name, partial(call, server, room, client, envelope))
+
+    return bounded_call
+
+
 async def _run_in_scope(
     call: CallHandler, server: object, room: Room[Any], client: Client[Any], envelope: Envelope
 ) -> object:
-    return await HandlerScope(client._session, envelope).run(partial(call, server, room, client, envelope))
+    return await HandlerScope(client._session, envelope, room._runtime).run(
+        partial(call, server, room, client, envelope)
+    )
 
 
 async def _start_outside_turn(

@@ -18,6 +18,7 @@ import attrs
 import trio
 
 from .._accounts import Accounts
+from .._boundary import PASSING
 from .._pass_budget import PassBudget
 from .._wire.epoll import EpollReader
 from .._wire.transport import SocketTransport, StreamTransport, Transport, plain_socket, send_last
@@ -86,7 +87,9 @@ class FrontDoor:
             await self._handle(stream, visit)
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the peer is gone
-        except* Exception:
+        except* PASSING:
+            raise
+        except* BaseException:
             logger.exception("serving a connection failed")
         finally:
             self.arrivals.end(visit)
@@ -202,7 +205,9 @@ class FrontDoor:
             logger.info(
                 "refused %.64r with %d: %.300r", upgrade.request.address, answer.status, first_of(group).message
             )
-        except* Exception:
+        except* PASSING:
+            raise
+        except* BaseException:
             logger.exception("authenticate failed for a request from %.64r", upgrade.request.address)
         return answer or refusal(500, "internal", "the authentication failed")
 

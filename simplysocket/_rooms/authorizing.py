@@ -1,4 +1,4 @@
-"""Authorizing: runs `on_auth` for the joins of clients, outside the turn of the room.
+"""Authorizing: runs `on_auth` for joins, outside the turn of the room.
 
 Laws:
 - Of one client one `on_auth` runs at a time; of one user or address and for one room, so many as the limits allow.
@@ -12,14 +12,17 @@ Laws:
 import logging
 import math
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from .._boundary import PASSING
 from .._protocol.codec import Envelope
+from .._sessions.handler_scope import CURRENT_SCOPE
 from .._sessions.session import Session
 from ..errors import ActionError, Gone, RoomClosed
 from ..limits import Limits
+from .jobs import TURN, CutShort, Job, NeverBegun
 from .options import read_options
 
 if TYPE_CHECKING:
@@ -52,6 +55,16 @@ class Asking:
         session.handler_scopes.append(self)
         runtime.askings += 1
         runtime.turns.hold(join, session, envelope, memoryview(envelope.message_body).nbytes)
+
+    @property
+    def name(self) -> str:
+        """The name of the room."""
+        return self.runtime.name
+
+    @property
+    def running(self) -> str:
+        """What is running, for the log."""
+        return f"on_auth for {self.session.id}"
 
     def end(self, error: ActionError) -> None:
         """End it now, and answer the join with `error`."""
@@ -136,7 +149,9 @@ class Authorizer:
             # A task of its own, so that scopes and nurseries that the hook leaves open end with it, as in the turn.
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(runtime.turns.run_outside, asking.envelope, self._call(asking))
-        except* Exception:
+        except* PASSING:
+            raise
+        except* BaseException:
             logger.exception("on_auth of room %.200r left a cancel scope or a nursery open", runtime.name)
             asking.end(ActionError("internal", "the handler failed"))
         finally:
@@ -145,15 +160,20 @@ class Authorizer:
     async def _call(self, asking: Asking) -> None:
         runtime, session = asking.runtime, asking.session
         has_passed = False
+        CURRENT_SCOPE.set(asking)
         try:
             with asking.scope:
-                await runtime.hooks.call("on_auth", session.client, read_options(asking.join.options))
+                hook = runtime.hooks.call("on_auth", session.client, read_options(asking.join.options))
+                runtime.home.long_turns.begin(asking, trio.current_time(), hook)
+                await hook
                 has_passed = True
             if has_passed:
                 asking.passed()
             else:
                 asking.end(ActionError("timeout", "it took longer than its caller would wait"))
-        except* Exception as group:
+        except* PASSING:
+            raise
+        except* BaseException as group:
             runtime.askings += 1  # an empty room stays until its `on_error` has been told
             try:
                 await runtime.boundary.answer_failure(session, asking.envelope, group, asking.end)
@@ -163,6 +183,7 @@ class Authorizer:
 
     def _ended(self, asking: Asking) -> None:
         """Give its places to those who wait."""
+        asking.runtime.home.long_turns.end(asking)
         places = self._places(asking)
         for key, _ in places:
             self._groups[key].running -= 1
@@ -175,3 +196,53 @@ class Authorizer:
                 self._begin(following)
             if not group.running:  # and nobody waits
                 del self._groups[key]
+
+
+def must_ask(runtime: "RoomRuntime", session: Session) -> bool:
+    """Tell whether `on_auth` must be asked about a join."""
+    return session not in runtime.members and runtime.hooks.is_written("on_auth")
+
+
+async def ask_for_code(runtime: "RoomRuntime", session: Session, options: dict[str, Any]) -> None:
+    """Ask `on_auth` about a join by the server's own code: outside the turn, unless the caller holds it.
+
+    The same errors as `RoomRuntime.in_turn`, and those of `on_auth`.
+    """
+
+    async def ask() -> None:
+        runtime.members.check_place(session)
+        await runtime.hooks.call("on_auth", session.client, options)
+
+    async def ask_outside() -> None:
+        TURN.set(job)  # what it waits for has a bound, since its caller may hold the turn of another room
+        await ask()
+
+    if runtime.turns.is_mine:
+        await ask()
+        return
+    scope = trio.CancelScope()
+
+    async def ask_in_scope() -> None:
+        with scope:
+            await job.run()
+
+    job = Job("on_auth", ask_outside)
+    runtime.askings += 1
+    is_refused = False
+    try:
+        await runtime.wait_turn(otherwise=runtime.closing.begin_if_empty)
+        is_refused = True
+        try:
+            runtime.tasks.start("on_auth", ask_in_scope)
+        except RoomClosed as closed:
+            raise NeverBegun(closed.message) from None
+        try:
+            await job.wait()
+        except CutShort as closed:
+            raise NeverBegun(closed.message) from None
+        is_refused = False
+    finally:
+        scope.cancel()
+        runtime.askings -= 1
+        if is_refused:
+            runtime.closing.begin_if_empty()

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._boundary import PASSING
 from .._protocol import codec
 from .._protocol.frames import text_frame
 from ..errors import ActionError
 from ..timer import Timer
+from .jobs import TURN
 from .state import RoomState
 from .tasks import CURRENT_ROOM
-from .turns import TURN
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
@@ -44,7 +45,7 @@ class Closing:
         self._rest: Iterator[None] | None = None  # of the entries in the inbox, while they are handed over
         self._goodbye = b""  # the `room-closed` frame, made when the room begins to close
         self._empty_timer: Timer | None = None
-        self.empty_until = 0.0  # while the room has no members: the time at which it closes
+        self.empty_until: float | None = None  # while the room has no members: the time at which it closes
         self.reason = ""
 
     @property
@@ -122,28 +123,38 @@ class Closing:
     # --- a room without members
 
     def begin_if_empty(self) -> None:
-        """Close a room without members, unless `on_auth` is asked about one: now, or after `empty_ttl` seconds.
+        """Close a room without members: now, or `empty_ttl` seconds after it was first found so.
 
-        A room that the server's own code opened waits for its first member.
+        One that the server's own code opened has `unjoined_ttl` seconds until its first member comes. While `on_auth`
+        is asked about a join the time does not begin; once it is over, such a join goes to the next room of the name.
         """
         runtime = self._runtime
+        if runtime.members or runtime.is_global or not runtime.is_open:
+            return
+        if self.empty_until is not None:
+            if trio.current_time() >= self.empty_until:
+                self.begin("empty")
+            return
+        if runtime.askings:
+            return
         waits_for_first = runtime.creator is None and not runtime.members.was_joined
-        seconds: float | None = runtime.room.empty_ttl
-        if runtime.members or runtime.askings or runtime.is_global or not runtime.is_open:
-            return
-        if waits_for_first or seconds is None:
-            return
-        if self._empty_timer is not None:
-            self._empty_timer.cancel()
+        seconds: float | None = runtime.room.unjoined_ttl if waits_for_first else runtime.room.empty_ttl
         if seconds:
             self.empty_until = trio.current_time() + seconds
-            self._empty_timer = runtime.timers.start(seconds, self._begin_if_still_empty, repeat=False)
-        else:
+            self._empty_timer = runtime.timers.start(seconds, self.check_empty, repeat=False)
+        elif seconds is not None:
             self.begin("empty")
 
-    async def _begin_if_still_empty(self) -> None:
-        if not self._runtime.members and not self._runtime.askings:
-            self.begin("empty")
+    def joined(self) -> None:
+        """Note that the room has a member: it does not close as empty."""
+        self.empty_until = None
+        if self._empty_timer is not None:
+            self._empty_timer.cancel()
+            self._empty_timer = None
+
+    async def check_empty(self) -> None:
+        """Close a room without members: `begin_if_empty` as a function that waits for its turn."""
+        self.begin_if_empty()
 
     # --- the last steps
 
@@ -179,5 +190,7 @@ class Closing:
                 async with trio.open_nursery() as nursery:
                     call = runtime.hooks.call_guarded
                     nursery.start_soon(runtime.tasks.run, "on_close", call, ("on_close", self.reason))
-            except* Exception:
+            except* PASSING:
+                raise
+            except* BaseException:
                 logger.exception("on_close of room %.200r failed", runtime.name)

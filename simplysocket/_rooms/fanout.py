@@ -14,6 +14,7 @@ Laws:
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from .._boundary import PASSING
 from ..brokers.broker import Batch
 from ..metrics import Metrics
 from .charges import Cause, Charges
@@ -64,7 +65,7 @@ class Fanout:
         metrics: Metrics,
         *,
         mark: Callable[["Fanout"], None],
-        failed: Callable[[BaseExceptionGroup[Exception], Batch], None],
+        failed: Callable[[BaseExceptionGroup[BaseException], Batch], None],
         pace: Pace,
         cause: Cause,
         piece_bytes: int = PIECE_BYTES,
@@ -204,10 +205,7 @@ class Fanout:
     # --- frames leave
 
     def flush(self) -> bool:
-        """Publish the frames that wait. Return True if slices are left, which need another call.
-
-        The next frames are published after the last slice of these.
-        """
+        """Publish the frames that wait. Return True if slices are left, which need another call before the next."""
         frames = self.frames
         if self._slices is not None:
             return self._serve_slice()
@@ -219,7 +217,9 @@ class Fanout:
         self._leaving, self._leaving_segment = batch, segment
         try:
             self.publish(batch)
-        except* Exception as group:
+        except* PASSING:
+            raise
+        except* BaseException as group:
             self._failed(group, batch)
         if self._leaving is not None:  # the broker will hand it back later
             self._leaving = None

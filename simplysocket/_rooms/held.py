@@ -8,7 +8,7 @@ Laws:
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from .jobs import Job
@@ -132,6 +132,11 @@ class Held:
     def of(self, client: "Session") -> "Iterable[Entry]":
         """Return the entries of one client, to look at."""
         return self._lines[client].entries if client in self._lines else self._closed.get(client, ())
+
+    def behind(self, client: "Session") -> "Sequence[Entry]":
+        """Return the entries of one client, without the first one of those that `close` makes wait."""
+        line = self._lines.get(client)
+        return tuple(self._closed.get(client, ()))[1:] if line is None else tuple(line.entries)
 
     def take_out(self, entry: "Entry") -> None:
         """Remove one entry."""

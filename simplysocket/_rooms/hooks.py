@@ -10,9 +10,11 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Final
 
+from .._boundary import PASSING
 from .._functions import is_overridden, takes
 from .._sessions.session import Session
 from ..errors import ActionError, first_of
+from .long_turns import TookTooLong, bounded
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
@@ -37,13 +39,18 @@ class Hooks:
     async def call(self, name: str, *args: object) -> None:
         """Call a hook; its exceptions are for the caller to handle."""
         room = self._runtime.room
-        await getattr(room, name)(*args[: _takes(getattr(type(room), name)) - 1])  # self is bound already
+        hook = functools.partial(getattr(room, name), *args[: _takes(getattr(type(room), name)) - 1])  # self is bound
+        await bounded(self._runtime, name, hook)
 
     async def call_guarded(self, name: str, *args: object, session: Session | None = None) -> None:
         """Call a hook, and log and report its exceptions; `session` is the client that it is called for."""
         try:
             await self.call(name, *args)
-        except* Exception as group:
+        except* TookTooLong:
+            pass
+        except* PASSING:
+            raise
+        except* BaseException as group:
             self._runtime.home.metrics.handlers_failed += 1
             logger.exception("%s of room %.200r failed", name, self._runtime.name)
             if name != "on_error":

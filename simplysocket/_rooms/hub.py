@@ -26,11 +26,14 @@ from ..message import GLOBAL_ROOM
 from ..metrics import Metrics
 from ..room import Room
 from .authorizing import Authorizer
+from .callers import Callers
 from .census import Census
 from .charges import Cause
+from .departure import Departure
 from .flush import Flusher
 from .global_room import make_global_room
 from .joining import Joins
+from .long_turns import LongTurns
 from .options import Options
 from .overdue import Overdue
 from .room_classes import RoomClasses
@@ -75,7 +78,9 @@ class Hub:
         self.flusher = Flusher(budget)
         self.cause = Cause()
         self.overdue = Overdue(limits, budget)
+        self.long_turns = LongTurns(limits)
         self.joins = Joins(self)
+        self.callers = Callers(self)
         self.authorizer = Authorizer(limits)
         self.is_stopping = False
         self.place_of: Callable[[RoomRuntime, str], str] = lambda _, __: ""  # where an action's handler is written
@@ -99,6 +104,7 @@ class Hub:
         self.is_stopping = False
         nursery.start_soon(self.flusher.run)
         nursery.start_soon(self.overdue.run)
+        nursery.start_soon(self.long_turns.run)
         global_room = make_global_room(self, self.classes.find(GLOBAL_ROOM) or Room)
         self._begin_room(global_room)
         self._global_room = global_room
@@ -127,11 +133,11 @@ class Hub:
         self.clients[session.id] = session
         self.joins.connect(session)
 
-    def disconnect(self, session: Session, reason: str) -> None:
+    def disconnect(self, session: Session, reason: str) -> Departure:
         """Remove a client whose connection has ended. It leaves its rooms in their turns."""
         is_registered = self.clients.pop(session.id, None) is not None  # False: it ended during on_connect
         session.disconnected()
-        self.joins.disconnect(session, reason, is_registered=is_registered)
+        return self.joins.disconnect(session, reason, is_registered=is_registered)
 
     # --- rooms
 

@@ -11,13 +11,14 @@ What finds no place here is held outside (held.py), and taken in when there is a
 
 import math
 from collections import deque
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from .._wakeup import Wakeup
 from ..errors import ActionError
 from ..limits import Limits
 from .held import Held
-from .jobs import Work
+from .jobs import Job, Work
 
 if TYPE_CHECKING:
     from .._sessions.session import Session
@@ -44,7 +45,6 @@ class Inbox:
         "_max_bytes",
         "_max_entries",
         "_max_per_client",
-        "_name",
         "_overdue",
         "_seconds",
         "_served",
@@ -53,12 +53,13 @@ class Inbox:
         "entries",
         "held",
         "jobs",
+        "name",
         "wakeup",
     )
 
     def __init__(self, name: str, limits: Limits, overdue: "Overdue") -> None:
         """Make the inbox of the room `name`."""
-        self._name = name
+        self.name = name
         self._overdue = overdue
         self._max_entries = math.inf if limits.inbox_messages is None else limits.inbox_messages
         self._max_per_client = math.inf if limits.inbox_per_client is None else limits.inbox_per_client
@@ -193,7 +194,7 @@ class Inbox:
             self._drop_if_empty(self.held)
         _forget_id(entry)
         _, client, item, _, _ = entry
-        client.refuse(item.id, item.action, busy(self._name))
+        client.refuse(item.id, item.action, busy(self.name))
 
     def hold(self, client: "Session", first: Entry) -> None:
         """Hold `first`, which has been taken out, and behind it all that its client has sent and sends to this room.
@@ -232,6 +233,8 @@ class Inbox:
         held.take_out(first)
         work, _, item, _, size = first
         self._append((work, client, item, now, size))
+        if item.id is not None:
+            client.waiting[item.id] = self
         self._open(held, client, now)
 
     def _open(self, held: Held, client: "Session", now: float) -> None:
@@ -271,23 +274,31 @@ class Inbox:
             del self.clients[client]
         _forget_id(entry)
 
-    def take_out(self, client: "Session", id: str | int) -> Any:
+    def take_out(self, client: "Session", id: str | int) -> Entry | None:
         """Remove the waiting message of `client` with this `id` and return it, or None."""
-        for entry in self.entries if client in self.clients else ():
-            if entry[1] is client and entry[2].id == id and _may_be_taken_out(entry):
+        return next(self._messages_of(client, lambda item: item.id == id), None)
+
+    def take_out_all(self, client: "Session") -> list[Entry]:
+        """Remove and return the messages of `client` that wait, but for the one that `hold` was called with."""
+        return list(self._messages_of(client, lambda _: True))
+
+    def _messages_of(self, client: "Session", is_meant: Callable[[Any], bool]) -> Iterator[Entry]:
+        """Take out and yield the messages of `client` that are meant."""
+        for entry in [each for each in self.entries if each[1] is client] if client in self.clients else ():
+            if not isinstance(entry[2], Job) and is_meant(entry[2]):
                 self._forget(entry)
                 _remove(self.entries, entry)
                 if entry[4] > LARGE:
                     self.bytes -= entry[4]
-                return entry[2]
-        if self.held is not None:
-            for entry in self.held.of(client):
-                if entry[2].id == id and _may_be_taken_out(entry):
-                    self.held.take_out(entry)
-                    self._drop_if_empty(self.held)
+                yield entry
+        held = self.held
+        if held is not None:
+            for entry in held.behind(client):
+                if not isinstance(entry[2], Job) and is_meant(entry[2]):
+                    held.take_out(entry)
+                    self._drop_if_empty(held)
                     _forget_id(entry)
-                    return entry[2]
-        return None
+                    yield entry
 
     def take_some(self, most: int) -> list[Entry]:
         """Remove and return the next entries, at most `most`, those that are held last: the room runs them no more."""
@@ -310,11 +321,6 @@ class Inbox:
         if self.held is not None:
             self._drop_if_empty(self.held)
         return taken
-
-
-def _may_be_taken_out(entry: Entry) -> bool:
-    """Whether a message may be taken out. A join may not, since its room may have opened for it."""
-    return not hasattr(entry[0], "passed")
 
 
 def _forget_id(entry: Entry) -> None:

@@ -3,12 +3,14 @@
 Law: the caller of a job that waits gets its result, its error, or `busy`.
 """
 
+import contextvars
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import trio
 
+from .._boundary import PASSING
 from ..errors import ActionError, RoomClosed, first_of
 
 Work = Callable[[Any, Any, Any], Awaitable[object]]
@@ -19,8 +21,16 @@ For a message: `Registry.handle` (_dispatch/registry.py).
 # Any, here and below: only the work itself knows the types of its arguments.
 
 
+TURN: Final[contextvars.ContextVar[object]] = contextvars.ContextVar("simplysocket.turn", default=None)
+"""The envelope or job of the entry whose turn it is, or was: tasks started in a turn still see it later."""
+
+
 class NeverBegun(RoomClosed):
     """The room closed before the job had its turn."""
+
+
+class CutShort(RoomClosed):
+    """The room closed while the job ran."""
 
 
 class Job:
@@ -48,11 +58,13 @@ class Job:
                 self.otherwise()
         else:
             self.has_begun = True
-            self.error = RoomClosed("the room closed meanwhile")  # stays if the function is cancelled
+            self.error = CutShort("the room closed meanwhile")  # stays if the function is cancelled
             try:
                 self.result = await self.function()
                 self.error = None
-            except* Exception as group:
+            except* PASSING:
+                raise
+            except* BaseException as group:
                 self.error = first_of(group)
             finally:
                 self.done.set()
@@ -76,6 +88,11 @@ class Job:
         if self.error is not None:
             raise self.error
         return self.result
+
+
+def name_item(item: object) -> str:
+    """Return the name of an entry, for logs and `tree()`, by its envelope or job."""
+    return item.name if isinstance(item, Job) else f"the handler of {getattr(item, 'action', '')!r:.200}"
 
 
 async def run_job(runtime: Any, _: Any, job: Job) -> None:

@@ -16,18 +16,20 @@ import trio
 
 from .._protocol import codec
 from .._protocol.codec import Envelope
+from .._sessions.handler_scope import CURRENT_SCOPE
 from .._sessions.session import Session
-from ..errors import ActionError, Gone, RoomClosed
+from ..errors import ActionError, RoomClosed
 from ..message import GLOBAL_ROOM
 from .announcements import announcements_of
-from .authorizing import Asking
+from .authorizing import Asking, ask_for_code, must_ask
+from .callers import Caller, check_in_time
+from .departure import Departure
 from .fanout import SLICE
 from .inbox import Entry, busy
 from .jobs import Job, NeverBegun, run_job
 from .options import NO_OPTIONS, Options
 from .runtime import RoomRuntime
 from .turn_boundary import LATER
-from .turns import TURN
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -52,14 +54,20 @@ class Join:
     async def __call__(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> object:
         if self.passed is runtime:
             runtime.askings -= 1
-        elif _must_ask(runtime, session):
+        elif must_ask(runtime, session):
             try:
-                _check_capacity(runtime, session)
+                check_in_time(envelope)
+                runtime.members.check_place(session)
                 runtime.home.authorizer.ask(runtime, session, self, envelope)
             finally:
                 runtime.closing.begin_if_empty()
             return LATER
-        result = codec.encode_body(await admit(runtime, session), may_hold_floats=False)
+        caller = Caller(envelope)
+        session.handler_scopes.append(caller)
+        try:
+            result = codec.encode_body(await admit(runtime, session, caller), may_hold_floats=False)
+        finally:
+            session.handler_scopes.remove(caller)
         session.tell_without_id(envelope, result)
         return result
 
@@ -99,10 +107,11 @@ class Joins:
             runtime = self._hub.runtime_to_join(name, session, options)
             if runtime.is_global:
                 return _answer(runtime, created=False)
+            caller = Caller()
             try:
-                if _must_ask(runtime, session):
-                    await _ask_for_code(runtime, session, options)
-                work = functools.partial(admit, runtime, session)
+                if must_ask(runtime, session):
+                    await ask_for_code(runtime, session, options)
+                work = functools.partial(admit, runtime, session, caller)
                 result: dict[str, Any] = await runtime.in_turn(
                     "on_join", work, otherwise=runtime.closing.begin_if_empty
                 )
@@ -111,6 +120,8 @@ class Joins:
                 if runtime.failure is not None:
                     raise runtime.failure from None
                 # The room closed before the join had its turn: try the next room of the name.
+            finally:
+                caller.end(ActionError("cancelled", "cancelled by its caller"))
         raise RoomClosed(f"room {name!r} closed again and again")
 
     async def leave(self, session: Session, name: str, reason: str) -> bool:
@@ -127,8 +138,17 @@ class Joins:
 
     async def kick(self, runtime: RoomRuntime, session: Session, reason: str) -> bool:
         """Remove a member from a room and tell it why. Return False if it was not a member."""
-        work = functools.partial(remove, runtime, session, reason, tell=True)
-        return bool(await runtime.in_turn("on_leave", work))
+        own = CURRENT_SCOPE.get()
+        if session in runtime.members:
+            self._hub.callers.kicked(session, runtime, own)
+
+        async def kick() -> bool:
+            is_removed = await remove(runtime, session, reason, tell=True)
+            if is_removed:
+                self._hub.callers.kicked(session, runtime, own)  # what has come since
+            return is_removed
+
+        return bool(await runtime.in_turn("on_leave", kick))
 
     # --- at the beginning and the end of a connection
 
@@ -136,23 +156,31 @@ class Joins:
         """Put a new client into the global room; `on_join` runs in the client's own turn there."""
         runtime = self._hub.global_room
         runtime.members.add(session)
-        _post_global_hook(runtime, "on_join", session)
+        job = _global_hook(runtime, "on_join", session)
+        if job is not None:
+            runtime.turns.post_always(run_job, session, job)
 
-    def disconnect(self, session: Session, reason: str, *, is_registered: bool) -> None:
+    def disconnect(self, session: Session, reason: str, *, is_registered: bool) -> Departure:
         """Remove a client that is gone from its rooms, in their turns, after its earlier messages.
 
         A client that was registered has been in the global room, whatever has become of that meanwhile.
         """
+        jobs: list[Job] = []
+        last: Job | None = None
         for runtime in list(session.rooms.values()):
             if runtime.is_open and not runtime.is_global:
                 work = functools.partial(remove, runtime, session, reason)
-                runtime.turns.post_always(run_job, session, Job("on_leave", work))
+                jobs.append(Job("on_leave", work))
+                runtime.turns.post_always(run_job, session, jobs[-1])
         if is_registered:
             global_room = self._hub.global_room
             global_room.members.remove(session)
-            _post_global_hook(global_room, "on_leave", session, reason)
+            last = _global_hook(global_room, "on_leave", session, reason)
+            if last is not None:
+                global_room.turns.of(session)
             if session.global_turns is not None:
-                session.global_turns.end()
+                session.global_turns.end_after(last)
+        return Departure(jobs, session.leaving, last)
 
     # --- at the end of a room
 
@@ -203,62 +231,23 @@ class Joins:
 # --- in the room's turn
 
 
-def _must_ask(runtime: RoomRuntime, session: Session) -> bool:
-    """Tell whether `on_auth` must be asked about a join."""
-    return session not in runtime.members and runtime.hooks.is_written("on_auth")
-
-
-async def _ask_for_code(runtime: RoomRuntime, session: Session, options: dict[str, Any]) -> None:
-    """Ask `on_auth` about a join by the server's own code: outside the turn, unless the caller holds it.
-
-    The same errors as `RoomRuntime.in_turn`, and those of `on_auth`.
-    """
-
-    async def ask() -> None:
-        _check_capacity(runtime, session)
-        await runtime.hooks.call("on_auth", session.client, options)
-
-    async def ask_outside() -> None:
-        TURN.set(job)  # what it waits for has a bound, since its caller may hold the turn of another room
-        await ask()
-
-    if runtime.turns.is_mine:
-        await ask()
-        return
-    job = Job("on_auth", ask_outside)
-    runtime.askings += 1
-    is_refused = False
-    try:
-        await runtime.wait_turn(otherwise=runtime.closing.begin_if_empty)
-        is_refused = True
-        try:
-            runtime.tasks.start("on_auth", job.run)
-        except RoomClosed as closed:
-            raise NeverBegun(closed.message) from None
-        await job.wait()
-        is_refused = False
-    finally:
-        runtime.askings -= 1
-        if is_refused:
-            runtime.closing.begin_if_empty()
-
-
-async def admit(runtime: RoomRuntime, session: Session) -> dict[str, Any]:
+async def admit(runtime: RoomRuntime, session: Session, caller: Caller) -> dict[str, Any]:
     """Make a client a member and return the answer to the join; raise the reason if it is refused."""
     try:
+        caller.check()
         created = False
         if session not in runtime.members:
             created = runtime.creator is session and not runtime.members.was_joined
-            await _make_member(runtime, session)
+            await _make_member(runtime, session, caller)
         return _answer(runtime, created=created)
     finally:
         runtime.closing.begin_if_empty()
 
 
-async def _make_member(runtime: RoomRuntime, session: Session) -> None:
+async def _make_member(runtime: RoomRuntime, session: Session, caller: Caller) -> None:
     """Add a client that `on_auth` has let pass to the members, call `on_join`, and announce the join."""
     members, hooks, client = runtime.members, runtime.hooks, session.client
-    _check_capacity(runtime, session)  # while on_auth ran, the client may have disconnected or joined other rooms
+    runtime.members.check_place(session)  # while on_auth ran, the client may have disconnected or joined other rooms
     members.add(session)
     try:
         await hooks.call("on_join", client)
@@ -267,44 +256,44 @@ async def _make_member(runtime: RoomRuntime, session: Session) -> None:
         raise
     if session not in members:
         raise ActionError("forbidden", f"room {runtime.name!r} did not keep you")
+    try:
+        caller.check()
+    except ActionError as error:  # it gave up meanwhile
+        await remove(runtime, session, error.code, was_announced=False)
+        raise
     members.was_joined = True
+    runtime.closing.joined()
     if announcements := announcements_of(runtime):
         announcements.joined(session)
 
 
-def _check_capacity(runtime: RoomRuntime, session: Session) -> None:
-    """Refuse a client that is gone, a room that is full, and a client that is in too many rooms."""
-    members = runtime.members
-    if session.is_gone:
-        raise Gone(f"client {session.id} has disconnected")
-    most = members.capacity
-    if most is not None and len(members) >= most:
-        raise ActionError("room-full", f"room {runtime.name!r} holds {most} of {most} members")
-    most = runtime.home.limits.rooms_per_client
-    if most is not None and len(session.rooms) - (GLOBAL_ROOM in session.rooms) >= most:
-        raise ActionError("too-many", f"a client may be in {most} rooms")
-
-
-async def remove(runtime: RoomRuntime, session: Session, reason: str, *, tell: bool = False) -> bool:
+async def remove(
+    runtime: RoomRuntime, session: Session, reason: str, *, tell: bool = False, was_announced: bool = True
+) -> bool:
     """Remove a member. Return False if it was not a member. With `tell`, the removed client is told, too."""
     if session not in runtime.members:
         return False
     client = session.client
     body = codec.encode_body({"client": client.id, "name": client.name, "reason": reason})
     runtime.members.remove(session)
+    left = trio.Event()
+    session.leaving += (left,)
     try:
         await runtime.hooks.call_guarded("on_leave", client, reason, session=session)
-        if announcements := announcements_of(runtime):
+        if was_announced and (announcements := announcements_of(runtime)):
             announcements.left(session, body)
         if tell:
             session.tell("client-left-room", body, room=runtime.name)
     finally:
+        left.set()
+        session.leaving = tuple(each for each in session.leaving if each is not left)
         runtime.closing.begin_if_empty()
     return True
 
 
 async def leave_as_asked(runtime: RoomRuntime, session: Session, envelope: Envelope) -> dict[str, str]:
     """Answer a client's `leave-room`: the work of its entry in the inbox."""
+    check_in_time(envelope)
     if runtime.is_global:
         raise ActionError("forbidden", f"nobody leaves {GLOBAL_ROOM!r} but by disconnecting")
     if not await remove(runtime, session, "left"):
@@ -320,8 +309,8 @@ def _answer(runtime: RoomRuntime, *, created: bool) -> dict[str, Any]:
     return {"roomname": runtime.name, "created": created, "members": page["members"], "total": page["total"]}
 
 
-def _post_global_hook(runtime: RoomRuntime, hook: str, session: Session, *args: object) -> None:
-    """Put a call of a hook of the global room into the client's own inbox there."""
-    if runtime.hooks.is_written(hook):
-        work = functools.partial(runtime.hooks.call_guarded, hook, session.client, *args, session=session)
-        runtime.turns.post_always(run_job, session, Job(hook, work))
+def _global_hook(runtime: RoomRuntime, hook: str, session: Session, *args: object) -> Job | None:
+    """Return the call of a hook of the global room for a client, which runs in the client's own turns there."""
+    if not runtime.hooks.is_written(hook):
+        return None
+    return Job(hook, functools.partial(runtime.hooks.call_guarded, hook, session.client, *args, session=session))

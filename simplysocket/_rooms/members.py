@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from .._live_view import LiveView
 from .._sessions.session import Session
 from ..client import Client
-from ..errors import BadBody
+from ..errors import ActionError, BadBody, Gone
+from ..message import GLOBAL_ROOM
 from .member_order import PAGE, MemberOrder
 
 if TYPE_CHECKING:
@@ -51,6 +52,17 @@ class Members:
         runtime = self._runtime
         capacity: int | None = runtime.room.capacity
         return runtime.home.limits.members_per_room if capacity is None else capacity
+
+    def check_place(self, session: Session) -> None:
+        """Refuse a client that is gone or being closed, a room that is full, a client that is in too many rooms."""
+        name, most = self._runtime.name, self.capacity
+        if not session.is_connected:
+            raise Gone(f"client {session.id} has disconnected")
+        if most is not None and len(self.by_id) >= most:
+            raise ActionError("room-full", f"room {name!r} holds {most} of {most} members")
+        most = self._runtime.home.limits.rooms_per_client
+        if most is not None and len(session.rooms) - (GLOBAL_ROOM in session.rooms) >= most:
+            raise ActionError("too-many", f"a client may be in {most} rooms")
 
     def page(self, cursor: str | None = None) -> dict[str, Any]:
         """Return `{members, total, next?}`, as in the answer to `who`: the first members, or those after a cursor.

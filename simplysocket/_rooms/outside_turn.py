@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._boundary import PASSING
 from .._log_limit import PLACE
 from .._protocol.codec import Envelope
 from .._sessions.handler_scope import HandlerScope
 from .._sessions.session import Session
 from ..errors import ActionError
-from .turns import TURN
+from .jobs import TURN
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
@@ -31,7 +32,7 @@ async def start_outside_turn(
     most = runtime.home.limits.tasks_per_client
     if most is not None and session.outside_turns >= most:
         raise ActionError("too-many", f"{most} of your requests run outside the turn already")
-    scope, begun = HandlerScope(session, envelope), trio.Event()
+    scope, begun = HandlerScope(session, envelope, runtime), trio.Event()
     try:
         name = f"the handler of {envelope.action!r} for {session.id}"
         runtime.tasks.start(name, _run, runtime, scope, begun, handle, session, envelope)
@@ -67,7 +68,9 @@ async def _run(
         async with trio.open_nursery() as nursery:
             run = runtime.boundary.run(work, session, envelope)
             nursery.start_soon(runtime.turns.of(session).run_outside, envelope, run, runtime.home.cause)
-    except* Exception:
+    except* PASSING:
+        raise
+    except* BaseException:
         place = runtime.home.place_of(runtime, envelope.action)
         logger.exception(
             "the handler of %.64r left a cancel scope or a nursery open", envelope.action, extra={PLACE: place}

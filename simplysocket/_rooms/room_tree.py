@@ -3,13 +3,16 @@
 Law: it reads the rooms and changes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import trio
 
+from .._sessions.session import Session
 from ..introspection import RoomView, Task, Tree
+from .global_room import ClientTurns
 from .hub import Hub
 from .runtime import RoomRuntime
+from .turns import Turns
 
 
 def build_tree(hub: Hub) -> Tree:
@@ -22,8 +25,8 @@ def build_tree(hub: Hub) -> Tree:
 def count_waiting(hub: Hub) -> int:
     """Return how many messages, hooks and timers wait for a turn, in all rooms."""
     waiting = sum(runtime.turns.waiting for runtime in hub.runtimes.values())
-    own = (session.global_turns for session in hub.clients.values())  # each client's, in the global room
-    return waiting + sum(turns.waiting for turns in own if turns is not None)
+    own = (turns for runtime in hub.runtimes.values() for _, turns in _own_turns(runtime))
+    return waiting + sum(turns.waiting for turns in own)
 
 
 def count_held(hub: Hub) -> int:
@@ -68,17 +71,19 @@ def _why_alive(runtime: RoomRuntime, now: float) -> str:
         return f"closing: {runtime.closing.reason}"
     if members:
         return f"{members} members" if members > 1 else "1 member"
+    until = runtime.closing.empty_until
     if not runtime.members.was_joined:
-        return "waits for its first member"
-    if runtime.room.empty_ttl is None:
-        return "empty; it stays until it is closed"
-    return f"empty; it closes in {runtime.closing.empty_until - now:.0f} s"
+        return "waits for its first member" + (f"; it closes in {until - now:.0f} s" if until is not None else "")
+    return f"empty; it closes in {until - now:.0f} s" if until is not None else "empty; it stays until it is closed"
 
 
 def _handlers_of(runtime: RoomRuntime, now: float) -> Iterator[Task]:
     """Yield the handlers that run in the clients' own turns; only the global room has such turns."""
-    if runtime.is_global:
-        for session in runtime.members.by_id.values():
-            turns = session.global_turns
-            if turns is not None and turns.running:
-                yield Task(f"{turns.running} for {session.id}", turns.waited(now))
+    for session, turns in _own_turns(runtime):
+        if turns.running:
+            yield Task(f"{turns.running} for {session.id}", turns.waited(now))
+
+
+def _own_turns(runtime: RoomRuntime) -> Iterable[tuple[Session, Turns]]:
+    """Return the turns that clients have of their own in a room, each with its client."""
+    return runtime.turns.of_clients() if isinstance(runtime.turns, ClientTurns) else ()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from .._boundary import PASSING
 from .._loop_watch import LoopWatch
 from .._pass_budget import PassBudget
 from .._protocol.codec import Envelope
@@ -34,7 +35,8 @@ from .crashes import CloseAfterCrash, CrashPolicy
 from .fanout import PIECE_BYTES, Fanout
 from .flush import Flusher
 from .hooks import Hooks
-from .jobs import Job, NeverBegun, run_job
+from .jobs import TURN, Job, NeverBegun, run_job
+from .long_turns import LongTurns
 from .members import Members
 from .options import Options, read_options
 from .outgoing import Outgoing
@@ -44,11 +46,12 @@ from .state import ACCEPTING, RoomState, check_transition
 from .tasks import CURRENT_ROOM, Tasks
 from .timers import Timers
 from .turn_boundary import TurnBoundary
-from .turns import TURN, Turns
+from .turns import Turns
 
 if TYPE_CHECKING:
     from ..room import Room
     from ..server import Server
+    from .callers import Callers
     from .joining import Joins
 
 logger = logging.getLogger("simplysocket.room")
@@ -68,7 +71,9 @@ class Home(Protocol):
     flusher: Flusher
     cause: Cause
     overdue: Overdue
+    long_turns: LongTurns
     joins: "Joins"
+    callers: "Callers"
     authorizer: Authorizer
     place_of: Callable[["RoomRuntime", str], str]
     is_stopping: bool
@@ -98,6 +103,7 @@ class RoomRuntime:
         "closing",
         "created_at",
         "creator",
+        "deliver_direct",
         "failure",
         "fanout",
         "home",
@@ -165,6 +171,8 @@ class RoomRuntime:
         self.post = self.turns.post  # kept, since every message comes in here
         # {action: the call of its handler in this room}
         self.calls: dict[str, Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]]] = {}
+        # The call that delivers a client's direct message, whose turn is in this room; None before the first.
+        self.deliver_direct: Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]] | None = None
         self.room: Room[Any] = room_class(self)
         self._post_create()
 
@@ -198,7 +206,9 @@ class RoomRuntime:
         try:
             self._channel = self.home.broker.open(self.name, self.fanout.deliver)
             self.fanout.publish = self._channel.publish
-        except* Exception:
+        except* PASSING:
+            raise
+        except* BaseException:
             if self.is_global:
                 raise  # the server does not start without its global room
             self.home.metrics.rooms_crashed += 1
@@ -232,7 +242,9 @@ class RoomRuntime:
                 nursery.cancel_scope.cancel()
             if not self.closing.is_due:
                 raise RuntimeError("a task left a cancel scope open and was cancelled by it, and all others with it")
-        except* Exception:
+        except* PASSING:
+            raise
+        except* BaseException:
             self.home.metrics.rooms_crashed += 1
             logger.exception("a task of room %.200r crashed", self.name)
             self._restart_seconds = self._crash_policy.after_crash(trio.current_time())
@@ -258,7 +270,9 @@ class RoomRuntime:
                 self.is_created = True
             except* ActionError as group:
                 self.failure = first_of(group)
-            except* Exception:
+            except* PASSING:
+                raise
+            except* BaseException:
                 self.home.metrics.rooms_crashed += 1
                 logger.exception("on_create of room %.200r failed", self.name)
                 self.failure = ActionError("internal", "the room could not be created")
@@ -266,6 +280,8 @@ class RoomRuntime:
             self.closing.begin("not created")
         elif self.state is RoomState.CREATING:
             self.enter(RoomState.OPEN)
+            if self.creator is None:
+                self.closing.begin_if_empty()  # no join has made it; its first one may never come
 
     async def wait_created(self) -> None:
         """Wait until `on_create` has run; raise its failure if it failed."""
@@ -299,7 +315,7 @@ class RoomRuntime:
 
     # --- the broker
 
-    def _publish_failed(self, group: BaseExceptionGroup[Exception], batch: Batch) -> None:
+    def _publish_failed(self, group: BaseExceptionGroup[BaseException], batch: Batch) -> None:
         """Handle an error of the broker: deliver to the members on this machine, then close the room."""
         self.home.metrics.rooms_crashed += 1
         logger.error(
@@ -315,7 +331,9 @@ class RoomRuntime:
         if channel is not None:
             try:
                 channel.close()
-            except* Exception:
+            except* PASSING:
+                raise
+            except* BaseException:
                 logger.exception("the broker did not close the channel of room %.200r", self.name)
 
 

@@ -14,8 +14,9 @@ import attrs
 import trio
 
 from .._functions import coroutine_of, name_of
+from .._sessions.handler_scope import CURRENT_SCOPE
 from ..errors import RoomClosed
-from .turns import TURN
+from .jobs import TURN
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
@@ -71,6 +72,7 @@ class Tasks:
         """Run a function as code of this room, outside its turn."""
         TURN.set(None)  # a task that a handler has started does not share its turn
         CURRENT_ROOM.set(self._runtime)
+        CURRENT_SCOPE.set(None)  # nor is it part of the handler
         await function(*args)
 
     @property

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._boundary import PASSING
 from .._functions import coroutine_of, name_of
 from ..errors import RoomClosed, first_of
 from ..timer import Timer
+from .long_turns import TookTooLong, bounded
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
@@ -48,10 +50,13 @@ class Timers:
             if timer._scope.cancel_called:
                 return  # while the call waited for its turn
             try:
-                await coroutine_of(function)
-            except* RoomClosed:
-                pass  # the room closed while the call ran
-            except* Exception as group:  # here and not in the task, which no longer listens if the timer was cancelled
+                await bounded(runtime, name, lambda: coroutine_of(function))
+            except* (RoomClosed, TookTooLong):
+                pass  # the room closed while the call ran; or it is logged already
+            except* PASSING:
+                raise
+            except* BaseException as group:
+                # Here and not in the task, which no longer listens if the timer was cancelled.
                 runtime.home.metrics.handlers_failed += 1
                 logger.exception("a timer of room %.200r failed", runtime.name)
                 await runtime.hooks.report(first_of(group), None)

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from .._boundary import PASSING
 from .._log_limit import PLACE
 from .._protocol.codec import Envelope
 from .._sessions.session import Session
-from ..errors import ActionError, RoomClosed, count_of, first_of
-from .jobs import Work
-from .turns import TURN
+from ..errors import ActionError, Gone, RoomClosed, count_of, first_of
+from .jobs import TURN, Work
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
@@ -44,7 +44,9 @@ class TurnBoundary:
             if item.id is not None and result is not LATER:
                 session.reply(item.id, result)
             is_answered = True
-        except* Exception as group:
+        except* PASSING:
+            raise
+        except* BaseException as group:
             is_answered = True
             await self.answer_failure(session, item, group, partial(session.refuse, item.id, item.action))
         finally:
@@ -56,6 +58,16 @@ class TurnBoundary:
         runtime = self._runtime
         if runtime.closing.is_due or runtime.home.is_stopping or runtime.tasks.is_cancelled:
             session.refuse(envelope.id, envelope.action, RoomClosed(f"room {runtime.name!r} closed meanwhile"))
+            return
+        if runtime.is_global and session.is_gone:
+            seconds = runtime.home.limits.close_seconds
+            logger.warning(
+                "the handler of %.64r in room %.200r was ended: its client has been gone for %g s",
+                envelope.action,
+                runtime.name,
+                seconds,
+            )
+            session.refuse(envelope.id, envelope.action, Gone(f"client {session.id} has disconnected"))
             return
         runtime.home.metrics.handlers_failed += 1
         logger.error(
@@ -70,7 +82,7 @@ class TurnBoundary:
         self,
         session: Session,
         envelope: Envelope,
-        group: BaseExceptionGroup[Exception],
+        group: BaseExceptionGroup[BaseException],
         refuse: Callable[[ActionError], None],
     ) -> None:
         """Answer a handler that has raised, by `refuse`: with its `ActionError`, or with `internal` for a bug."""

@@ -17,33 +17,26 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
+from .._boundary import PASSING
 from .._log_limit import PLACE
 from .._loop_watch import LoopWatch
 from .._pass_budget import PassBudget
 from ..limits import Limits
 from .charges import Cause, ChargedOutput
 from .inbox import LARGE, Entry, Inbox
-from .jobs import Job, Work
+from .jobs import TURN, Job, Work, name_item
 from .pace import CHARGED
 from .stepping import DIRECT_OUTPUT, StepOutput, TurnOutput, go_on, innermost_scope
 
 if TYPE_CHECKING:
     from .._sessions.session import Session
+    from .long_turns import LongTurns
     from .overdue import Overdue
 
 logger = logging.getLogger("simplysocket.turns")
 
 _RUN_BEFORE_YIELD: Final = 64  # entries; a count and not a time, so that a virtual clock changes nothing
-
 _TURN_SECONDS: Final = 0.001  # for which a worker that has waited for its turn runs, if others wait for theirs
-
-TURN: Final[contextvars.ContextVar[object]] = contextvars.ContextVar("simplysocket.turn", default=None)
-"""The envelope or job of the entry whose turn it is, or was: tasks started in a turn still see it later."""
-
-
-def name_item(item: object) -> str:
-    """Return the name of an entry, for logs and `tree()`, by its envelope or job."""
-    return item.name if isinstance(item, Job) else f"the handler of {getattr(item, 'action', '')!r:.200}"
 
 
 class Home(Protocol):
@@ -53,6 +46,7 @@ class Home(Protocol):
     budget: PassBudget
     watch: LoopWatch
     overdue: "Overdue"
+    long_turns: "LongTurns"
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task that ends with the server."""
@@ -137,6 +131,10 @@ class Turns:
         """Remove and return the next entries that wait, at most `most`."""
         return self._inbox.take_some(most)
 
+    def take_out_all(self, client: "Session") -> list[Entry]:
+        """Remove and return the messages of `client` that wait."""
+        return self._inbox.take_out_all(client)
+
     # --- the entry that has the turn
 
     @property
@@ -196,7 +194,9 @@ class Turns:
                 # left open end with it: trio cancels and collects them here, and nowhere else.
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._work)
-            except* Exception:
+            except* PASSING:
+                raise
+            except* BaseException:
                 logger.exception("a handler left a cancel scope or a nursery open; the task it ran in was replaced")
             if self._stop is not None:
                 self._is_over = True
@@ -207,7 +207,7 @@ class Turns:
         scope = innermost_scope(task)
         inbox, run, output, blocked = self._inbox, self._run, self._output, self._blocked_seconds
         entries, clients, jobs = inbox.entries, inbox.clients, inbox.jobs
-        budget = self._budget
+        budget, long_turns = self._budget, self._home.long_turns
         done, must_wait = 0, False
         while True:
             while output.is_heavy and output.is_full:  # no reader can make this last: what it does not read is queued
@@ -250,7 +250,9 @@ class Turns:
                     else:
                         self._look_at_step(item, began)
                         self._waits, self._waits_since = item, trio.current_time()
+                        long_turns.begin(self, self._waits_since, coroutine)
                         await go_on(context, output, coroutine, trap, partial(self._look_at_step, item))
+                        long_turns.end(self)
                         began = perf_counter()
                     # The clock is read once for each message: 0.05 us.
                     ended = perf_counter()
@@ -270,6 +272,7 @@ class Turns:
                         must_wait = True
                         break
             finally:
+                long_turns.end(self)  # of a handler that was cancelled
                 self._current = None
                 output.release()
             if done == _RUN_BEFORE_YIELD:
@@ -278,7 +281,7 @@ class Turns:
                 await trio.lowlevel.cancel_shielded_checkpoint()
             elif entries or jobs or (inbox.held is not None and inbox.admit(trio.current_time())):
                 done = 0  # the budget of the pass is spent, or others wait for theirs
-            elif self.is_ending:
+            elif self.is_ending and inbox.held is None:
                 self._is_over = True
                 return
             else:

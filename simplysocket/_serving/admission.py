@@ -3,7 +3,8 @@
 Laws:
 - No client is registered before `on_connect` has returned.
 - `on_disconnect` is called for every client that `on_connect` was called for.
-- Each hook runs in a task of its own. The connection waits for it, but not for ever.
+- `on_disconnect` comes after `on_leave` in each of the client's rooms; the connection does not wait for it.
+- Each hook runs in a task of its own, and not for ever.
 """
 
 import functools
@@ -19,10 +20,12 @@ import attrs
 import trio
 
 from .._accounts import address_account
+from .._boundary import PASSING
 from .._dispatch.inbound import Inbound
 from .._functions import check_hook, name_place, takes
 from .._http.proxies import Proxies
 from .._http.upgrade import Upgrade
+from .._rooms.departure import Departure
 from .._rooms.hub import Hub
 from .._rooms.tasks import CURRENT_ROOM
 from .._sessions.session import Session
@@ -85,9 +88,14 @@ class Admission:
         self._expiry = expiry
         self._make_state = make_state
         self._proxies = proxies
+        self._nursery: trio.Nursery | None = None  # of the connections, while the server serves
         self._authenticate: Authenticate | None = None
         self._on_connect: list[Hook] = []
         self._on_disconnect: list[Hook] = []
+
+    def begin(self, nursery: trio.Nursery) -> None:
+        """Take the nursery of the connections, in which `on_disconnect` is called."""
+        self._nursery = nursery
 
     def set_authenticate(self, function: Authenticate) -> None:
         """Register the function that returns the identity of a client."""
@@ -143,9 +151,9 @@ class Admission:
                 if hub.budget.is_spent():  # a crowd hangs up
                     await hub.budget.turn(shielded=True)
                 hub.metrics.count_closed(connection.close_code, is_ours=connection.is_closed_by_us)
-                hub.disconnect(session, connection.why_it_ended)
-                if self._on_disconnect:
-                    await self._see_off(session.client, connection.why_it_ended)
+                departure = hub.disconnect(session, connection.why_it_ended)
+                if self._on_disconnect and self._nursery is not None:
+                    self._nursery.start_soon(self._see_off, session.client, connection.why_it_ended, departure)
 
     async def _open(self, entry: "_Entry") -> Receive:
         """Make the client's session, after the handshake; return what takes its messages."""
@@ -183,7 +191,9 @@ class Admission:
                 identity=identity,
                 accounts=self._accounts_of(identity, request.address),
             )
-        except* Exception:
+        except* PASSING:
+            raise
+        except* BaseException:
             logger.exception("the option state= failed: no client can be made")
             connection.close(CloseCode.INTERNAL, "a fault of the server")
         else:
@@ -211,7 +221,9 @@ class Admission:
                 # While the server stops, a client that is refused may come back later.
                 code = CloseCode.SHUTDOWN if self._hub.is_stopping else CloseCode.POLICY
                 connection.close(code, reason or "refused")
-            except* Exception:
+            except* PASSING:
+                raise
+            except* BaseException:
                 self._hub.metrics.handlers_failed += 1
                 logger.exception("on_connect failed for %r", client)
                 connection.close(CloseCode.INTERNAL, "on_connect failed")
@@ -219,14 +231,25 @@ class Admission:
             logger.error("on_connect for %r took over %g seconds: the connection is closed", client, seconds)
             connection.close(CloseCode.INTERNAL, "on_connect took too long")
 
-    async def _see_off(self, client: Client[Any], reason: str) -> None:
-        """Call `on_disconnect`, even while the server is cancelled. A hook that hangs does not stop the next one."""
+    async def _see_off(self, client: Client[Any], reason: str, departure: Departure) -> None:
+        """Call `on_disconnect` after all `on_leave`s, even while the server is cancelled: a task of the session.
+
+        A hook that hangs does not stop the next one.
+        """
         seconds = self._hub.limits.close_seconds
+        try:
+            await departure.wait(2 * seconds)  # in the global room, of a handler and of `on_leave`
+        finally:
+            await self._call_on_disconnect(client, reason, seconds)
+
+    async def _call_on_disconnect(self, client: Client[Any], reason: str, seconds: float) -> None:
         for hook in self._on_disconnect:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds) as scope:
                 try:
                     await self._call(hook, client, reason)
-                except* Exception:
+                except* PASSING:
+                    raise
+                except* BaseException:
                     self._hub.metrics.handlers_failed += 1
                     logger.exception("on_disconnect failed for %r", client)
             if scope.cancelled_caught:

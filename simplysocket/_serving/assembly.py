@@ -140,6 +140,7 @@ class Assembly:
                     open=room_class.open,
                     announce=room_class.announce,
                     empty_ttl=room_class.empty_ttl,
+                    unjoined_ttl=room_class.unjoined_ttl,
                 )
                 for pattern, room_class in self.hub.classes.items()
             ),

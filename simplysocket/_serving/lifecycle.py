@@ -115,6 +115,7 @@ class Lifecycle:
             rooms.start_soon(assembly.outboxes.watch)
             rooms.start_soon(assembly.expiry.run)
             async with trio.open_nursery() as connections:
+                assembly.admission.begin(connections)
                 async with trio.open_nursery() as listeners:
                     for each in self._listeners:
                         listeners.start_soon(accept_all, each, connections, assembly.front_door.handle, assembly.budget)

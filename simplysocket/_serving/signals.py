@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import trio
 
+from .._boundary import alone
 from .._process_end import FLUSH_SECONDS, end_process, stop_signals
 from .collector import Collector
 
@@ -128,7 +129,7 @@ def run_program(
             taker.end()
         return None
 
-    with collector.tuned():
+    with collector.tuned(), alone():
         return trio.run(run)
 
 

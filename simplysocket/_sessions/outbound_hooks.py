@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
+from .._boundary import PASSING
 from .._functions import name_place
 from .._log_limit import PLACE
 from .._protocol import codec
@@ -64,7 +65,9 @@ class OutboundHooks:
                     raise TypeError(f"an outbound hook returns a Message or None, not {message!r:.200}")
                 if message is not None and message is not seen:
                     _check(message, body)
-            except* Exception:
+            except* PASSING:
+                raise
+            except* BaseException:
                 place = name_place(hook)
                 logger.exception(
                     "the outbound hook %.300r failed; the message %.64r is stopped", place, action, extra={PLACE: place}

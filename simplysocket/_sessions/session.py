@@ -32,25 +32,18 @@ from .intake import Intake
 from .outbound_hooks import OutboundHooks
 from .rates import Rates
 from .requests import Requests
+from .running import Running
 
 if TYPE_CHECKING:
+    from .._rooms.callers import Callers
+    from .._rooms.global_room import OwnTurns
     from .._rooms.inbox import Inbox
     from .._rooms.joining import Joins
     from .._rooms.runtime import RoomRuntime
-    from .._rooms.turns import Turns
 
 logger = logging.getLogger("simplysocket.session")
 
 _SECONDS_BETWEEN_REFUSALS: Final = 1.0  # of messages without an id: more refusals are not answered
-
-
-class Running(Protocol):
-    """A running handler that ends with its caller, as the session sees it: a `HandlerScope`."""
-
-    id: str | int | None
-
-    def end(self, error: ActionError) -> None:
-        """Cancel the handler, and answer its caller with `error`."""
 
 
 class Home(Protocol):
@@ -62,6 +55,7 @@ class Home(Protocol):
     server_name: str
     outbound: OutboundHooks
     joins: "Joins"
+    callers: "Callers"
 
     @property
     def clients(self) -> "dict[str, Session]":
@@ -88,6 +82,7 @@ class Session:
         "id",
         "intake",
         "is_gone",
+        "leaving",
         "outside_turns",
         "rates",
         "rooms",
@@ -114,7 +109,8 @@ class Session:
         self.deliver: Callable[..., None] = connection.deliver  # the connection's own method: the fan-out's hot path
         self.is_gone = False
         self.rooms: dict[str, RoomRuntime] = {}  # {name: room}: each room that has this session among its members
-        self.global_turns: Turns | None = None  # its turns in the global room; None before its first message there
+        self.global_turns: OwnTurns | None = None  # its turns in the global room; None before its first message there
+        self.leaving: tuple[trio.Event, ...] = ()  # each is set when an `on_leave` that runs for it has ended
         self.handler_scopes: list[Running] = []  # of its running handlers that end with it
         self.outside_turns = 0  # how many of its handlers run outside the turn
         self.rates = Rates(home.limits, trio.current_time(), home.accounts, accounts)
@@ -241,12 +237,12 @@ class Session:
             body["path"] = error.path
         self.say("error", body, id=error.id)
         if not self.rates.charge_protocol_error(trio.current_time()):
-            self.close(CloseCode.BAD_REQUESTS, "too many messages that are not valid")
+            self.home.callers.expel(self, CloseCode.BAD_REQUESTS, "too many messages that are not valid")
 
     def refuse_beyond_rate(self, id: str | int | None, action: str, wait: float, now: float) -> None:
         """Refuse a message beyond the rate. Close a client that goes on far beyond it."""
         if self.rates.is_overrun(now):
-            self.close(CloseCode.OVER_RATE, "far over the rate, for too long")
+            self.home.callers.expel(self, CloseCode.OVER_RATE, "far over the rate, for too long")
         self.refuse(id, action, ActionError("rate-limited", "too many messages", retry_after=wait))
 
     # --- requests: of the server to the client, and of the client

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from .._boundary import PASSING
 from .._pass_budget import PassBudget
 from .._protocol.frames import PING, close_frame, control_frame
 from ..errors import CloseCode
@@ -108,7 +109,9 @@ class Connection:
                 nursery.cancel_scope.cancel()
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self.close_code = self.close_code or CloseCode.ABNORMAL  # the peer is gone without a Close
-        except* Exception:
+        except* PASSING:
+            raise
+        except* BaseException:
             logger.exception("a connection failed and is closed with %d", CloseCode.INTERNAL)
             self.close_code = CloseCode.INTERNAL
         finally:

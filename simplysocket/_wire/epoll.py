@@ -40,7 +40,7 @@ class _Owner:
         self.consumer = consumer
         self.take = consumer.take  # without an attribute's look-up for each message
         self.task = trio.lowlevel.current_task()
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.is_in_line = False
         self.is_held = False  # it is in line or paused: not to be read when it has data
 
@@ -141,7 +141,7 @@ class EpollReader:
                         continue
                 except BlockingIOError:
                     continue
-                except Exception as exc:
+                except BaseException as exc:
                     owner.error, step = exc, OWNER
                 self._settle(owner, step)
 
@@ -169,7 +169,7 @@ class EpollReader:
             step = owner.consumer.go_on(now) if owner.consumer.has_rest else owner.take(owner.receive(CHUNK), now)
         except BlockingIOError:
             pass
-        except Exception as exc:
+        except BaseException as exc:
             owner.error, step = exc, OWNER
         self._settle(owner, step)
 

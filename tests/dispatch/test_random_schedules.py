@@ -68,7 +68,7 @@ async def test_in_a_random_schedule_each_request_is_answered_once_and_nothing_re
     random = handler.random
 
     class RandomRoom(Room):
-        async def on_error(self, error: Exception) -> None:
+        async def on_error(self, error: BaseException) -> None:
             await trio.sleep(random.random())
             if random.random() < 0.2:
                 raise ValueError("a bug in on_error")

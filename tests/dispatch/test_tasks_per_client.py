@@ -86,7 +86,7 @@ async def test_a_handler_that_has_been_answered_no_longer_counts(autojump_clock:
         async def long(self) -> None:
             await trio.sleep(50)
 
-        async def on_error(self, error: Exception) -> None: ...
+        async def on_error(self, error: BaseException) -> None: ...
 
     server = make(("one", Watched))
     async with open_server(server) as net:

@@ -74,7 +74,6 @@ async def test_what_a_hook_cannot_send_is_stopped(
         await ben.join("one")
         await ana.join("one")
         await ben.settle()
-        # a direct message goes out where the sockets are read, an announcement and a broadcast in the turn
         assert await ana.request("hello", target=ben.id, IsTargetClient=True) is None
         await ana.request("leave-room", {"roomname": "one"})
         assert await ben.settle() == []

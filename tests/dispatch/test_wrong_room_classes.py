@@ -137,6 +137,13 @@ def a_capacity_of_zero(server: Any) -> None:
         capacity = 0
 
 
+@wrong("is 0", "give seconds above 0, or None for ever", place="Game.unjoined_ttl")
+def no_time_for_the_first_member(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        unjoined_ttl = 0
+
+
 @wrong("is -1", "give seconds, or None for ever", place="Game.empty_ttl")
 def a_time_below_zero(server: Any) -> None:
     @server.room("*")

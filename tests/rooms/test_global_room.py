@@ -98,15 +98,40 @@ async def test_what_a_client_sent_to_the_global_room_before_it_went_is_handled(a
         assert handled == [0, 1, 2]
 
 
-async def test_a_server_that_is_cancelled_calls_on_leave_for_every_client(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("has_on_disconnect", [False, True])
+async def test_a_server_that_is_cancelled_calls_on_leave_for_every_client(
+    autojump_clock: MockClock, has_on_disconnect: bool
+) -> None:
     left: list[str] = []
 
     class Everyone(Room):
         async def on_leave(self, client: Client, reason: str) -> None:
+            await trio.sleep(1)
             left.append(client.name)
 
-    async with in_cancel_scope(make((GLOBAL_ROOM, Everyone))) as (net, scope):
-        for name in ("ana", "ben", "cem"):
-            await net.connect(name)
+    server = make((GLOBAL_ROOM, Everyone))
+
+    @server.action("noted")
+    async def noted() -> None: ...
+
+    @server.action("nap")
+    async def nap() -> None:
+        await trio.sleep(1_000)
+
+    if has_on_disconnect:
+
+        @server.on_disconnect
+        async def on_disconnect(client: Client) -> None:
+            left.remove(client.name)
+            left.append(client.name)
+
+    async with in_cancel_scope(server) as (net, scope):
+        for name in ("ana", "ben", "cem", "dan"):
+            client = await net.connect(name)
+            if name in ("cem", "dan"):
+                await client.request("noted")
+            if name == "dan":
+                await client.send("nap")
+        await trio.sleep(1)
         scope.cancel()
-    assert sorted(left) == ["ana", "ben", "cem"]
+    assert sorted(left) == ["ana", "ben", "cem", "dan"]

@@ -25,7 +25,7 @@ class Failing(Room):
         self.noted = []
         self.running = ""
 
-    async def on_error(self, error: Exception, client: Client | None) -> None:
+    async def on_error(self, error: BaseException, client: Client | None) -> None:
         self.noted.append((type(error).__name__, client.name if client else None, bool(self.running)))
         self.running = "on_error"
         await trio.sleep(1)
@@ -180,7 +180,7 @@ async def test_on_error_is_not_called_after_the_end_of_the_room(autojump_clock: 
     noted: list[str] = []
 
     class Ending(Room):
-        async def on_error(self, error: Exception) -> None:
+        async def on_error(self, error: BaseException) -> None:
             noted.append(str(error))
 
         async def on_close(self) -> None:
@@ -214,7 +214,7 @@ async def test_on_error_of_the_global_room_is_called_too(autojump_clock: MockClo
     noted: list[str] = []
 
     class Lobby(Room):
-        async def on_error(self, error: Exception, client: Client) -> None:
+        async def on_error(self, error: BaseException, client: Client) -> None:
             noted.append(f"{error} {client.name}")
 
         async def on_join(self, client: Client) -> None:
@@ -249,7 +249,7 @@ async def test_on_error_of_the_global_room_is_called_however_busy_the_room_is(au
         async def long(self) -> None:
             await trio.sleep(20)
 
-        async def on_error(self, error: Exception) -> None:
+        async def on_error(self, error: BaseException) -> None:
             noted.append(str(error))
 
         @action("fail")

@@ -247,7 +247,7 @@ class Game(Room[Player]):
     async def on_message(self, client: Client[Player], message: Message) -> object:
         return {"unknown": message.action, "to": client.name}
 
-    async def on_error(self, error: Exception, client: Client[Player] | None) -> None:
+    async def on_error(self, error: BaseException, client: Client[Player] | None) -> None:
         await self.broadcast("bug", {"whose": client.name if client is not None else ""})
 
     async def on_close(self, reason: str) -> None:
