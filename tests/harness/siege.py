@@ -33,7 +33,7 @@ LOOKS = 20  # at the budget of a pass, until it is spent: ten turns of 32 frames
 ROUNDS = 3  # of what an input says, for each connection that stays
 QUESTIONS = 12  # that a bystander asks while the attack goes on
 
-MOST_PASSES = 48  # until an answer: one turn of each of a hundred connections, two of them in a pass at the worst
+MOST_PASSES = 110  # until an answer, when a hundred connections stand in line and each pass has time for one of them
 MOST_STEPS = 240  # in a pass: two for each of a hundred connections that are all woken, and the server's own
 MOST_BURNT = 3  # in a pass: the loop of the turns and that of the line may each run one entry that takes long
 
