@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test check bench bench-against bystander conformance docs pictures format clean
+.PHONY: demo test check bench bench-against bystander conformance proxies docs pictures format clean
 
 ## demo: install the dependencies and run the chat at http://localhost:8080 (or PORT=...)
 demo: .venv/installed
@@ -35,6 +35,11 @@ bystander: .venv/developing
 ## conformance: run Autobahn's WebSocket suite over TCP and TLS, where CPython 2.7 is there; about three minutes
 conformance: .venv/developing
 	$(BIN)/python -m tests.conformance
+
+## proxies: install nginx, HAProxy and Caddy and try the settings of the how-to page with them
+proxies: .venv/developing
+	@(command -v nginx && command -v haproxy && command -v caddy) >/dev/null || ($(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends nginx-light haproxy caddy)
+	$(BIN)/python -m pytest tests/docs/test_proxies.py
 
 ## docs: build the documentation, and say where it is
 docs: .venv/documenting

@@ -48,6 +48,7 @@ class Arrivals:
         self._proxies = proxies
         self._accounts = accounts
         self._has_warned = False  # that a proxy may not be trusted
+        self._has_warned_of_silence = False  # that a trusted proxy does not name its clients
         self.connections = 0
         self._answered = 0  # of them
         self.by_account: Counter[str] = Counter()  # {account of an address: number of its connections}
@@ -110,6 +111,8 @@ class Arrivals:
             return refusal(503, "too-many", "too many connections", ("Retry-After", "5"))
         account = visit.account
         if account is None:
+            if visit.address and not visit.is_forwarded:
+                self._warn_of_silent_proxy(visit)
             return None
         refused: Response | None = None
         if self._of(visit) - self._answered_by_account[account] > (limits.connections_per_address or math.inf):
@@ -160,6 +163,16 @@ class Arrivals:
                 " proxy of yours, set Server(trusted_proxies=[%.64r])",
                 request.address,
                 request.address,
+            )
+
+    def _warn_of_silent_proxy(self, visit: Visit) -> None:
+        """Say once that a trusted proxy sends no X-Forwarded-For, so that no address has a limit."""
+        if not self._has_warned_of_silence:
+            self._has_warned_of_silence = True
+            logger.warning(
+                "the trusted proxy %.64s sends no X-Forwarded-For: its clients have no addresses of their own, and"
+                " connections_per_address and the rates of an address do not count for them: let the proxy set it",
+                visit.address,
             )
 
 

@@ -75,6 +75,7 @@ class Assembly:
         self.is_serving = False
         self._relay, self._direct, self._open_rooms = relay, direct, open_rooms
         proxies = Proxies.of(trusted_proxies)
+        self.trusts_unix = proxies.trusts_unix
         self._rules, self._trusted_proxies = Rules(paths, Origins.of(origins), Hosts.of(hosts)), tuple(trusted_proxies)
         self.registry = Registry(server, relay=relay)
         self.budget = PassBudget()

@@ -87,6 +87,12 @@ class Lifecycle:
             if unix is not None:
                 unix_socket = await open_unix(unix)
                 self._listeners.append(unix_socket.listener)
+                if not assembly.trusts_unix:
+                    logger.warning(
+                        "who connects to the Unix socket has no address, so that connections_per_address and the rates"
+                        " of an address do not count: if it is a proxy that sets X-Forwarded-For, give"
+                        ' Server(trusted_proxies=["unix"])'
+                    )
             if not self._listeners:
                 raise ValueError("serve on what? give port=, unix= or listeners=")
             await self._run(started)

@@ -16,6 +16,7 @@ from simplysocket.testing import Net, open_server
 from ..harness.attack import BYSTANDER_ADDRESS, under_attack, until
 from ..harness.attacker import Answer, Peer, send_head
 from ..harness.frames import head
+from ..harness.plain_http import plain_head
 from ..harness.servers import make_attacked
 
 
@@ -206,3 +207,31 @@ async def test_a_thousand_clients_behind_one_proxy_come_and_go() -> None:
                 nursery.start_soon(visit, number)
         assert statuses == [101] * 1000
     assert server._assembly.front_door.arrivals.by_account == {}
+
+
+async def test_a_trusted_proxy_that_names_no_clients_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    server = make_attacked(connections_per_address=2, trusted_proxies=["127.0.0.1"])
+    async with under_attack(server) as attack:
+        assert (await attack.ask(plain_head("/ready"))).status == 200  # a load balancer may ask from there, too
+        await attack.connect(forwarded_head("1.1.1.1"))
+        assert not caplog.records
+        for _ in range(5):
+            await attack.connect()
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "the trusted proxy 127.0.0.1 sends no X-Forwarded-For" in record.getMessage()
+
+
+@pytest.mark.parametrize("proxies", [[], ["unix"]], ids=["not trusted", "trusted"])
+async def test_a_unix_socket_without_addresses_is_logged_once(
+    proxies: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = str(tmp_path / "socket")
+    server = make_attacked(connections_per_address=1, trusted_proxies=proxies)
+    serve, reach = partial(server.serve, unix=path), partial(trio.open_unix_socket, path)
+    async with under_attack(server, serve=serve, reach=reach) as attack:
+        for _ in range(3):
+            await attack.connect()
+    said = [record.getMessage() for record in caplog.records]
+    assert [text for text in said if "connects to the Unix socket has no address" in text] == said
+    assert len(said) == (not proxies)
