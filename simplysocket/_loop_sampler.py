@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Final
 
 from ._pass_budget import PassBudget
-from ._stack_place import place_of
+from ._stack_place import place_of, runs_task
 
 _LOOK: Final = 0.025  # seconds between two looks: four in the default of `Limits.blocked_seconds`
 _LATE: Final = 0.05  # seconds by which a look is late if the process did not run, or if another thread kept it waiting
@@ -71,8 +71,17 @@ class Sampler:
     def pauses(self, now: float) -> list[tuple[float, float]]:
         """Return the times, as (from, to), in which the sampler should have looked and could not."""
         pauses = list(self._pauses)
-        due = min(self._due, now) if self._due < math.inf else self._budget.began  # it was woken when the pass began
+        if self._due < math.inf:
+            due = min(self._due, now)
+        elif self._pass == self._budget.began:
+            return pauses  # it sleeps, since it saw the end of the pass
+        else:
+            due = self._budget.began  # it was woken when the pass began
         return [*pauses, (due, now)] if now - due > _LATE else pauses
+
+    def busy_until(self, began: float) -> float:
+        """Return until when the pass that began then ran, to 25 ms: until the look after the last that saw it run."""
+        return self._places[-1][0] + _LOOK if self._pass == began and self._places else began
 
     def idle(self, now: float) -> tuple[float, float]:
         """Return for how long the thread has not computed, and how much of this it has waited for a processor.
@@ -112,15 +121,18 @@ class Sampler:
 
     def _look(self, now: float) -> bool:
         """Record what the thread does; return whether it has waited for I/O since the look before."""
-        began, is_over = self._budget.began, self._budget.ended >= self._budget.began
+        frame = sys._current_frames().get(self._looked_at)
+        is_over = not runs_task(frame, self._base)
+        began = self._budget.began  # after the stack: a task that runs belongs to this pass or to the one before
         is_idle = is_over and began == self._pass
         if began != self._pass:
             self._pass, self._used_before = began, self._used
             self._places.clear()
         self._used = self._usage.read()
         if not is_over and now - began >= _LOOK:
-            place = place_of(sys._current_frames().get(self._looked_at), self._base)
+            place = place_of(frame, self._base)
             self._places.append((now, place))
+            self._budget.is_suspect = True
             if len(self._places) == ENDLESS:
                 self._tell(now - began, place)
         return is_idle

@@ -3,7 +3,7 @@
 Laws:
 - What was told of a step is not told again of the pass in which it ran.
 - Code is blamed for its own time only: not for a garbage collection, nor while the process did not run.
-- A message costs nothing, and a pass one look at the clock.
+- A message costs nothing, and a pass one comparison: only one that may have been long is looked back at.
 - In virtual time only handlers are told of, by the turns.
 
 Times are those of `perf_counter`. Why it is done with a thread that looks at the stack: decision 17.
@@ -45,7 +45,7 @@ class Stall:
     doing: str  # such as "waiting at game.py:12 in look_up"; "" when nobody has looked
 
 
-class LoopWatch(trio.abc.Instrument):
+class LoopWatch:
     """Watches the loop of one server. If several servers share a loop, one of them watches its passes."""
 
     def __init__(self, limits: Limits, budget: PassBudget) -> None:
@@ -57,7 +57,6 @@ class LoopWatch(trio.abc.Instrument):
         )  # (when, seconds, objects found)
         self._collecting_since = 0.0
         self._told: deque[tuple[float, float]] = deque(maxlen=_TOLD)  # (from, to), of the pass that runs
-        self._due = math.inf  # the time at which the loop ends its wait for I/O
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Watch the loop until cancelled; not at all if `Limits.blocked_seconds` is None."""
@@ -82,14 +81,15 @@ class LoopWatch(trio.abc.Instrument):
         self._sampler = Sampler(self._budget, base, _tell_endless)
         self._sampler.start()
         _WATCH.set(self)
-        trio.lowlevel.add_instrument(self)
+        budget = self._budget
+        budget.began, budget.look_back, budget.watched_seconds = perf_counter(), self.look_back, self._blocked_seconds
         try:
             yield
         finally:
-            trio.lowlevel.remove_instrument(self)
+            budget.look_back, budget.watched_seconds = None, math.inf
             _WATCH.set(None)
             self._sampler.stop()
-            self._sampler, self._due = None, math.inf
+            self._sampler = None
             self._told.clear()
 
     # --- what is told
@@ -102,24 +102,24 @@ class LoopWatch(trio.abc.Instrument):
         watch._tell_others(stall)
         return stall
 
-    def before_io_wait(self, timeout: float) -> None:
-        """End a pass. Called by trio; takes 0.5 us."""
-        budget, now = self._budget, perf_counter()
-        began = budget.began
-        if now - began > self._blocked_seconds or began - self._due > self._blocked_seconds:
-            if budget.ended < began:  # otherwise the budget has not begun yet, or has stopped already
-                self._tell_wait(began)
-                self._tell_pass(began, now)
-                now = perf_counter()
-            self._told.clear()
-        budget.ended = now
-        self._due = now + timeout
+    def look_back(self, now: float, timeout: float) -> None:
+        """Log what the last pass was spent on if it was long, and a wait for I/O that took longer than `timeout`."""
+        began = ended = self._budget.began
+        if timeout <= 0:
+            ended = now  # there was no wait
+        elif self._sampler is not None:
+            ended = max(began, min(now, self._sampler.busy_until(began)))
+        self._tell_wait(ended + timeout, now)
+        self._tell_pass(began, ended)
+        self._told.clear()
 
-    def _tell_wait(self, ended: float) -> None:
+    def _tell_wait(self, due: float, ended: float) -> None:
         """Log it if the loop waited for I/O for longer than it wanted to."""
-        seconds = ended - self._due - self._collected([(self._due, ended)])[0]
+        seconds = ended - due
         if seconds > self._blocked_seconds:
-            self._tell_pause(seconds)
+            seconds -= self._collected([(due, ended)])[0]
+            if seconds > self._blocked_seconds:
+                self._tell_pause(seconds)
 
     def _tell_pass(self, began: float, ended: float) -> None:
         """Log what a pass was spent on, if it was long also without what was told before."""

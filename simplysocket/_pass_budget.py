@@ -13,6 +13,7 @@ One step of the application's code can take longer than the whole budget; nothin
 import enum
 import math
 import threading
+from collections.abc import Callable
 from itertools import islice
 from time import perf_counter
 from typing import Final
@@ -43,7 +44,12 @@ class PassBudget(trio.abc.Instrument):
     def __init__(self) -> None:
         self.ends = math.inf  # the time at which the budget of this pass is spent
         self.ask_from = math.inf  # by `perf_counter`, for loops that have read it: `is_spent` is False before
-        self.began = self.ended = -math.inf  # the times by `perf_counter` of the last pass; the loop watch sets the end
+        self.began = perf_counter()  # when the last pass began
+        # For the loop watch: it is called when a pass begins, if the one before may have been long, with the time, and
+        # the seconds for which the loop would have waited for I/O.
+        self.look_back: Callable[[float, float], None] | None = None
+        self.watched_seconds = math.inf  # that a pass may take, with a wait for I/O that ends late
+        self.is_suspect = False  # the pass was seen running for long
         self.wakeup: threading.Event | None = None  # set when the next pass begins
         self._is_running = False  # whether somebody will give those who wait their turns
         self._clock = perf_counter  # trio's while it runs; read only if it is virtual
@@ -129,8 +135,13 @@ class PassBudget(trio.abc.Instrument):
         if self._offset is None:
             now, self.ask_from = self._clock(), -math.inf
         else:
-            began = self.began = perf_counter()
+            began = perf_counter()
             now, self.ask_from = began + self._offset, began + SECONDS
+            if self.is_suspect or began - self.began - timeout > self.watched_seconds:
+                self.is_suspect = False
+                if self.look_back is not None:
+                    self.look_back(began, timeout)
+            self.began = began
             if self.wakeup is not None:
                 self.wakeup.set()
                 self.wakeup = None

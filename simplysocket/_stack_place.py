@@ -25,6 +25,8 @@ _MACHINERY: Final = (  # whose lines are never the application's
 )
 _LIBRARY: Final = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
 _INSTALLED: Final = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+_SCHEDULER: Final = tuple(os.path.join(os.path.dirname(trio.__file__), "_core", name) for name in ("_io_", "_instr"))
+_DEPTH: Final = 10_000  # of a stack, at most: beyond Python's own limit a task runs for sure
 _FRAMES: Final = 200  # looked at: how deep a function calls itself may be a client's choice
 
 
@@ -57,6 +59,17 @@ def place_of(frame: FrameType | None, base: FrameType | None) -> str:
         frame = frame.f_back
     owner = application or installed or (package and f"{OWN_CODE}, {package}")
     return owner if owner.endswith(innermost) else f"{owner}, in {innermost}" if owner else innermost
+
+
+def runs_task(frame: FrameType | None, base: FrameType | None) -> bool:
+    """Tell whether a task runs, or else the scheduler waits for I/O or is between two tasks."""
+    for _ in range(_DEPTH):
+        if frame is None or frame is base or base is None:
+            return False
+        if frame.f_back is base:
+            return not frame.f_code.co_filename.startswith(_SCHEDULER)
+        frame = frame.f_back
+    return True
 
 
 def _short(path: str) -> str:

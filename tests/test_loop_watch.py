@@ -37,6 +37,7 @@ class Seen:
     late: list[tuple[float, float]] = attrs.Factory(list)
     off: float = 0.0
     starved: float = 0.0
+    busy: float = 0.0
 
     def places(self) -> list[tuple[float, str]]:
         return self.at
@@ -47,6 +48,9 @@ class Seen:
     def idle(self, now: float) -> tuple[float, float]:
         return self.off, self.starved
 
+    def busy_until(self, began: float) -> float:
+        return self.busy
+
     def stop(self) -> None: ...
 
 
@@ -55,6 +59,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     time = Time()
     monkeypatch.setattr("simplysocket._loop_watch.perf_counter", time)
     monkeypatch.setattr("simplysocket._loop_watch.thread_time", time)
+    monkeypatch.setattr("simplysocket._pass_budget.perf_counter", time)
     return time
 
 
@@ -66,12 +71,16 @@ class Watched:
     budget: PassBudget
     seen: Seen
     time: Time
+    timeout: float = 0.0
 
     def begin(self) -> None:
-        self.budget.began = self.time.now
+        self.budget.after_io_wait(self.timeout)
 
     def end(self, timeout: float = 0.0) -> None:
-        self.watch.before_io_wait(timeout)
+        """End the pass; without a `timeout` the next one begins at once."""
+        self.timeout, self.seen.busy = timeout, self.time.now
+        if not timeout:
+            self.begin()
 
     def step(self, seconds: float) -> Any:
         began = self.time.now
@@ -84,8 +93,8 @@ def watched(time: Time) -> Iterator[Watched]:
     budget, seen = PassBudget(), Seen()
     watch = LoopWatch(Limits(), budget)
     watch._sampler = seen  # type: ignore[assignment]
-    budget.ended = time.now
-    time.now += 1
+    budget.began, budget.look_back, budget.watched_seconds = time.now, watch.look_back, 0.1
+    budget._offset = 0.0
     callbacks = [watch._look_at_collection, time.collect]  # the clock moves after the watch has read it
     gc.callbacks.extend(callbacks)
     yield Watched(watch, budget, seen, time)
@@ -269,11 +278,3 @@ async def test_what_is_overlooked_is_not_told(watched: Watched, caplog: pytest.L
 
 def test_outside_of_a_loop_nothing_is_overlooked() -> None:
     overlook(0.0)
-
-
-async def test_after_the_budget_has_stopped_nothing_is_told(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
-    watched.begin()
-    watched.end()
-    watched.time.now += 60
-    watched.end()
-    assert said(caplog) == []

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+import trio
+
 import simplysocket
-from simplysocket._stack_place import OWN_CODE, place_of
+from simplysocket._stack_place import OWN_CODE, place_of, runs_task
 
 HERE = __file__
 PACKAGE = simplysocket.__file__.removesuffix("__init__.py")
@@ -81,3 +83,28 @@ def test_of_a_deep_stack_only_the_first_frames_are_looked_at() -> None:
 
 def test_without_a_frame_there_is_no_place() -> None:
     assert place_of(None, None) == ""
+
+
+async def test_a_task_runs_above_the_scheduler_and_a_wait_for_io_is_none() -> None:
+    here = sys._getframe()
+    assert runs_task(here, here.f_back)
+    assert not runs_task(here, here)
+    assert not runs_task(None, here)
+    suspended = (each for each in ())
+    assert not runs_task(here, suspended.gi_frame)  # the scheduler is not on the stack: it waits for I/O
+
+
+async def test_what_the_scheduler_does_between_two_tasks_is_no_task() -> None:
+    seen = []
+
+    class Looks(trio.abc.Instrument):
+        def after_io_wait(self, timeout: float) -> None:
+            frame = sys._getframe()
+            seen.append(runs_task(frame, base))
+
+    base = trio.lowlevel.current_task().coro.cr_frame.f_back  # type: ignore[attr-defined]
+    looks = Looks()
+    trio.lowlevel.add_instrument(looks)
+    await trio.lowlevel.checkpoint()
+    trio.lowlevel.remove_instrument(looks)
+    assert seen == [False]
