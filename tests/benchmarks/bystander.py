@@ -11,6 +11,8 @@ Laws:
 """
 
 import argparse
+import logging
+import os
 import statistics
 import subprocess
 import sys
@@ -142,7 +144,9 @@ def main() -> int:
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        trio.run(serve, options.serve)
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:  # lines of the log are written, and not shown
+            logging.basicConfig(stream=nowhere)
+            trio.run(serve, options.serve)
     elif options.attack:
         trio.run(attack_as, next(each for each in ATTACKS if each.name == options.attack), options.port)
     else:
