@@ -77,6 +77,10 @@ EXPRESSIONS = {
     ("_http.static_files", "_ETAG"): "what is between two quotes holds none",
     ("_http.static_files", "_URL"): "not a client's text: a url that the server's code has given",
     ("_protocol.codec", "_DEAR"): "the only run that has no fixed length is of zeros, and begins after an `e`",
+    (
+        "_protocol.depth",
+        "_STRING",
+    ): "possessive, so it gives nothing back; between two quotes each byte is looked at once",
     ("_protocol.names", "_HIDDEN"): "its choices begin with different characters, and each takes a run of its own",
     ("_rooms.room_classes", "_NO_PATTERN"): "not a client's text: a pattern that the server's code has given",
 }

@@ -170,7 +170,7 @@ class Arrivals:
         if not self._has_warned_of_silence:
             self._has_warned_of_silence = True
             logger.warning(
-                "the trusted proxy %.64s sends no X-Forwarded-For: its clients have no addresses of their own, and"
+                "the trusted proxy %.64r sends no X-Forwarded-For: its clients have no addresses of their own, and"
                 " connections_per_address and the rates of an address do not count for them: let the proxy set it",
                 visit.address,
             )

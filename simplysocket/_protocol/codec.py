@@ -22,6 +22,7 @@ from msgspec import Meta, Raw, Struct
 
 from ..errors import BadBody, BadMessage, EncodeError
 from ..message import GLOBAL_ROOM, Message
+from . import depth
 from .error_texts import explain
 from .names import ACTION_LENGTH
 
@@ -104,6 +105,8 @@ def decode(payload: bytes) -> Envelope:
     try:
         if not payload.isascii():
             payload.decode()  # msgspec does not check a raw body, which may be relayed unchanged
+        if len(payload) > 2 * depth.MOST and depth.is_too_deep(payload):
+            raise RecursionError
         envelope = _decode_envelope(payload)
     except _DECODE_FAILURES as exc:
         text, path = explain(exc)

@@ -219,7 +219,7 @@ async def test_a_trusted_proxy_that_names_no_clients_is_logged_once(caplog: pyte
             await attack.connect()
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "the trusted proxy 127.0.0.1 sends no X-Forwarded-For" in record.getMessage()
+    assert "the trusted proxy '127.0.0.1' sends no X-Forwarded-For" in record.getMessage()
 
 
 @pytest.mark.parametrize("proxies", [[], ["unix"]], ids=["not trusted", "trusted"])
