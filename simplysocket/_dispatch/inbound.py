@@ -28,6 +28,7 @@ class Inbound:
         self._hub = hub
         self._registry = registry
         self._builtins = Builtins(hub, registry)
+        self._reserved = self._builtins.to_requests.keys() | self._builtins.by_action.keys()
         self._direct = Direct(hub, registry, is_allowed=direct)
 
     def receive(self, session: Session, payload: bytes, now: float) -> None:
@@ -40,7 +41,8 @@ class Inbound:
             if self._is_within_rate(session, len(payload), now, exc.id, ""):
                 session.refuse_bad(exc)
             return
-        to_request = self._builtins.to_requests.get(envelope.action)
+        is_reserved = envelope.action in self._reserved
+        to_request = self._builtins.to_requests.get(envelope.action) if is_reserved else None
         if to_request is not None:
             # A client may always answer and cancel: only what no request waits for is charged. It has no answer.
             if not to_request(session, envelope):
@@ -55,7 +57,7 @@ class Inbound:
         if envelope.timeout is not None:
             envelope.timeout += now  # from here on it is a point in time
         try:
-            builtin = self._builtins.by_action.get(envelope.action)
+            builtin = self._builtins.by_action.get(envelope.action) if is_reserved else None
             if builtin is not None and not self._registry.overrides(envelope.action):
                 builtin(session, envelope, now, size)
                 return

@@ -96,8 +96,9 @@ class Inbox:
         if entries and (len(entries) >= self._calm_below or now - entries[0][3] >= self._calm_seconds):
             return self._put_or_hold((work, client, item, now, size))
         clients[client] = waiting + 1
+        if not entries:  # otherwise the worker is awake, or will be
+            self.wakeup.wake()
         entries.append((work, client, item, now, size))
-        self.wakeup.wake()
         return True
 
     def put_always(self, work: Work, client: "Session | None", item: object, now: float) -> None:

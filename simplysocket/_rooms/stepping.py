@@ -81,6 +81,11 @@ def innermost_scope(task: trio.lowlevel.Task) -> object:
     return trio.current_effective_deadline() if status is None else status
 
 
+def has_left_open(task: trio.lowlevel.Task, scope: object) -> bool:
+    """Tell whether a nursery or scope is open in `task` that was not when `innermost_scope` returned `scope`."""
+    return bool(task.child_nurseries) or innermost_scope(task) != scope
+
+
 @types.coroutine
 def go_on(
     context: contextvars.Context,

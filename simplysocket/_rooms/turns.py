@@ -26,7 +26,7 @@ from .charges import Cause, ChargedOutput
 from .inbox import LARGE, Entry, Inbox
 from .jobs import TURN, Job, Work, name_item
 from .pace import CHARGED
-from .stepping import DIRECT_OUTPUT, StepOutput, TurnOutput, go_on, innermost_scope
+from .stepping import DIRECT_OUTPUT, StepOutput, TurnOutput, go_on, has_left_open, innermost_scope
 
 if TYPE_CHECKING:
     from .._sessions.session import Session
@@ -204,7 +204,7 @@ class Turns:
 
     async def _work(self) -> None:
         task = trio.lowlevel.current_task()
-        scope = innermost_scope(task)
+        scope, knows_scope = innermost_scope(task), hasattr(task, "_cancel_status")
         inbox, run, output, blocked = self._inbox, self._run, self._output, self._blocked_seconds
         entries, clients, jobs = inbox.entries, inbox.clients, inbox.jobs
         budget, long_turns = self._budget, self._home.long_turns
@@ -261,7 +261,8 @@ class Turns:
                     began = ended
                     if self._stop is not None:
                         return
-                    if task.child_nurseries or innermost_scope(task) != scope:
+                    # A nursery has a scope, too. Read without a call: this is the hot path.
+                    if task._cancel_status is not scope if knows_scope else has_left_open(task, scope):
                         return
                     if output.said > CHARGED:
                         self.slow_down(output)
