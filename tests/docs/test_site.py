@@ -84,5 +84,6 @@ def test_the_links_of_the_site_lead_somewhere(site: Path) -> None:
 
 
 def test_make_docs_says_where_the_site_is() -> None:
-    ran = subprocess.run(["make", "--dry-run", "docs"], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["make", "--dry-run", "--no-print-directory", "docs"]  # the tests themselves run below `make test`
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert f"{ROOT}/build/docs/index.html" in ran.stdout.splitlines()[-1]
