@@ -24,10 +24,11 @@ _SPARE_PER_SECOND: Final = 1.0
 class TLSRecords(trio.abc.Stream):
     """The stream below an SSLStream."""
 
-    __slots__ = ("_budget", "_given", "_left", "_rest", "_spare", "_stream")
+    __slots__ = ("_budget", "_given", "_left", "_rest", "_spare", "stays_open", "stream")
 
     def __init__(self, stream: trio.abc.Stream, budget: PassBudget) -> None:
-        self._stream = stream
+        self.stream = stream  # that of the records, without TLS
+        self.stays_open = False  # True: TLS ends, and what is below it does not
         self._budget = budget
         self._rest = b""  # received and not given yet
         self._left = 0  # bytes of the record that was given last, which are still to come
@@ -47,7 +48,7 @@ class TLSRecords(trio.abc.Stream):
         if self._rest:
             await trio.lowlevel.checkpoint()
         while not (piece := self._next_piece()):
-            received = await self._stream.receive_some(max_bytes)
+            received = await self.stream.receive_some(max_bytes)
             if not received:
                 piece, self._rest = self._rest, b""
                 return piece  # the end, perhaps in the middle of a header
@@ -69,10 +70,13 @@ class TLSRecords(trio.abc.Stream):
         return data[:end]
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
+        await self.stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
+        await self.stream.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        if self.stays_open:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self.stream.aclose()

@@ -201,47 +201,24 @@ class StreamTransport:
         try:
             if linger is not None:
                 with contextlib.suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-                    await _end_politely(stream, linger)
+                    await self._end_politely(linger)
         finally:
-            await trio.aclose_forcefully(stream.transport_stream if isinstance(stream, trio.SSLStream) else stream)
+            await trio.aclose_forcefully(stream if self._records is None else self._records.stream)
 
-
-async def _end_politely(stream: trio.abc.Stream, linger: float) -> None:
-    """Tell the peer of a stream that nothing more comes, and drop what it still sends."""
-    if isinstance(stream, trio.SSLStream):
-        if linger:
-            await _drop_input(stream.receive_some, _FAREWELL_SECONDS)  # unread bytes would make a close_notify fail
-        below = stream.transport_stream
-        stream.transport_stream = _StaysOpen(below)
-        try:
-            with trio.move_on_after(_FAREWELL_SECONDS):
-                await stream.aclose()  # sends the close_notify
-        finally:
-            stream.transport_stream = below
-        stream = below
-    if isinstance(stream, trio.abc.HalfCloseableStream):
-        await stream.send_eof()
-        if linger:
-            await _drop_input(stream.receive_some, linger)
-
-
-class _StaysOpen(trio.abc.Stream):
-    """The stream below TLS, which stays open when TLS ends."""
-
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self.stream = stream
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self.stream.receive_some(max_bytes)
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self.stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.stream.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        await trio.lowlevel.checkpoint()
+    async def _end_politely(self, linger: float) -> None:
+        """Tell the peer that nothing more comes, and drop what it still sends."""
+        stream = self._stream
+        if self._records is not None:
+            if linger:
+                await _drop_input(self.receive, _FAREWELL_SECONDS)  # unread bytes would make a close_notify fail
+            self._records.stays_open = True
+            with trio.move_on_after(_FAREWELL_SECONDS), contextlib.suppress(trio.BrokenResourceError):
+                await stream.aclose()  # sends the close_notify, unless the peer has sent more meanwhile
+            stream = self._records.stream
+        if isinstance(stream, trio.abc.HalfCloseableStream):
+            await stream.send_eof()
+            if linger:
+                await _drop_input(stream.receive_some, linger)
 
 
 async def _drop_input(receive: Callable[[], Awaitable[bytes | bytearray]], seconds: float) -> None:

@@ -29,10 +29,12 @@ def contexts() -> Contexts:
     return make_contexts()
 
 
-async def reach(server: Server, context: ssl.SSLContext | None) -> trio.abc.Stream:
-    """Connect. Over TLS an end without a close_notify raises BrokenResourceError."""
+async def reach(server: Server, context: ssl.SSLContext | None, *, https_compatible: bool = False) -> trio.abc.Stream:
+    """Connect. Over TLS an end without a close_notify raises BrokenResourceError, unless `https_compatible`."""
     stream = await trio.open_tcp_stream("127.0.0.1", server.port)
-    return trio.SSLStream(stream, context, server_hostname="127.0.0.1") if context is not None else stream
+    if context is None:
+        return stream
+    return trio.SSLStream(stream, context, server_hostname="127.0.0.1", https_compatible=https_compatible)
 
 
 async def read_to_end(stream: trio.abc.Stream) -> bytes:
@@ -65,8 +67,14 @@ async def test_after_a_refused_frame_the_server_ends_the_stream_first(
         await attack.until_closed(code)
 
 
-async def test_a_close_arrives_at_a_peer_that_first_sends_all_of_a_message_that_is_too_big() -> None:
-    async with under_attack(close_seconds=300) as attack:
+@pytest.mark.parametrize("over_tls", [False, True], ids=["TCP", "TLS"])
+async def test_a_close_arrives_at_a_peer_that_first_sends_all_of_a_message_that_is_too_big(
+    over_tls: bool, contexts: Contexts
+) -> None:
+    server = make_attacked(close_seconds=300)
+    serve = partial(server.serve, "127.0.0.1", 0, ssl_context=contexts[0] if over_tls else None)
+    reached = partial(reach, server, contexts[1] if over_tls else None, https_compatible=True)
+    async with under_attack(server, serve=serve, reach=reached) as attack:
         peer = await attack.connect()
         await peer.send(frame(bytes(MUCH), BINARY))
         assert (await read_to_end(peer.stream))[2:4] == (1009).to_bytes(2, "big")
