@@ -69,7 +69,8 @@ class Room(KeepsNames, Generic[State]):
     server: "Server"
     """The server that the room belongs to."""
 
-    def __init__(self, runtime: "RoomRuntime | None" = None) -> None:
+    # Any is a RoomRuntime: a type in the signature of a public class is public, and so is all that it leads to.
+    def __init__(self, runtime: Any = None) -> None:
         """Rooms are made by the server. Set up the state of a room in `on_create`."""
         if runtime is None:
             raise TypeError(
@@ -78,7 +79,7 @@ class Room(KeepsNames, Generic[State]):
         self.name = runtime.name
         self.creator = None if runtime.creator is None else runtime.creator.client
         self.server = runtime.home.server
-        self._runtime = runtime
+        self._runtime: RoomRuntime = runtime
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} with {len(self._runtime.members)}>"

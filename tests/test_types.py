@@ -1,6 +1,8 @@
-"""The types: mypy accepts correct use, and reports common mistakes."""
+"""The types: mypy accepts correct use and reports common mistakes; pyright finds all public types complete."""
 
 import ast
+import json
+import os
 import re
 import subprocess
 import sys
@@ -65,6 +67,22 @@ def test_what_mypy_does_not_see_is_known(errors: dict[Path, dict[int, list[str]]
     """A hook may take fewer arguments than it is offered, which no signature in the class can express."""
     missed = dict(expected("M"))
     assert {line: errors[MISTAKES][line] for line in missed} == {line: [] for line in missed}
+
+
+def test_every_public_type_is_complete() -> None:
+    """For pyright, no type of the public modules is unknown, nor left to what a type checker infers."""
+    command = [sys.executable, "-m", "pyright", "--verifytypes", "simplysocket", "--ignoreexternal", "--outputjson"]
+    # pyright asks the first Python of the PATH where packages are.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: some are incomplete
+    report = json.loads(done.stdout)["typeCompleteness"]
+    assert Path(report["packageRootDirectory"]).samefile(ROOT / "simplysocket")
+    symbols = report["symbols"]
+    incomplete = {each["name"] for each in symbols if not each["isTypeKnown"] or each["isTypeAmbiguous"]}
+    assert incomplete == set()
+    assert report["completenessScore"] == 1
 
 
 def test_every_public_name_is_in_the_correct_use() -> None:

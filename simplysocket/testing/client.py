@@ -42,9 +42,9 @@ class TestClient:
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
-        self.id = ""  # from `welcome`; empty with `greet=False`
-        self.name = ""
-        self.pings = 0  # how many the server has sent
+        self.id: str = ""  # from `welcome`; empty with `greet=False`
+        self.name: str = ""
+        self.pings: int = 0  # how many the server has sent
         self._ids = itertools.count(1)
         self._rest = b""  # received bytes that are not a complete frame yet
         self._frames: deque[tuple[int, bytes]] = deque()

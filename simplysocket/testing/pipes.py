@@ -17,10 +17,10 @@ class _Direction:
     """One direction of a pipe."""
 
     def __init__(self) -> None:
-        self.data = bytearray()
+        self.data: bytearray = bytearray()
         self.is_ended = False  # the writer has ended: nothing more comes
         self.is_broken = False  # the reader has closed
-        self.changed = trio.lowlevel.ParkingLot()
+        self.changed: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
 
     def change(self) -> None:
         self.changed.unpark_all()
