@@ -1,75 +1,92 @@
-# Python packages are installed into .venv; the system packages that the tests need are installed with apt-get.
+# Python packages are installed into .venv, or for a Python of your choice (make test PYTHON=python3.13) into a folder
+# of its version, .venv-3.13.0. The system packages that the tests need are installed with apt-get.
 PYTHON ?= python3
-BIN := .venv/bin
+ifeq ($(origin PYTHON),file)
+VENV := .venv
+else
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3] + sys.abiflags)')
+VENV := .venv-$(or $(VERSION),$(error PYTHON=$(PYTHON) is no Python 3 that runs: give the path of one))
+endif
+LOWEST := $(VENV)-lowest
+BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test check bench bench-against bystander conformance proxies docs pictures format clean
+.PHONY: demo test test-lowest check bench bench-against bystander conformance proxies docs pictures format clean
 
 ## demo: install the dependencies and run the chat at http://localhost:8080 (or PORT=...)
-demo: .venv/installed
+demo: $(VENV)/installed
 	$(BIN)/python -m examples.chat.server $(if $(PORT),--port $(PORT))
 
-## test: install what the tests need (packages, Chromium) and run all tests
-test: .venv/developing chromium
+## test: install what the tests need (packages, Chromium) and run all tests (PYTHON=python3.13: with that Python)
+test: $(VENV)/developing chromium
 	$(BIN)/python -m pytest
 
+## test-lowest: run all tests with the lowest version of each package that pyproject.toml allows (PYTHON=python3.13)
+test-lowest: $(LOWEST)/developing chromium
+	$(LOWEST)/bin/python -m pytest
+
 ## check: check lint rules, format and types
-check: .venv/developing
+check: $(VENV)/developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 ## bench: measure speed and memory against a plain trio-websocket server; takes about six minutes
-bench: .venv/developing
+bench: $(VENV)/developing
 	$(BIN)/python -m tests.benchmarks
 
 ## bench-against: speed and memory beside those of another commit, REF=HEAD~5; about fourteen minutes (PAIRS=9, COLUMNS=echo,memory)
-bench-against: .venv/developing
+bench-against: $(VENV)/developing
 	$(if $(REF),,$(error call it as: make bench-against REF=<commit> [PAIRS=9] [COLUMNS=echo,500x10,memory]))
 	$(BIN)/python -m tests.benchmarks.against '$(REF)' $(if $(PAIRS),--pairs '$(PAIRS)') $(if $(COLUMNS),--columns '$(COLUMNS)')
 
 ## bystander: how long others wait while one address attacks; about three minutes (ATTACKS=empty-pings,bad-JSON)
-bystander: .venv/developing
+bystander: $(VENV)/developing
 	$(BIN)/python -m tests.benchmarks.bystander $(if $(ATTACKS),--attacks '$(ATTACKS)')
 
 ## conformance: run Autobahn's WebSocket suite over TCP and TLS, where CPython 2.7 is there; about three minutes
-conformance: .venv/developing
+conformance: $(VENV)/developing
 	$(BIN)/python -m tests.conformance
 
 ## proxies: install nginx, HAProxy and Caddy and try the settings of the how-to page with them
-proxies: .venv/developing
+proxies: $(VENV)/developing
 	@(command -v nginx && command -v haproxy && command -v caddy) >/dev/null || ($(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends nginx-light haproxy caddy)
 	$(BIN)/python -m pytest tests/docs/test_proxies.py
 
 ## docs: build the documentation, and say where it is
-docs: .venv/documenting
+docs: $(VENV)/documenting
 	$(BIN)/zensical build --strict --config-file .mkdocs.yml
 	@echo 'Open $(CURDIR)/build/docs/index.html (its search needs a web server: python3 -m http.server -d build/docs)'
 
 ## pictures: draw the pictures of the documentation anew from their Graphviz texts (docs/explanation/*.dot)
-pictures: .venv/bin/python graphviz
+pictures: $(VENV)/bin/python graphviz
 	$(BIN)/python docs/pictures.py
 
 ## format: fix automatically what can be fixed
-format: .venv/developing
+format: $(VENV)/developing
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .cache build
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .hypothesis .cache build
 
-.venv/bin/python:
-	$(PYTHON) -m venv .venv || ($(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv && $(PYTHON) -m venv --clear .venv)
+$(VENV)/bin/python $(LOWEST)/bin/python:
+	$(PYTHON) -m venv $(@:/bin/python=) || ($(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv && $(PYTHON) -m venv --clear $(@:/bin/python=))
 
-.venv/installed: .venv/bin/python pyproject.toml
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 
-.venv/developing: .venv/bin/python pyproject.toml
+$(VENV)/developing: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
-	touch $@ .venv/installed .venv/documenting
+	touch $@ $(VENV)/installed $(VENV)/documenting
 
-.venv/documenting: .venv/bin/python pyproject.toml
+$(LOWEST)/developing: $(LOWEST)/bin/python pyproject.toml tests/lowest.py
+	$(LOWEST)/bin/python tests/lowest.py >$(LOWEST)/requirements.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(LOWEST)/requirements.txt --editable .
+	touch $@
+
+$(VENV)/documenting: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@
 

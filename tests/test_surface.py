@@ -3,6 +3,7 @@
 python -m tests.test_surface > tests/surface.txt    # after such a decision
 """
 
+import enum
 import importlib
 import importlib.metadata
 import inspect
@@ -63,7 +64,8 @@ def surface() -> Iterator[str]:
         for name in sorted(names):
             value = getattr(module, name)
             if inspect.isclass(value):
-                yield f"{module_name}.{name}{'' if name in MADE_FOR_USERS else parameters_of(value)}"
+                is_never_called = name in MADE_FOR_USERS or issubclass(value, enum.Enum)
+                yield f"{module_name}.{name}{'' if is_never_called else parameters_of(value)}"
                 yield from (f"{module_name}.{name}.{member}" for member in members_of(value))
             else:
                 yield f"{module_name}.{name}{parameters_of(value) if inspect.isroutine(value) else ''}"

@@ -64,12 +64,14 @@ class LibraryStream(trio.abc.Stream):
 
     def end(self) -> None:
         """Let go of the library, whose reader ends. It gets no more frames."""
-        self._websocket = None  # it refers to this stream
+        websocket, self._websocket = self._websocket, None  # it refers to this stream
         reader, self._reader = self._reader, None
         if reader is not None:
             with contextlib.suppress(GeneratorExit, StopIteration):
                 reader.throw(GeneratorExit())
                 reader.throw(GeneratorExit())  # it has closed its channel, and then yields to trio once
+        if websocket is not None:
+            _free_parser(websocket)
 
     # --- for trio-websocket
 
@@ -105,6 +107,14 @@ class LibraryStream(trio.abc.Stream):
         code = closed.code if closed is not None else CloseCode.PROTOCOL_ERROR
         self._owner.close(code if code in (CloseCode.INVALID_DATA, CloseCode.TOO_BIG) else CloseCode.PROTOCOL_ERROR)
         await trio.lowlevel.checkpoint()
+
+
+def _free_parser(websocket: WebSocketConnection) -> None:
+    """Part wsproto's parser and its generator: they refer to each other, and would wait for the garbage collector."""
+    with contextlib.suppress(AttributeError):  # the names are private: another version may have others
+        connection = websocket._wsproto.connection
+        if connection is not None:
+            del connection._proto._parse_more
 
 
 @types.coroutine
