@@ -46,7 +46,7 @@ class Server(ServerNames):
     `["https://example.com", "https://*.example.com"]`, in which `*` is one label; `"null"` and `"file://"`
     are pages from files; None: the pages of the same host and port. `hosts`: the names by which the server
     may be asked for, such as `["play.example.com"]`; None: any. `trusted_proxies`: addresses
-    and networks of proxies whose X-Forwarded-For is believed, `"unix"` for a Unix socket. `relay`: a
+    and networks of proxies whose X-Forwarded-For and -Proto are believed, `"unix"` for a Unix socket. `relay`: a
     message that no handler takes is sent to everyone in its room. `direct`: clients that share a room
     may send messages to each other. `open_rooms`: a join may create a room whose name matches no
     registered class. `state`: a function or class that is called without arguments for each new

@@ -17,7 +17,7 @@ from .._accounts import Accounts, Rate, address_account
 from ..limits import Limits
 from ..metrics import Metrics
 from ..request import Request
-from .proxies import Proxies
+from .proxies import Proxies, speaks_tls
 from .responses import ALWAYS_ANSWERED, Response, refusal
 
 logger = logging.getLogger("simplysocket.frontdoor")
@@ -33,7 +33,7 @@ class Visit:
     address: str
     account: str | None
     wait: float | None = None
-    is_tls: bool = False
+    is_tls: bool = False  # between the client and the server, or the proxy in front of it
     is_forwarded: bool = False  # a trusted proxy named the address
     is_answered: bool = False  # in HTTP: it will never be a WebSocket
     is_authenticating: bool = False  # `authenticate` is running
@@ -86,9 +86,16 @@ class Arrivals:
             self._count(visit, 1)
 
     def forward(self, request: Request, visit: Visit, now: float) -> Request:
-        """Count a connection under the address that a trusted proxy names; return the request with this address."""
-        forwarded = request.headers.get("x-forwarded-for")
-        if forwarded is None or not self._proxies.trust(visit.address):
+        """Take what a trusted proxy says of a connection: whether the client came over TLS, and its address.
+
+        The connection counts under this address. Return the request with it.
+        """
+        forwarded, scheme = request.headers.get("x-forwarded-for"), request.headers.get("x-forwarded-proto")
+        if (forwarded is None and scheme is None) or not self._proxies.trust(visit.address):
+            return request
+        if scheme is not None:
+            visit.is_tls = speaks_tls(scheme, otherwise=visit.is_tls)
+        if forwarded is None:
             return request
         self._count(visit, -1)
         visit.address = self._proxies.client_of(visit.address, forwarded)

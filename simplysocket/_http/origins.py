@@ -32,7 +32,7 @@ class Origins:
     def admit(self, origin: str, host: str, *, is_tls: bool = False) -> bool:
         """Tell whether a page of `origin` may connect when the request names `host` in its Host header.
 
-        `is_tls`: the connection is encrypted up to this server, so that no page without TLS has the same origin.
+        `is_tls`: the client came over TLS, so that no page without it has the same origin.
         """
         origin = origin.lower()
         if "*" in origin:

@@ -1,4 +1,4 @@
-"""Proxies: which peers may say where a client connects from.
+"""Proxies: which peers may say where a client connects from, and whether over TLS.
 
 Law: only what trusted proxies added to X-Forwarded-For counts. It is read from
 the right: the first address that is not a trusted proxy's is the client's.
@@ -20,6 +20,7 @@ _HOPS: Final = 32  # entries of one header that are read; each costs 7 us or mor
 _BYTE: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4: Final = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}")  # as `str` writes it: no zeros in front
 _UNIX: Final = "unix"  # in the option: every peer on a Unix socket
+_IS_TLS: Final = {"http": False, "ws": False, "https": True, "wss": True}  # {scheme in X-Forwarded-Proto: over TLS}
 
 
 @attrs.frozen
@@ -88,6 +89,15 @@ class Proxies:
 
     def _has(self, address: Address) -> bool:
         return any(address in network for network in self.networks)
+
+
+def speaks_tls(forwarded: str, *, otherwise: bool) -> bool:
+    """Tell from the X-Forwarded-Proto header of a trusted proxy whether the client came over TLS.
+
+    Of several entries the first counts, which is of the client's own connection: a client that writes one itself
+    could as well write another Origin, and the page in a browser can write neither. `otherwise`: it is no scheme.
+    """
+    return _IS_TLS.get(forwarded.partition(",")[0].strip().lower(), otherwise)
 
 
 def _read_network(text: str) -> Network:

@@ -133,13 +133,30 @@ def started(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-async def connect(port: int, context: ssl.SSLContext) -> Peer:
-    """Connect as a browser on the page of the host does; the client also claims an address that is not its own."""
+async def reach(port: int, context: ssl.SSLContext) -> trio.SSLStream[trio.SocketStream]:
+    """Connect to the proxy as a browser does."""
     stream = await trio.open_tcp_stream("127.0.0.1", port, local_address=CLIENT)
-    peer = Peer(trio.SSLStream(stream, context, server_hostname=HOST, https_compatible=True))
-    lines = (f"Origin: https://{HOST}", "X-Forwarded-For: 203.0.113.9")
-    await peer.shake_hands(head("GET /ws HTTP/1.1", *lines, host=HOST))
+    return trio.SSLStream(stream, context, server_hostname=HOST, https_compatible=True)
+
+
+def upgrade(scheme: str) -> bytes:
+    """Return the head that a page of the host sends; the client also claims another address, and to have no TLS."""
+    lines = (f"Origin: {scheme}://{HOST}", "X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: http")
+    return head("GET /ws HTTP/1.1", *lines, host=HOST)
+
+
+async def connect(port: int, context: ssl.SSLContext) -> Peer:
+    peer = Peer(await reach(port, context))
+    await peer.shake_hands(upgrade("https"))
     return peer
+
+
+async def answer_to_a_page_without_tls(port: int, context: ssl.SSLContext) -> bytes:
+    stream = await reach(port, context)
+    await stream.send_all(upgrade("http"))
+    answer = await stream.receive_some(4_096)
+    await trio.aclose_forcefully(stream)
+    return answer
 
 
 @pytest.mark.parametrize("make", [nginx, haproxy, caddy], ids=lambda make: make.__name__)
@@ -168,5 +185,6 @@ async def test_a_proxy_with_the_settings_of_the_page_carries_clients_with_their_
                 await until(lambda: not server.clients)
                 await peer.close()
                 await other.close()
+                assert not [each for each in caplog.records if each.name != "simplysocket.loop"]  # of the machine
+                assert (await answer_to_a_page_without_tls(port, context)).startswith(b"HTTP/1.1 403 ")
         nursery.cancel_scope.cancel()
-    assert not caplog.records

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from simplysocket import ActionError, Server
 from simplysocket._http.origins import Hosts, Origins
 from simplysocket.testing import open_server
 
 from ..harness.attack import under_attack
+from ..harness.attacker import Peer, send_head
 from ..harness.frames import head
 from ..harness.plain_http import plain_head
 from ..harness.servers import make_attacked
@@ -91,6 +93,42 @@ async def test_a_page_without_tls_is_not_of_the_same_origin_as_a_port_with_tls()
     async with under_attack(server, serve=serve, reach=reach) as attack:
         assert (await attack.ask(head(origin="http://127.0.0.1"))).status == 403
         assert (await attack.ask(head(origin="https://127.0.0.1"))).status == 101
+
+
+@pytest.mark.parametrize(
+    ("trusted", "lines", "http", "https"),
+    [
+        (["unix"], ["X-Forwarded-Proto: https"], 403, 101),
+        (["unix"], ["X-Forwarded-Proto: https", "X-Forwarded-For: 192.0.2.1"], 403, 101),
+        (["unix"], ["X-Forwarded-Proto: http"], 101, 101),
+        (["unix"], ["X-Forwarded-Proto: nonsense"], 101, 101),
+        (["unix"], ["X-Forwarded-For: 192.0.2.1"], 101, 101),
+        (["192.0.2.1"], ["X-Forwarded-Proto: https"], 101, 101),
+        ([], ["X-Forwarded-Proto: https"], 101, 101),
+    ],
+)
+async def test_a_page_without_tls_is_not_of_the_same_origin_as_a_trusted_proxy_with_tls(
+    autojump_clock: MockClock, trusted: list[str], lines: list[str], http: int, https: int
+) -> None:
+    async with open_server(Server("test", trusted_proxies=trusted)) as net:
+        for scheme, expected in (("http", http), ("https", https)):
+            request = head("GET /ws HTTP/1.1", f"Origin: {scheme}://play.example.com", *lines, host="play.example.com")
+            assert (await send_head(net, request))[1].status == expected
+
+
+async def test_a_proxy_over_tls_tells_of_clients_that_came_without() -> None:
+    for_server, for_client = make_contexts()
+    server = Server("test", trusted_proxies=["127.0.0.1"])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(server.serve, "127.0.0.1", 0, ssl_context=for_server))
+        for scheme, expected in (("http", 101), ("https", 403)):
+            plain = await trio.open_tcp_stream("127.0.0.1", server.port)
+            peer = Peer(trio.SSLStream(plain, for_client, server_hostname="127.0.0.1", https_compatible=True))
+            lines = ("Origin: http://127.0.0.1", f"X-Forwarded-Proto: {scheme}")
+            answer = await peer.ask(head("GET /ws HTTP/1.1", *lines))
+            assert answer.status == expected
+            await peer.close()
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from simplysocket import Server
-from simplysocket._http.proxies import Proxies
+from simplysocket._http.proxies import Proxies, speaks_tls
 
 CHAIN = ["10.0.0.0/8", "192.168.1.1", "2001:db8::/32"]
 
@@ -106,3 +106,23 @@ def test_a_bad_value_is_refused_with_what_to_write(proxies: Any, said: str) -> N
 def test_a_proxy_that_is_not_a_string_is_refused(proxy: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         Proxies.of([proxy])
+
+
+@pytest.mark.parametrize(
+    ("header", "over_tls", "otherwise"),
+    [
+        ("https", True, True),
+        ("HTTPS", True, True),
+        (" wss ", True, True),
+        ("https, http", True, True),  # two proxies, and plain HTTP between them
+        ("http", False, False),
+        ("ws", False, False),
+        ("http,https", False, False),
+        ("", False, True),
+        ("nonsense", False, True),
+        (", https", False, True),
+    ],
+)
+def test_whether_a_client_came_over_tls_is_in_the_first_entry(header: str, over_tls: bool, otherwise: bool) -> None:
+    assert speaks_tls(header, otherwise=False) is over_tls
+    assert speaks_tls(header, otherwise=True) is otherwise
