@@ -44,6 +44,7 @@ from .errors import (
 from .limits import Limits
 from .message import GLOBAL_ROOM, Message
 from .middleware import Call, Next, middleware
+from .reasons import Reason, ReasonKind
 from .request import Identity, Request
 from .room import Room
 from .server import Server
@@ -73,6 +74,8 @@ __all__ = [
     "Message",
     "Next",
     "PeerError",
+    "Reason",
+    "ReasonKind",
     "Refuse",
     "RegistrationError",
     "Request",

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 # bytes for each, empty
 VISITOR_BYTES: Final = 24_576  # a connection that is checked or answered: 7 KiB that waits, and its parsed request
 TLS_BYTES: Final = 98_304  # OpenSSL for one connection: 24 KiB that is idle, and one read that is not decrypted yet
-CLIENT_BYTES: Final = 40_960  # an idle client: 24 KiB, and its turns in the global room
+CLIENT_BYTES: Final = 45_056  # an idle client: 24 KiB, its turns in the global room, 4 KiB to come back
 ROOM_BYTES: Final = 24_576  # an empty room with its worker: 16 KiB
-MEMBER_BYTES: Final = 512  # of one client in one room: 200 and its place in lists of the order of joining
+# Of one client in one room: 200, its place in lists of the order of joining, and what waits there when it goes away and
+# comes back while the room does not keep up: up to seven hooks.
+MEMBER_BYTES: Final = 2_560
 MESSAGE_BYTES: Final = 768  # of the objects that a waiting message consists of, in addition to its bytes
 ASKING_BYTES: Final = 1_024  # a join that waits for its `on_auth`, in addition to its message
 HANDLER_BYTES: Final = 16_384  # a handler or `on_auth` outside the turn: its task, its frames and its cancel scope
@@ -70,7 +72,8 @@ def terms_of(limits: "Limits") -> dict[str, float]:
     own_inbox = _inbox(limits, min(_most(limits.inbox_messages), _most(limits.inbox_per_client)))
     room_inbox = _inbox(limits, min(_most(limits.inbox_messages), clients * _most(limits.inbox_per_client)))
     return {
-        # Twice as many connections as `connections` are answered in HTTP, each with a head and what came after it.
+        # Twice as many connections as `connections` are answered in HTTP, each with a head and what came after it. That
+        # of a client which is connected covers the request that is kept for it, and a renewal that is under way.
         "connections": 2 * clients * (VISITOR_BYTES + TLS_BYTES + 4 * limits.head_bytes + 2 * READ_BYTES),
         "clients": clients * (CLIENT_BYTES + name),
         # The fragments so far; one read after an incomplete frame; the messages that were split off that.
@@ -85,7 +88,7 @@ def terms_of(limits: "Limits") -> dict[str, float]:
         "memberships": memberships * MEMBER_BYTES,
         # What rooms have said and not given to the outboxes yet.
         "said": (2 * rooms + ENTRIES_A_PASS * large_rooms) * waiting,
-        "outboxes": _most(limits.outboxes_bytes),
+        "outboxes": _most(limits.outboxes_bytes),  # and what is kept for clients that may come back
         "accounts": limits.accounts * ACCOUNT_BYTES,
         "static files": _most(limits.static_bytes),
     }

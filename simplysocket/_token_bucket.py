@@ -34,6 +34,11 @@ class TokenBucket:
         self.tokens = tokens - amount
         return True
 
+    def owe(self, amount: float, now: float) -> None:
+        """Take `amount` tokens, also if there are fewer: then none are there until that is made up for."""
+        self.tokens = self.count(now) - amount
+        self.since = now
+
     def count(self, now: float) -> float:
         """Return how many tokens there are at `now`."""
         return min(self._burst, self.tokens + (now - self.since) * self._rate)

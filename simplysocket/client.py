@@ -43,7 +43,7 @@ class Client(Generic[State]):
     address: str
     """The client's IP address; "" on a Unix socket."""
     identity: Identity | None
-    """The identity that `authenticate` returned; None without `authenticate`."""
+    """The identity that `authenticate` returned, or the newest one after a renewal; None without `authenticate`."""
     state: State
     """Your own data about this client: what `Server(state=...)` returned for it, by default an empty dict.
 
@@ -72,6 +72,11 @@ class Client(Generic[State]):
     def __repr__(self) -> str:
         return f"<Client {self.id} {self.name!r}>"
 
+    def _come_back(self, address: str, identity: Identity | None) -> None:
+        """Take over what is known of the client since it has come back."""
+        object.__setattr__(self, "address", address)
+        object.__setattr__(self, "identity", identity)
+
     @property
     def name(self) -> str:
         """The name to show: `Identity.name`, else `?name=`, else `guest-...`; yours to change.
@@ -92,6 +97,15 @@ class Client(Generic[State]):
     def is_gone(self) -> bool:
         """Whether the client has disconnected; messages to it are then dropped."""
         return self._session.is_gone
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the client has a connection that is open now.
+
+        False also while it is away: it has lost its connection, and may come back. `is_gone` is True
+        only after that: then it will not.
+        """
+        return self._session.is_connected
 
     @property
     def user(self) -> str | None:
@@ -148,6 +162,21 @@ class Client(Generic[State]):
         from a handler, `busy` if the turn of the room does not come within `Limits.turn_seconds`.
         """
         return await self._session.home.joins.leave(self._session, name, reason)
+
+    async def renew(self, identity: Identity) -> None:
+        """Give the client a new identity of the same user, which may expire later or have other claims. Never waits.
+
+        `client.identity` is the new one from now on, and the connection is closed when that expires. The client is
+        not told. A client that came with credentials that expire can also renew them itself, with the action `renew`.
+        ValueError for an identity of another user: close the client then, so that it connects again.
+        """
+        if not isinstance(identity, Identity):
+            raise TypeError(f"renew({identity!r:.200}): give an Identity, as `authenticate` returns it")
+        self._session.home.check_thread()
+        self._session.home.renewal.renew(self._session, identity)
+
+    def _take_identity(self, identity: Identity) -> None:
+        object.__setattr__(self, "identity", identity)
 
     async def close(self, code: int = CloseCode.APPLICATION, reason: str = "") -> None:
         """Close the client's connection, after the messages that are queued. Never waits.

@@ -89,20 +89,26 @@ class EncodeError(SimplySocketError, ValueError):
 
 
 class Refuse(SimplySocketError):
-    """Raised by `authenticate` to refuse a client, which is answered in HTTP, as JSON with `code` and `message`.
+    """Raised by `authenticate` to refuse a client, with a message that says why.
 
-    `status` is an HTTP status from 400 to 599: 401 when it is not known who the
-    client is, 403 when it is known but may not connect.
+    `status` is an HTTP status from 400 to 599: 401 when it is not known who the client is, 403
+    when it is known but may not connect. A client that offers the subprotocol `simplysocket.json`
+    is told of these two by a Close with 3500, which says not to come back, or with 3005 if
+    `expired` is True: it may come back with new credentials. All else is answered in HTTP, as
+    JSON with `code` and `message`.
     """
 
-    def __init__(self, status: int = 401, message: str = "") -> None:
+    def __init__(self, status: int = 401, message: str = "", *, expired: bool = False) -> None:
         super().__init__(status, message)
         if not (isinstance(status, int) and 400 <= status <= 599):
             raise ValueError(f"Refuse({status!r}): give an HTTP status of 400 to 599 first, then the message")
         if not isinstance(message, str):
             raise TypeError(f"Refuse({status}, {message!r:.100}): the message is a string")
+        if expired and status != 401:
+            raise ValueError(f"Refuse({status}, expired=True): credentials that have expired are refused with 401")
         self.status = status
         self.message = message
+        self.expired = expired
 
 
 class BadMessage(SimplySocketError):

@@ -33,6 +33,8 @@ class RoomInfo:
     announce: bool  # whether members are told who joins and leaves
     empty_ttl: float | None  # seconds that it stays open without members; None: until it is closed
     unjoined_ttl: float | None = None  # seconds that it waits for its first member, if the server's code opened it
+    hold_seconds: float | None = None  # that it keeps the place of a member that is away; None: `Limits.resume_seconds`
+    rejoin: bool = False  # whether a member's join with other options is for `on_join` again
 
 
 @attrs.frozen
@@ -53,6 +55,7 @@ class Description:
     static: tuple[str, ...]  # the URLs that static files are served under
     limits: Limits
     hosts: tuple[str, ...] | None = None  # the names by which the server may be asked for; None: any
+    connections_per_user: int | None = None  # beyond it the oldest one of a user is closed; None: any number
 
 
 @attrs.frozen
@@ -79,6 +82,7 @@ class RoomView:
     handling: str  # the handler, hook or timer that has the turn; empty if none does
     handling_age: float  # seconds since it began to wait for something; 0 if it did not wait
     tasks: tuple[Task, ...]
+    away: int = 0  # how many of the members have lost their connection, and may come back
 
     def __str__(self) -> str:
         lines = [f"{self.name!r} ({self.class_name}, {_age(self.age)}): {self.reason}"]
@@ -95,11 +99,13 @@ class Tree:
     """The rooms of a server, at one moment: `print` it, or walk through `rooms`."""
 
     server: str  # the server's name
-    clients: int  # how many are connected
+    clients: int  # how many there are, those that are away included
     rooms: tuple[RoomView, ...]  # the global room first, then the others, the oldest first
+    away: int = 0  # how many have lost their connection, and may come back
 
     def __str__(self) -> str:
-        head = f"{self.server}: {self.clients} clients, {len(self.rooms)} rooms"
+        away = f" ({self.away} away)" if self.away else ""
+        head = f"{self.server}: {self.clients} clients{away}, {len(self.rooms)} rooms"
         return "\n".join([head, *("  " + str(room).replace("\n", "\n  ") for room in self.rooms)])
 
 

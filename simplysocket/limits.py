@@ -72,6 +72,13 @@ class Limits:
     unsent_bytes: int = _required(131_072)  # in the kernel (TCP_NOTSENT_LOWAT); by default it hides 4 MiB
     write_seconds: float = _required(10)  # without progress of a write; then the connection is cut
 
+    # clients that come back
+    resume_seconds: float = _required(30)  # the grace: without a connection, unless one of its rooms holds it longer
+    resume_frames: int | None = _bound(1_024)  # kept for one client; who misses more is told of a gap
+    resume_bytes: int | None = _bound(262_144)
+    resumes_per_second: float | None = _bound(1)  # that a client comes back; beyond: 429
+    resumes_burst: float = _required(10)
+
     # silence and closing
     ping_seconds: float | None = _bound(25)  # of silence, then a Ping; below the 30-60 s of common proxies
     silence_seconds: float | None = _bound(60)  # of silence, then 3012
@@ -105,7 +112,7 @@ class Limits:
     account_joins_burst: float = _required(500)  # an office of 100 that comes back joins this much at once
     http_requests_per_second: float | None = _bound(100)  # of one address, upgrades too; beyond: 429, then no answer
     http_requests_burst: float = _required(2_000)  # pages load many files, each over a connection of its own
-    connects_per_second: float | None = _bound(10)  # WebSockets of one address; beyond: 429
+    connects_per_second: float | None = _bound(10)  # WebSockets and renewals of one address; beyond: 429
     connects_burst: float = _required(200)  # twice `connections_per_address`, so that all can come back at once
     failed_logins_per_second: float | None = _bound(1)  # of one address; beyond: 429, and `authenticate` is not called
     failed_logins_burst: float = _required(100)  # the credentials of a whole office may have expired

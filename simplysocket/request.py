@@ -28,6 +28,7 @@ class Request:
     headers: dict[str, str] = attrs.field(repr=False)  # may hold credentials
     address: str
     subprotocols: tuple[str, ...] = attrs.field(default=(), repr=False)
+    _token: str | None = attrs.field(default=None, repr=False, kw_only=True)  # wins over those that it came with
 
     @property
     def cookies(self) -> dict[str, str]:
@@ -45,9 +46,12 @@ class Request:
     def token(self) -> str | None:
         """The token of `Authorization: Bearer ...`, or of a subprotocol `simplysocket.token.<base64url>`.
 
-        A browser can set no headers for a WebSocket, but it can set subprotocols. A
-        token in the query is ignored, because addresses are written to logs.
+        When a client renews its credentials, it is the new token that the client has sent. A browser can set no
+        headers for a WebSocket, but it can set subprotocols. A token in the query is ignored, because addresses are
+        written to logs.
         """
+        if self._token is not None:
+            return self._token
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token.strip():
             return token.strip()
@@ -89,7 +93,7 @@ class Identity:
     `user` is the user's id, the same on every connection of that user. `name` is
     shown to others and wins over `?name=`. `claims` holds what else you know about
     the user, such as roles. At `expires_at`, in seconds since the epoch, the
-    connection is closed with 3005.
+    connection is closed with 3005, unless the credentials were renewed before.
     """
 
     user: str = attrs.field(validator=_user)

@@ -16,6 +16,7 @@ from ._protocol import codec
 from ._protocol.names import check_said
 from .client import Client, State
 from .message import Message
+from .reasons import Reason
 from .timer import Timer
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ Args = TypeVarTuple("Args")
 
 # The options except `open` may differ from room to room: `on_create` may set them.
 @keeps_names(
-    "name", "creator", "server", "_runtime", free=("capacity", "announce", "relay", "empty_ttl", "unjoined_ttl")
+    *("name", "creator", "server", "_runtime"),
+    free=("capacity", "announce", "relay", "empty_ttl", "unjoined_ttl", "hold_seconds", "rejoin"),
 )
 class Room(KeepsNames, Generic[State]):
     """A room. Write a subclass with options, hooks and `@action` methods, and register it with `Server.room`.
@@ -42,7 +44,9 @@ class Room(KeepsNames, Generic[State]):
     Options of the class: `capacity` (members at most), `announce` (tell members who
     joins and leaves), `relay` (send on messages that no handler takes), `open` (a join may
     create it), `empty_ttl` (seconds that it stays open without members; 0), `unjoined_ttl`
-    (seconds that it waits for its first member if `Server.open_room` has opened it).
+    (seconds that it waits for its first member if `Server.open_room` has opened it),
+    `hold_seconds` (for which a client that has lost its connection keeps its place), `rejoin`
+    (a member's join with other options is a join).
 
     Attributes: `name`, `members`, `creator`, `options` (of the join that created it),
     `server`, `is_open`. These, the hooks and the methods cannot be set: AttributeError.
@@ -61,6 +65,14 @@ class Room(KeepsNames, Generic[State]):
     """Seconds that the room stays open without members; None: until it is closed. Refused joins do not prolong them."""
     unjoined_ttl: ClassVar[float | None] = None
     """Seconds that a room which `Server.open_room` has opened waits for its first member; None: until it is closed."""
+
+    hold_seconds: ClassVar[float | None] = None
+    """Seconds for which a member that has lost its connection keeps its place; None: `Limits.resume_seconds`.
+
+    If they are fewer than these, it leaves this room then and keeps its other places. If they are more, the
+    client is kept that long, and leaves its other rooms at their own time. In the global room only more count."""
+    rejoin: ClassVar[bool] = False
+    """Whether a join of a member with other options than before is for `on_auth`, `on_join` and `on_snapshot` again."""
 
     name: str
     """The room's name, which is the target of its messages."""
@@ -98,28 +110,54 @@ class Room(KeepsNames, Generic[State]):
     async def on_auth(self, client: Client[State], options: dict[str, Any]) -> None:
         """Decide whether a client may join: to refuse it, raise `ActionError`.
 
-        Called for each join, before the client is a member; not in the global room. It runs outside
-        the room's turn, so it may take its time, and must not change the room's state. `options` is
-        the body of the join without the room's name: a dict of JSON values, from the client. For
-        `Client.join` it is the `options` given there.
+        Called for each join, before the client is a member, and with `rejoin` for that of a member;
+        not in the global room. It runs outside the room's turn, so it may take its time, and must
+        not change the room's state. `options` is the body of the join without the room's name: a
+        dict of JSON values, from the client. For `Client.join` it is the `options` given there.
         """
 
     @does_nothing
-    async def on_join(self, client: Client[State]) -> None:
+    async def on_join(self, client: Client[State], options: dict[str, Any]) -> None:
         """Called after a client has become a member; it is in `members` already.
 
-        If it raises, the join is undone and refused, and `on_leave` is not called. In the global
-        room it is called for each client that connects, and an exception is only logged.
+        `options` are those of `on_auth`; a client that connects joins the global room with `{}`. If it
+        raises, the join is undone and refused, and `on_leave` is not called; a member whose join with
+        other options is refused (`rejoin`) stays one. In the global room an exception is only logged.
         """
 
     @does_nothing
-    async def on_leave(self, client: Client[State], reason: str) -> None:
+    async def on_snapshot(self, client: Client[State]) -> None:
+        """Called when a member needs the state as it is now: send it to the client.
+
+        It is called after each `on_join`, and when a client has come back that has missed messages of
+        this room for good. An exception is logged, and changes nothing.
+        """
+
+    @does_nothing
+    async def on_drop(self, client: Client[State]) -> None:
+        """Called when a member has lost its connection, and may come back; what is sent to it waits for it.
+
+        It keeps its place for `hold_seconds`. Exactly one of `on_resume` and `on_leave` is called
+        afterwards, or neither if the room closes first. It is called only for clients that ask to
+        keep their place, as the client libraries do; the others leave at once. A client that joins while
+        it is away (`Client.join`, or its own join that waited) is told of here after its `on_join`.
+        """
+
+    @does_nothing
+    async def on_resume(self, client: Client[State]) -> None:
+        """Called when a member that was away is back, after `on_drop`, even if it is back before that had its turn.
+
+        What was sent to it meanwhile has been delivered; if some of that was lost, `on_snapshot` follows.
+        """
+
+    @does_nothing
+    async def on_leave(self, client: Client[State], reason: Reason) -> None:
         """Called after a member has left; it is no longer in `members`. Not called when the room closes.
 
         `reason` is "left" if the client asked to leave, the reason given to `Client.leave` or
         `Room.kick`, or the reason why its connection ended, such as "disconnected" or "slow".
-        In the global room it has at most `Limits.close_seconds`. `Server.on_disconnect` is called
-        after it.
+        It is a `str` that has a `kind` and a `code`. In the global room it has at most
+        `Limits.close_seconds`. `Server.on_disconnect` is called after it.
         """
 
     @does_nothing
@@ -259,6 +297,21 @@ class Room(KeepsNames, Generic[State]):
         if not isinstance(client, Client):
             raise TypeError(f"kick whom? {client!r} is no Client: give room.members[id], not the id")
         return await runtime.home.joins.kick(runtime, client._session, reason)
+
+    async def release(self, client: Client[Any]) -> bool:
+        """Give the place of a member that is away to others now, in the room's turn; return False if it is not away.
+
+        `on_leave` is called with the reason why it is away. The client keeps its other places, and
+        is told by `client-left-room` when it comes back. Also False for a client that is no member,
+        or after the room has closed. Raises `busy` as `kick` does, and ValueError in the global room.
+        """
+        runtime = self._runtime
+        runtime.home.check_thread()
+        if runtime.is_global:
+            raise ValueError(f"nobody leaves {self.name!r} but by disconnecting: client.close() does that")
+        if not isinstance(client, Client):
+            raise TypeError(f"release whom? {client!r} is no Client: give room.members[id], not the id")
+        return await runtime.home.joins.release(runtime, client._session)
 
     async def close(self, reason: str = "closed") -> None:
         """Close the room, and wait until it has closed.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import trio
 
@@ -18,8 +18,9 @@ from ._live_view import LiveView
 from ._own_names import ServerNames
 from ._protocol import codec
 from ._rooms.room_tree import build_tree
-from ._serving.admission import Authenticate, Connecting, Disconnecting
+from ._serving.admission import Connecting, Disconnecting
 from ._serving.assembly import Assembly, RoomClass, Strings
+from ._serving.authentication import Asked
 from ._serving.gauges import statistics_of
 from ._serving.lifecycle import Lifecycle
 from ._serving.signals import name_places, run_program
@@ -35,8 +36,6 @@ from .metrics import Metrics
 from .middleware import Call, Error, Reply, Ware
 from .room import Room
 
-Asked = TypeVar("Asked", bound=Authenticate)
-
 
 class Server(ServerNames):
     """A server of rooms. Register actions and room classes, then `run` it, or `serve` it in a nursery of your own.
@@ -49,8 +48,9 @@ class Server(ServerNames):
     and networks of proxies whose X-Forwarded-For and -Proto are believed, `"unix"` for a Unix socket. `relay`: a
     message that no handler takes is sent to everyone in its room. `direct`: clients that share a room
     may send messages to each other. `open_rooms`: a join may create a room whose name matches no
-    registered class. `state`: a function or class that is called without arguments for each new
-    client, and returns its `client.state`. `broker`: carries the rooms' messages to their members.
+    registered class. `connections_per_user`: how many clients a user may have; None: any number. One more is let in,
+    and the oldest one of the user is closed with 3504. `state`: a function or class that is called without arguments
+    for each new client, and returns its `client.state`. `broker`: carries the rooms' messages to their members.
 
     Raises `RegistrationError` or `ValueError` for an option that cannot work.
     """
@@ -74,6 +74,7 @@ class Server(ServerNames):
         relay: bool = False,
         direct: bool = False,
         open_rooms: bool = True,
+        connections_per_user: int | None = None,
         state: Callable[[], object] = dict,
         broker: Broker | None = None,
     ) -> None:
@@ -88,6 +89,7 @@ class Server(ServerNames):
             relay=relay,
             direct=direct,
             open_rooms=open_rooms,
+            connections_per_user=connections_per_user,
             state=state,
             broker=broker,
         )
@@ -173,7 +175,7 @@ class Server(ServerNames):
 
     def authenticate(self, function: Asked) -> Asked:
         """Register `async def (request)` that returns the `Identity` of a client that connects, or raises `Refuse`."""
-        self._assembly.admission.set_authenticate(function)
+        self._assembly.authentication.register(function)
         return function
 
     def on_connect(self, hook: Connecting) -> Connecting:
@@ -182,6 +184,14 @@ class Server(ServerNames):
         `ActionError` closes the connection with 1008 and its message. The hook has at most `Limits.handshake_seconds`.
         """
         self._assembly.admission.add_on_connect(hook)
+        return hook
+
+    def on_resume(self, hook: Connecting) -> Connecting:
+        """Register `async def (client, request)`, called when a client whose connection was lost comes back.
+
+        It is called instead of `on_connect`, and like it may refuse the client; its session is then kept as it was.
+        """
+        self._assembly.admission.add_on_resume(hook)
         return hook
 
     def on_disconnect(self, hook: Disconnecting) -> Disconnecting:
@@ -221,7 +231,7 @@ class Server(ServerNames):
 
     @property
     def clients(self) -> Mapping[str, Client[Any]]:
-        """The connected clients, {id: client}. A live view; an iteration goes over a snapshot."""
+        """The clients, connected or away, {id: client}. A live view; an iteration goes over a snapshot."""
         return LiveView(self._assembly.hub.clients, attrgetter("client"))
 
     @property
@@ -235,10 +245,7 @@ class Server(ServerNames):
         return self._lifecycle.trio_token
 
     def describe(self) -> Description:
-        """Return the registered actions, room classes and middleware, and the settings, as values.
-
-        The command `simplysocket check` prints them.
-        """
+        """Return what is registered, and the settings, as values: `simplysocket check` prints them."""
         return self._assembly.describe()
 
     def statistics(self) -> dict[str, Any]:
@@ -331,11 +338,12 @@ class Server(ServerNames):
             )
         await self._lifecycle.serve(host, port, unix, listeners, ssl_context, partial(task_status.started, self))
 
-    async def stop(self, grace: float = 30.0) -> None:
+    async def stop(self, grace: float = 30.0, finish: bool = False) -> None:
         """Stop gracefully: refuse new clients, close the rooms with their `on_close`, then close the connections.
 
         The clients get the close code 3001 (`SHUTDOWN`). After `grace` seconds the rest is cancelled. Returns when
         `serve` has ended, or at once if the server does not run. A call by a handler, hook or task of one of its
-        rooms also returns at once; the server then stops after that handler.
+        rooms also returns at once; the server then stops after that handler. With `finish=True` nobody joins any more
+        and the members of rooms play on, for `grace` seconds at most: another call, without it, stops them at once.
         """
-        await self._lifecycle.stop(grace)
+        await self._lifecycle.stop(grace, finish=finish)

@@ -14,7 +14,7 @@ from typing import Final
 
 PROJECT: Final = Path(__file__).parents[1] / "pyproject.toml"
 
-_LOWER_BOUND: Final = re.compile(r"([\w.-]+)>=([\w.]+)")
+_LOWER_BOUND: Final = re.compile(r"([\w.-]+(?:\[[\w,-]+\])?)>=([\w.]+)")
 
 
 def lowest(project: str) -> list[str]:

@@ -20,6 +20,7 @@ FLOORS = (
         "errors",
         "limits",
         "message",
+        "reasons",
         "request",
         "metrics",
         "introspection",
@@ -59,9 +60,10 @@ FLOORS = (
 ENTRANCES = ("__init__", "__main__")  # on no floor: they import from any, and no module imports them
 # Neither trio nor sockets, no clock, and nothing in them waits.
 MACHINES = (
-    *("errors", "limits", "message", "request", "metrics", "introspection"),
+    *("errors", "limits", "message", "reasons", "request", "metrics", "introspection"),
     *("_accounts", "_functions", "_live_view", "_own_names", "_token_bucket"),
     *("_protocol.codec", "_protocol.error_texts", "_protocol.frames", "_protocol.delivery_classes", "_protocol.names"),
+    *("_protocol.resuming", "_protocol.resume_tokens", "_protocol.client_side"),
     *(
         "_wire.outbox",
         "_wire.heartbeat",
@@ -89,7 +91,7 @@ MACHINES = (
     ),
 )
 # The session has the connection; the server accepts it, and makes a session for it.
-HOLDERS_OF_CONNECTIONS = {"_sessions.session", "_serving.admission"}
+HOLDERS_OF_CONNECTIONS = {"_sessions.session", "_serving.admission", "_serving.refused", "_serving.returns"}
 
 LONGEST_MODULE = 350  # lines
 MEDIAN_MODULE = 160
@@ -163,13 +165,13 @@ def test_broadcast_and_send_are_no_cancellation_points(module: str, owner: str, 
                     assert ast.unparse(node.value.func).split(".")[-1] in ("broadcast", "send")
 
 
-def test_only_joining_changes_who_is_a_member() -> None:
+def test_only_membership_changes_who_is_a_member() -> None:
     for name, tree in MODULES.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 owner = ast.unparse(node.func.value).split(".")[-1]
                 if owner == "members" and node.func.attr in ("add", "remove"):
-                    assert name == "_rooms.joining", f"{name}:{node.lineno}"
+                    assert name == "_rooms.membership", f"{name}:{node.lineno}"
 
 
 def test_the_state_of_a_room_changes_in_one_place() -> None:
@@ -213,7 +215,7 @@ def test_what_users_may_import_is_in_the_reference_and_nothing_else() -> None:
 
 def test_the_tests_mirror_the_folders_of_the_package() -> None:
     folders = {path.name.lstrip("_") for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("__")}
-    beside = {"benchmarks", "conformance", "docs", "examples", "harness", "typed"}  # what they run, and what they share
+    beside = {"benchmarks", "conformance", "docs", "examples", "harness", "resuming", "typed"}  # run or shared
     found = {path.name for path in TESTS.iterdir() if path.is_dir() and not path.name.startswith("__")}
     assert found == folders | beside
 

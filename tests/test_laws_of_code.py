@@ -26,6 +26,7 @@ BOUNDARIES = {
     "_rooms.timers",
     "_rooms.turns",
     "_serving.admission",
+    "_serving.renewal",
 }
 # What hands an exception on other than by `raise`.
 HANDED_ON = {
@@ -34,12 +35,16 @@ HANDED_ON = {
     ("_wire.epoll", "_serve"),
     ("_wire.epoll", "_serve_one"),
     ("_dispatch.chain", "caught"),
+    ("testing.guest_run", "_main"),
 }
 # A line of the log is written whatever its values raise when they are shown: they say that they could not be.
 SHOWN_ANYWAY = {("logs", name) for name in ("_message", "_exception", "_field", "_repr_of")}
 # What a log line may hold by %s: never a client's text.
 TRUSTED_LINES = {
     ("_rooms.hooks", "%s of room %.200r failed"),  # the name of a hook, a constant of ours
+    ("_serving.admission", "%s for %r did not catch: %.500r"),  # the same
+    ("_serving.admission", "%s failed for %r"),
+    ("_serving.admission", "%s for %r took over %g seconds: the connection is closed"),
     (
         "_rooms.turns",  # the function that blocked: one of ours, or a handler with its action quoted; and a place
         "%s in room %.200r blocked the loop for %.2f s, and with it every client%s: "

@@ -3,6 +3,7 @@
 import base64
 from typing import Any
 
+import attrs
 import pytest
 from trio.testing import MockClock
 
@@ -63,6 +64,12 @@ def test_a_token_is_read_from_authorization(authorization: str, token: str | Non
     assert make_request(authorization=authorization).token == token
     expected = token or "other"
     assert make_request((token_subprotocol("other"),), authorization=authorization).token == expected
+
+
+def test_a_token_that_is_given_wins() -> None:
+    request = make_request((token_subprotocol("other"),), authorization="Bearer another")
+    assert attrs.evolve(request, token="new").token == "new"
+    assert "new" not in repr(attrs.evolve(request, token="new"))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ MODULES = {  # {module: the names that users import from it}
     "simplysocket": simplysocket.__all__,
     "simplysocket.brokers": importlib.import_module("simplysocket.brokers").__all__,
     "simplysocket.testing": importlib.import_module("simplysocket.testing").__all__,
+    "simplysocket.testing.fixtures": ["OpenNet", "in_trio", "net", "net_clock", "open_net"],
     "simplysocket.logs": ["LEVELS", "JsonFormatter", "TextFormatter", "configure", "escape"],
     "simplysocket.from_thread": ["run", "run_sync"],
     "simplysocket.middleware": ["ExceptionHandler", "Middleware", "Next", "middleware"],

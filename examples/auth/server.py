@@ -61,7 +61,7 @@ def read_token(token: str) -> Claims:
         raise Refuse(401, "this token was not made here")
     claims = msgspec.json.decode(bytes.fromhex(text), type=Claims)
     if claims.expires_at <= time.time():
-        raise Refuse(401, "this token has expired")
+        raise Refuse(401, "this token has expired", expired=True)
     return claims
 
 

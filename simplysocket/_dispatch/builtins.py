@@ -3,18 +3,19 @@
 Law: each answers at once, or puts an entry into an inbox whose work will answer.
 """
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 from .._protocol import codec
 from .._protocol.codec import Envelope
-from .._protocol.names import RESERVED_ACTIONS
+from .._protocol.names import PING, RESERVED_ACTIONS
 from .._rooms.callers import check_in_time
 from .._rooms.hub import Hub
 from .._rooms.inbox import busy
 from .._rooms.jobs import Work
-from .._rooms.joining import leave_as_asked
+from .._rooms.membership import leave_as_asked
 from .._rooms.options import read_options
 from .._rooms.runtime import RoomRuntime
 from .._sessions.session import Session
@@ -33,12 +34,17 @@ class _Who(codec.Struct):
     after: str | None = None
 
 
+class _Ping(codec.Struct):
+    received: int | None = None
+
+
 class _ListRooms(codec.Struct):
     after: str = ""
 
 
 _read_room_name: Final = codec.body_decoder(_RoomName)
 _read_who: Final = codec.body_decoder(_Who)
+_read_ping: Final = codec.body_decoder(_Ping)
 _read_list_rooms: Final = codec.body_decoder(_ListRooms)
 
 
@@ -55,6 +61,7 @@ class Builtins:
             "who": self._who,
             "list-rooms": self._list_rooms,
             "ping": self._ping,
+            "renew": self._renew,
         }
         # What belongs to requests: each function returns whether a request waited for the message.
         self.to_requests: dict[str, Callable[[Session, Envelope], bool]] = {
@@ -108,7 +115,24 @@ class Builtins:
         _answer_at_once(session, envelope, codec.encode_body(answer, may_hold_floats=False))
 
     def _ping(self, session: Session, envelope: Envelope, _: float, __: int) -> None:
-        _answer_at_once(session, envelope, codec.EMPTY)
+        """Answer a ping. That of a client that may come back says what it has received, and is told the same."""
+        answer: dict[str, object] = {}
+        line = session.line
+        if line is not None:
+            line.uncount()
+            received = _read_ping(envelope.message_body).received
+            if received is not None and not line.ring.acknowledge(received):
+                raise BadBody(f"you were sent {line.ring.sent} messages, not {received}", path="$.received")
+            answer["received"] = line.received
+        answer["now"] = round(time.time(), 3)
+        body = codec.encode_body(answer)
+        if envelope.id is None:
+            session.say(PING, body, is_counted=False)
+        else:
+            session.say("reply", body, id=envelope.id, is_counted=False)
+
+    def _renew(self, session: Session, envelope: Envelope, now: float, _: int) -> None:
+        self._hub.renewal.ask(session, envelope, now)
 
     # --- requests; True if a request waited for the message, which is then not charged to the rate
 

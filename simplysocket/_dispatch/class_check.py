@@ -8,6 +8,7 @@ import inspect
 from typing import Any, Final
 
 from .._functions import source_of
+from .._rooms.away import is_hold
 from ..actions import ACTION_MARK, mark_of
 from ..errors import RegistrationError
 from ..room import Room
@@ -15,12 +16,15 @@ from ..room import Room
 _HOOKS: Final = {  # {hook: how many arguments it is called with, without self}
     "on_create": 0,
     "on_auth": 2,
-    "on_join": 1,
+    "on_join": 2,
+    "on_snapshot": 1,
+    "on_drop": 1,
+    "on_resume": 1,
     "on_leave": 2,
     "on_error": 2,
     "on_close": 1,
 }
-_OPTIONS: Final = ("capacity", "relay", "announce", "open", "empty_ttl", "unjoined_ttl")
+_OPTIONS: Final = ("capacity", "relay", "announce", "open", "empty_ttl", "unjoined_ttl", "hold_seconds", "rejoin")
 
 
 def check_class(room_class: type[Room[Any]]) -> None:
@@ -51,7 +55,7 @@ def check_class(room_class: type[Room[Any]]) -> None:
                 f"{place_in(room_class, name)} hides Room.{name}: name it otherwise; an action's name is"
                 " what stands in @action(...), not the method's"
             )
-    for option in ("announce", "open", "relay"):
+    for option in ("announce", "open", "rejoin", "relay"):
         switch = getattr(room_class, option)
         if not isinstance(switch, bool) and not (option == "relay" and switch is None):
             raise RegistrationError(f"{room_class.__qualname__}.{option} is {switch!r}: give True or False")
@@ -64,9 +68,14 @@ def check_class(room_class: type[Room[Any]]) -> None:
     if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
         place = f"{room_class.__qualname__}.unjoined_ttl"
         raise RegistrationError(f"{place} is {seconds!r}: give seconds above 0, or None for ever")
+    seconds = room_class.hold_seconds
+    if seconds is not None and not is_hold(seconds):
+        place = f"{room_class.__qualname__}.hold_seconds"
+        raise RegistrationError(f"{place} is {seconds!r}: give seconds, or None for Limits.resume_seconds")
 
 
-_LONG_OPTIONS: Final = ("capacity", "announce", "empty_ttl", "unjoined_ttl")  # a name almost like one is a misspelling
+# A name almost like one of these is a misspelling.
+_LONG_OPTIONS: Final = ("capacity", "announce", "empty_ttl", "unjoined_ttl", "hold_seconds")
 _ALIKE: Final = 0.85  # ratio of difflib: capasity, anounce and emptyttl are above it, capacities and empty_time below
 
 

@@ -9,6 +9,7 @@ Laws:
 import logging
 
 from .._protocol import codec
+from .._protocol.names import PING
 from .._rooms.hub import Hub
 from .._rooms.inbox import busy
 from .._sessions.session import Session
@@ -76,9 +77,22 @@ class Inbound:
             logger.exception("the answer to %.64r cannot be written", envelope.action)
             session.refuse(envelope.id, envelope.action, ActionError("internal", "a fault of the server"))
 
+    def receive_counted(self, session: Session, payload: bytes, now: float) -> None:
+        """Take one message of a client that may come back, and count it."""
+        if session.line is not None:
+            session.line.count(now)
+        self.receive(session, payload, now)
+
     def _is_within_rate(self, session: Session, size: int, now: float, id: str | int | None, action: str) -> bool:
         wait = session.rates.charge_message(size, now)
         if wait is None:
             return True
+        line = session.line
+        if line is not None:
+            if line.is_sent_again:
+                session.owe(size, now)
+                return True
+            if action == PING:
+                line.uncount()
         session.refuse_beyond_rate(id, action, wait, now)
         return False

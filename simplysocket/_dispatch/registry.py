@@ -121,7 +121,7 @@ class Registry:
             if mark is None:
                 continue
             handler = getattr(room_class, attribute)
-            if mark.name in ("join-room", "list-rooms"):
+            if mark.name in ("join-room", "list-rooms", "renew"):
                 raise RegistrationError(
                     f"{place_in(room_class, attribute)}: {mark.name!r} is handled by the server, not by a"
                     f" room: write `@server.action({mark.name!r})`"

@@ -4,12 +4,14 @@ Laws:
 - An address counts as `Proxies.origin_of` says. Trusted proxies and Unix sockets serve many and have no bounds.
 - A connection that is being refused or answered in HTTP takes nobody's place. It counts only towards twice
   the bounds: beyond these a connection is closed without an answer.
+- A client that is away takes the place of a connection. One that comes back takes no further place.
 - Whatever is refused or closed here is counted.
 """
 
 import logging
 import math
 from collections import Counter
+from typing import Protocol
 
 import attrs
 
@@ -39,6 +41,13 @@ class Visit:
     is_authenticating: bool = False  # `authenticate` is running
 
 
+class Returning(Protocol):
+    """The client that an upgrade brings back, as the front door sees it."""
+
+    def wait(self, now: float) -> float | None:
+        """Charge it for coming back; return in how many seconds it may, or None if it may now."""
+
+
 class Arrivals:
     """Counts the connections of one server, in all and by address, and charges addresses for new ones."""
 
@@ -51,6 +60,8 @@ class Arrivals:
         self._has_warned_of_silence = False  # that a trusted proxy does not name its clients
         self.connections = 0
         self._answered = 0  # of them
+        self.away = 0  # clients that may come back
+        self._away_by_account: Counter[str] = Counter()
         self.by_account: Counter[str] = Counter()  # {account of an address: number of its connections}
         self._answered_by_account: Counter[str] = Counter()
 
@@ -111,23 +122,39 @@ class Arrivals:
             return None
         return _beyond("too many requests from this address", visit.wait)
 
-    def refuse_upgrade(self, request: Request, visit: Visit, now: float) -> Response | None:
-        """Return the refusal of an upgrade: there are too many connections, or its address comes too often."""
-        limits = self._limits
-        if self.connections - self._answered > (limits.connections or math.inf):
+    def hold(self, account: str | None, change: int) -> None:
+        """Count one more client (`change` 1), or one less (-1), that is away and may come back: as a connection."""
+        self.away += change
+        if account is not None:
+            self._away_by_account[account] += change
+            if not self._away_by_account[account]:
+                del self._away_by_account[account]
+
+    def refuse_upgrade(
+        self, request: Request, visit: Visit, now: float, returning: Returning | None = None
+    ) -> Response | None:
+        """Return the refusal of an upgrade: there are too many connections, or its address comes too often.
+
+        A client that comes back takes its own place, over another connection or away, and has a rate of its own.
+        """
+        limits, account = self._limits, visit.account
+        if returning is not None:
+            wait = returning.wait(now)
+            refused = _beyond("this client comes back too often", wait) if wait is not None else None
+        elif self.connections + self.away - self._answered > (limits.connections or math.inf):
             return refusal(503, "too-many", "too many connections", ("Retry-After", "5"))
-        account = visit.account
-        if account is None:
+        elif account is None:
             if visit.address and not visit.is_forwarded:
                 self._warn_of_silent_proxy(visit)
             return None
-        refused: Response | None = None
-        if self._of(visit) - self._answered_by_account[account] > (limits.connections_per_address or math.inf):
+        elif self._places_of(account, visit) > (limits.connections_per_address or math.inf):
             refused = refusal(429, "too-many", "too many connections from this address", ("Retry-After", "5"))
-        elif (wait := visit.wait or self._accounts.charge(account, Rate.CONNECTS, now)) is not None:
-            refused = _beyond("this address connects too often", wait)
-        elif (wait := self._accounts.wait_for(account, Rate.FAILED_LOGINS, now)) is not None:
-            refused = _beyond("too many failed logins from this address", wait)
+        else:
+            wait = visit.wait or self._accounts.charge(account, Rate.CONNECTS, now)
+            refused = _beyond("this address connects too often", wait) if wait is not None else None
+        if refused is None and account is not None:
+            wait = self._accounts.wait_for(account, Rate.FAILED_LOGINS, now)
+            refused = _beyond("too many failed logins from this address", wait) if wait is not None else None
         if refused is not None and not visit.is_forwarded:
             self._warn_of_proxy(request)
         return refused
@@ -148,6 +175,10 @@ class Arrivals:
             and visit.account is not None
             and self._accounts.charge(visit.account, Rate.REFUSALS, now) is not None
         )
+
+    def _places_of(self, account: str, visit: Visit) -> int:
+        """Return how many places of clients the visitor's address takes."""
+        return self._of(visit) + self._away_by_account[account] - self._answered_by_account[account]
 
     def _of(self, visit: Visit) -> int:
         """Return how many connections the visitor's address has."""

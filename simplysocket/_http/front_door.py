@@ -3,7 +3,8 @@
 Laws:
 - No connection becomes a client's before its request head was checked here.
 - TLS, the head and `authenticate` share one deadline. The server's own time for others is no part of it.
-- What is refused is answered in HTTP, up to twice as many connections as are allowed.
+- What is refused is answered in HTTP, up to twice as many connections as are allowed. Only a client that offers the
+  subprotocol is told by a Close that its credentials are refused, since a page cannot see an HTTP status.
 - No exception but a cancellation leaves the task of a connection.
 """
 
@@ -20,28 +21,31 @@ import trio
 from .._accounts import Accounts
 from .._boundary import PASSING
 from .._pass_budget import PassBudget
+from .._protocol.resuming import Offer
 from .._wire.epoll import EpollReader
 from .._wire.transport import SocketTransport, StreamTransport, Transport, plain_socket, send_last
 from ..errors import ActionError, PeerError, Refuse, first_of
 from ..limits import Limits
 from ..metrics import Metrics
 from ..request import Identity, Request
-from .arrivals import Arrivals, Visit
+from .arrivals import Arrivals, Returning, Visit
 from .handshakes import Handshakes, Slot
 from .peer_time import PeerTime
 from .proxies import Proxies
 from .request_head import BadHead, RequestHead, read_head, to_request
-from .responses import Response, refusal, refuse_client
-from .upgrade import Rules, Upgrade, judge
+from .responses import Response, close_of, is_failed_login, refusal, refuse_client
+from .upgrade import Rules, TurnedAway, Upgrade, judge
 
 logger = logging.getLogger("simplysocket.frontdoor")
 
 _FIRST_REFUSAL: Final = 400  # HTTP statuses from this one on are refusals
-_FAILED_LOGINS: Final = (401, 403)  # with these `authenticate` refuses credentials
 
 
 class FrontDoor:
-    """Accepts connections, checks them, and hands them on: HTTP requests to `respond`, upgrades to `enter`."""
+    """Accepts connections, checks them, and hands them on: HTTP requests to `respond`, upgrades to `enter`.
+
+    Clients that are told by a Close that they are refused go to `turn_away`.
+    """
 
     def __init__(
         self,
@@ -56,6 +60,8 @@ class FrontDoor:
         respond: Callable[[Request], Response],
         identify: Callable[[Request, Callable[[], Awaitable[None]]], Awaitable[Identity | None]],
         enter: Callable[[Transport, Upgrade], Awaitable[None]],
+        turn_away: Callable[[Transport, TurnedAway], Awaitable[None]],
+        find_returning: Callable[[Offer | None, float], Returning | None],
     ) -> None:
         self._limits = limits
         self._metrics = metrics
@@ -65,10 +71,13 @@ class FrontDoor:
         self._respond = respond
         self._identify = identify
         self._enter = enter
+        self._turn_away = turn_away
+        self._find_returning = find_returning
         self.arrivals = Arrivals(limits, metrics, proxies, accounts)
         self.handshakes = Handshakes(limits)
         self._scopes: set[trio.CancelScope] = set()  # of the connections that are being checked or answered
         self.is_open = True  # False while the server stops: upgrades are refused
+        self.takes_back = False  # True: then not those of clients that come back
 
     @property
     def connections(self) -> int:
@@ -113,7 +122,7 @@ class FrontDoor:
                 if slot is None:
                     return  # the server has stopped
             seconds = limits.handshake_seconds
-            verdict: Upgrade | Response | None = None
+            verdict: Upgrade | TurnedAway | Response | None = None
             with self._bounded(seconds) as scope:
                 time = PeerTime(self._budget, scope)
                 if tls is not None and slot is not None:
@@ -127,6 +136,8 @@ class FrontDoor:
                 entering = self._enter(transport, verdict)
                 del scope, time, verdict  # not to be kept for as long as the client is connected
                 await entering
+            elif isinstance(verdict, TurnedAway):
+                await self._turn_away(transport, verdict)
             elif verdict is not None:
                 self.arrivals.answer(visit)
                 if verdict.status >= _FIRST_REFUSAL:
@@ -151,7 +162,9 @@ class FrontDoor:
         for scope in self._scopes:
             scope.deadline = min(scope.deadline, trio.current_time() + self._limits.close_seconds)
 
-    async def _decide(self, transport: Transport, visit: Visit, time: PeerTime) -> Upgrade | Response | None:
+    async def _decide(
+        self, transport: Transport, visit: Visit, time: PeerTime
+    ) -> Upgrade | TurnedAway | Response | None:
         """Read the head and decide: an upgrade to enter, a response to send, or None when the peer has left."""
         try:
             head = await read_head(transport, self._limits, time)
@@ -164,7 +177,7 @@ class FrontDoor:
             return attrs.evolve(verdict, sends_body=False)  # RFC 9110, 9.3.2: also when it is refused
         return verdict
 
-    async def _judge(self, head: RequestHead, visit: Visit, time: PeerTime) -> Upgrade | Response:
+    async def _judge(self, head: RequestHead, visit: Visit, time: PeerTime) -> Upgrade | TurnedAway | Response:
         """Decide on a request whose head was read."""
         try:
             request = self.arrivals.forward(to_request(head, visit.address), visit, trio.current_time())
@@ -175,9 +188,11 @@ class FrontDoor:
             return self.arrivals.refuse_plain(request, visit) or self._respond(request)
         if not isinstance(verdict, Upgrade):
             return verdict
-        if not self.is_open:
+        now = trio.current_time()
+        returning = self._find_returning(verdict.offer, now)
+        if not self.is_open and (returning is None or not self.takes_back):
             return refusal(503, "stopping", "the server is stopping", ("Retry-After", "5"))
-        refused = self.arrivals.refuse_upgrade(request, visit, trio.current_time())
+        refused = self.arrivals.refuse_upgrade(request, visit, now, returning)
         if refused is not None:
             return refused
         visit.is_authenticating = True
@@ -185,9 +200,9 @@ class FrontDoor:
         visit.is_authenticating = False
         return answer
 
-    async def _authenticate(self, upgrade: Upgrade, visit: Visit, time: PeerTime) -> Upgrade | Response:
+    async def _authenticate(self, upgrade: Upgrade, visit: Visit, time: PeerTime) -> Upgrade | TurnedAway | Response:
         """Return the upgrade with its identity, or the answer to what `authenticate` raised."""
-        answer: Response | None = None
+        answer: TurnedAway | Response | None = None
         try:
             identity = await self._identify(upgrade.request, time.turn)
             return upgrade if identity is None else attrs.evolve(upgrade, identity=identity)
@@ -199,12 +214,14 @@ class FrontDoor:
                 str(first_of(group)),
             )
         except* (Refuse, ActionError) as group:
-            answer = refuse_client(first_of(group))
-            if answer.status in _FAILED_LOGINS:
+            error = first_of(group)
+            answer = response = refuse_client(error)
+            if is_failed_login(error):
                 self.arrivals.count_failed_login(visit, trio.current_time())
-            logger.info(
-                "refused %.64r with %d: %.300r", upgrade.request.address, answer.status, first_of(group).message
-            )
+                if upgrade.subprotocol is not None:
+                    answer = TurnedAway(upgrade, *close_of(error))
+                    self._metrics.upgrades_refused[response.status] += 1
+            logger.info("refused %.64r with %d: %.300r", upgrade.request.address, response.status, error.message)
         except* PASSING:
             raise
         except* BaseException:

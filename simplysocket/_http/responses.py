@@ -9,7 +9,7 @@ import attrs
 import h11
 import msgspec
 
-from ..errors import ActionError, Refuse
+from ..errors import ActionError, CloseCode, Refuse
 
 _CODES: Final = {  # the `code` in the JSON of a `Refuse`; "refused" for any other status
     400: "bad-request",
@@ -42,6 +42,8 @@ REASONS: Final = {
     503: "Service Unavailable",
     505: "HTTP Version Not Supported",
 }
+
+_FAILED_LOGINS: Final = (401, 403)  # with these `authenticate` refuses credentials
 
 # An answer costs no more than a refusal, and who asks may kill us. It asks by an address, not by a name.
 ALWAYS_ANSWERED: Final = ("/health", "/ready")
@@ -78,6 +80,19 @@ def refusal(status: int, code: str, message: str, *headers: tuple[str, str]) -> 
     """Return an error as JSON: `{"code", "message"}`."""
     message = message.encode(errors="replace").decode()  # without lone surrogates
     return Response(status, msgspec.json.encode({"code": code, "message": message}), headers=headers)
+
+
+def is_failed_login(error: Refuse | ActionError) -> bool:
+    """Tell whether an error of `authenticate` refuses the credentials, and not for another reason."""
+    return isinstance(error, ActionError) or error.status in _FAILED_LOGINS
+
+
+def close_of(error: Refuse | ActionError) -> tuple[int, str]:
+    """Return the close code and the reason with which a client is told that its credentials are refused."""
+    if isinstance(error, ActionError):
+        return CloseCode.BAD_TOKEN, error.message or error.code
+    code = CloseCode.EXPIRED if error.expired else CloseCode.BAD_TOKEN
+    return code, error.message or REASONS[error.status]
 
 
 def refuse_client(error: Refuse | ActionError) -> Response:

@@ -13,6 +13,7 @@ from typing import Final
 import attrs
 
 from .._protocol.names import SUBPROTOCOL
+from .._protocol.resuming import Offer, read_offer
 from ..request import Identity, Request
 from .origins import HOST, Hosts, Origins
 from .request_head import RequestHead, header_items
@@ -29,12 +30,25 @@ _HEAD: Final = (
 
 @attrs.frozen
 class Upgrade:
-    """A request that may become a WebSocket. `head` is what trio-websocket is given for it."""
+    """A request that may become a WebSocket. `head` is what trio-websocket is given for it.
+
+    `offer` is what a client that comes back, or may want to, says; None for all others.
+    """
 
     request: Request
     head: bytes
     subprotocol: str | None
+    offer: Offer | None = None
     identity: Identity | None = None
+
+
+@attrs.frozen
+class TurnedAway:
+    """A client that is refused, and told so by a Close with this code and reason."""
+
+    upgrade: Upgrade
+    code: int
+    reason: str
 
 
 @attrs.frozen
@@ -57,7 +71,8 @@ def judge(request: Request, head: RequestHead, rules: Rules, *, is_tls: bool) ->
     if refused is not None:
         return refused
     subprotocol = SUBPROTOCOL if SUBPROTOCOL in request.subprotocols else None
-    return Upgrade(request, _write_head(request.headers["sec-websocket-key"], subprotocol), subprotocol)
+    offer = read_offer(request.subprotocols) if subprotocol else None  # without it there is no `welcome` to answer in
+    return Upgrade(request, _write_head(request.headers["sec-websocket-key"], subprotocol), subprotocol, offer)
 
 
 def _check_request(request: Request, head: RequestHead, allowed: Hosts) -> Response | None:

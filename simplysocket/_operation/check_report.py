@@ -69,6 +69,7 @@ def _overview(description: Description) -> RenderableType:
         "relay": _yes(description.relay),
         "direct messages": _yes(description.direct),
         "rooms of any name": _yes(description.open_rooms),
+        "connections of a user": _number(description.connections_per_user),
         "middleware": ", ".join(description.middleware),
     }
     grid = Table.grid(padding=(0, 2, 0, 0))

@@ -12,6 +12,10 @@ class VolatileFrame(bytes):
     """A frame that a client misses if it cannot take it at once, such as a position or a cursor."""
 
 
+class UncountedFrame(bytes):
+    """A frame that has no number among those of a client that may come back, such as `welcome` or a Ping."""
+
+
 class CoalescedFrame(bytes):
     """A frame that replaces a waiting frame with the same `key`, such as a score or a state."""
 

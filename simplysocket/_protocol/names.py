@@ -9,6 +9,8 @@ from typing import Final
 
 SUBPROTOCOL: Final = "simplysocket.json"  # the server sends `welcome` to a client that offers it
 
+PING: Final = "ping"  # neither it nor its answer counts among the messages of a client that may come back
+
 ACTION_LENGTH: Final = 64  # characters at most, of an action as of an id
 
 # Reserved for the protocol. From a client they have only their protocol meaning, and they are never relayed.
@@ -26,6 +28,7 @@ RESERVED_ACTIONS: Final = frozenset(
         "client-joined-room",
         "client-left-room",
         "members-changed",
+        "server-stopping",
     }
 )
 

@@ -23,7 +23,7 @@ from .._sessions.session import Session
 from ..errors import ActionError, Gone, RoomClosed
 from ..limits import Limits
 from .jobs import TURN, CutShort, Job, NeverBegun
-from .options import read_options
+from .options import Options, read_options
 
 if TYPE_CHECKING:
     from .joining import Join
@@ -198,9 +198,9 @@ class Authorizer:
                 del self._groups[key]
 
 
-def must_ask(runtime: "RoomRuntime", session: Session) -> bool:
+def must_ask(runtime: "RoomRuntime", session: Session, options: Options) -> bool:
     """Tell whether `on_auth` must be asked about a join."""
-    return session not in runtime.members and runtime.hooks.is_written("on_auth")
+    return runtime.hooks.is_written("on_auth") and runtime.members.is_other_join(session, options)
 
 
 async def ask_for_code(runtime: "RoomRuntime", session: Session, options: dict[str, Any]) -> None:

@@ -72,7 +72,10 @@ class Callers:
 
     def expel(self, session: Session, code: int, reason: str) -> None:
         """Close a client by the server's own will."""
-        if session.is_connected:
+        if not session.is_connected:
+            if session.is_reachable:  # away, or about to be
+                self._hub.end(session, code, reason)
+        else:
             session.close(code, reason)
             error = Gone(f"client {session.id} was closed")
             _end_handlers(session, error, CURRENT_SCOPE.get())

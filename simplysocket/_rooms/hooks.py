@@ -36,10 +36,14 @@ class Hooks:
         """Tell whether the user's class has this hook."""
         return is_overridden(getattr(type(self._runtime.room), name))
 
+    def takes(self, name: str) -> int:
+        """Return how many arguments a hook takes."""
+        return _takes(getattr(type(self._runtime.room), name)) - 1  # self is bound
+
     async def call(self, name: str, *args: object) -> None:
         """Call a hook; its exceptions are for the caller to handle."""
         room = self._runtime.room
-        hook = functools.partial(getattr(room, name), *args[: _takes(getattr(type(room), name)) - 1])  # self is bound
+        hook = functools.partial(getattr(room, name), *args[: self.takes(name)])
         await bounded(self._runtime, name, hook)
 
     async def call_guarded(self, name: str, *args: object, session: Session | None = None) -> None:

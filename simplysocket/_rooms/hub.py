@@ -6,6 +6,7 @@ Laws:
 - It only registers. No message passes through here.
 """
 
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from threading import get_ident
@@ -24,6 +25,7 @@ from ..errors import ActionError, RoomClosed
 from ..limits import Limits
 from ..message import GLOBAL_ROOM
 from ..metrics import Metrics
+from ..reasons import Reason
 from ..room import Room
 from .authorizing import Authorizer
 from .callers import Callers
@@ -32,8 +34,10 @@ from .charges import Cause
 from .departure import Departure
 from .flush import Flusher
 from .global_room import make_global_room
+from .holds import Holds
 from .joining import Joins
 from .long_turns import LongTurns
+from .membership import give_up
 from .options import Options
 from .overdue import Overdue
 from .room_classes import RoomClasses
@@ -41,6 +45,7 @@ from .runtime import RoomRuntime
 from .sorted_names import SortedNames
 
 if TYPE_CHECKING:
+    from .._serving.renewal import Renewal
     from ..server import Server
 
 _ID_BYTES: Final = 9  # of randomness in a client's id, which is not secret but must be unique
@@ -49,6 +54,8 @@ _NAME_RULE: Final = "a room's name has 1 to {} characters, one of them visible, 
 
 class Hub:
     """The rooms and the clients of one server. Its plain functions never wait."""
+
+    renewal: "Renewal"  # of credentials; the assembly sets it
 
     def __init__(
         self,
@@ -80,9 +87,12 @@ class Hub:
         self.overdue = Overdue(limits, budget)
         self.long_turns = LongTurns(limits)
         self.joins = Joins(self)
+        self.holds = Holds(budget, give_up)
         self.callers = Callers(self)
         self.authorizer = Authorizer(limits)
         self.is_stopping = False
+        self.stops_at = math.inf  # when a stop ends the games that are played; nobody joins any more
+        self.see_off: Callable[[Session, Reason, Departure], None] = lambda _, __, ___: None  # a client that is gone
         self.place_of: Callable[[RoomRuntime, str], str] = lambda _, __: ""  # where an action's handler is written
         self._open_rooms = open_rooms
         self._node = secrets.token_hex(3)  # the first part of each client's id
@@ -101,10 +111,11 @@ class Hub:
         """Start the global room, and the tasks for all rooms, in `nursery`, in which all rooms will run."""
         self._nursery = nursery
         self._thread = get_ident()
-        self.is_stopping = False
+        self.is_stopping, self.stops_at = False, math.inf
         nursery.start_soon(self.flusher.run)
         nursery.start_soon(self.overdue.run)
         nursery.start_soon(self.long_turns.run)
+        nursery.start_soon(self.holds.run)
         global_room = make_global_room(self, self.classes.find(GLOBAL_ROOM) or Room)
         self._begin_room(global_room)
         self._global_room = global_room
@@ -133,11 +144,25 @@ class Hub:
         self.clients[session.id] = session
         self.joins.connect(session)
 
-    def disconnect(self, session: Session, reason: str) -> Departure:
-        """Remove a client whose connection has ended. It leaves its rooms in their turns."""
+    def disconnect(self, session: Session, reason: Reason) -> None:
+        """Remove a client that is gone for good. It leaves its rooms in their turns."""
         is_registered = self.clients.pop(session.id, None) is not None  # False: it ended during on_connect
         session.disconnected()
-        return self.joins.disconnect(session, reason, is_registered=is_registered)
+        self.see_off(session, reason, self.joins.disconnect(session, reason, is_registered=is_registered))
+
+    def end(self, session: Session, code: int, reason: str) -> None:
+        """Close a client by the server's own will, and remove it at once, connected or away."""
+        if not session.is_gone:
+            connection = session.connection
+            session.close(code, reason)  # nothing, if it is closing already
+            session.ended_with = code, reason
+            ended = Reason.of_close(code, reason) if connection is None else connection.why_it_ended
+            self.disconnect(session, ended)
+
+    def tell_of_stop(self, session: Session) -> None:
+        """Tell a client in how many seconds the server stops, if it is about to: one that knows of `welcome`."""
+        if session.is_greeted and self.stops_at < math.inf:
+            session.say("server-stopping", {"seconds": round(max(0.0, self.stops_at - trio.current_time()), 1)})
 
     # --- rooms
 
@@ -147,9 +172,10 @@ class Hub:
         `ActionError` if such a room may not be made. `creator` is None for the server's own code.
         """
         runtime = self.runtime_for(name)
-        if runtime is not None:
+        is_member = creator is not None and name in creator.rooms
+        if runtime is not None and (is_member or self.stops_at == math.inf):
             return runtime
-        if self.is_stopping:
+        if self.is_stopping or self.stops_at < math.inf:
             raise RoomClosed("the server is stopping")
         if not is_room_name(name, self.limits.name_length):
             raise ActionError("bad-body", _NAME_RULE.format(self.limits.name_length), path="$.roomname")

@@ -36,6 +36,8 @@ class CutShort(RoomClosed):
 class Job:
     """A function that waits for the room's turn."""
 
+    __slots__ = ("done", "error", "function", "has_begun", "is_wanted", "name", "otherwise", "result")
+
     id = None  # as of an envelope without an id: no client waits for an answer
 
     def __init__(

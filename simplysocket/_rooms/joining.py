@@ -1,15 +1,12 @@
 """Joins and leaves: of a client, of the server's own code, at a disconnect, at the end of a room.
 
 Laws:
-- A client becomes a member, and ceases to be one, only here, and in the room's turn. At the end
-  of a room its members are removed without a turn.
-- Each new member has passed `on_auth` and `on_join`. A join whose `on_join` raises is undone.
-- A room closes after its last member has left, at once or after `empty_ttl`.
+- Whatever makes a client a member, or removes it, waits here for the room's turn, in which membership.py does it.
+- The jobs of a client that comes or goes wait behind all that it has sent to the room before.
 """
 
 import functools
 from collections.abc import Iterator
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -20,13 +17,14 @@ from .._sessions.handler_scope import CURRENT_SCOPE
 from .._sessions.session import Session
 from ..errors import ActionError, RoomClosed
 from ..message import GLOBAL_ROOM
-from .announcements import announcements_of
+from ..reasons import Reason, ReasonKind
 from .authorizing import Asking, ask_for_code, must_ask
+from .away import dropped, hold_places, longest_hold, missed, resumed
 from .callers import Caller, check_in_time
 from .departure import Departure
-from .fanout import SLICE
 from .inbox import Entry, busy
 from .jobs import Job, NeverBegun, run_job
+from .membership import admit, answer, enter_global_room, leave_global_room, let_go, release, remove
 from .options import NO_OPTIONS, Options
 from .runtime import RoomRuntime
 from .turn_boundary import LATER
@@ -54,7 +52,7 @@ class Join:
     async def __call__(self, runtime: RoomRuntime, session: Session, envelope: Envelope) -> object:
         if self.passed is runtime:
             runtime.askings -= 1
-        elif must_ask(runtime, session):
+        elif must_ask(runtime, session, self.options):
             try:
                 check_in_time(envelope)
                 runtime.members.check_place(session)
@@ -65,7 +63,7 @@ class Join:
         caller = Caller(envelope)
         session.handler_scopes.append(caller)
         try:
-            result = codec.encode_body(await admit(runtime, session, caller), may_hold_floats=False)
+            result = codec.encode_body(await admit(runtime, session, caller, self.options), may_hold_floats=False)
         finally:
             session.handler_scopes.remove(caller)
         session.tell_without_id(envelope, result)
@@ -94,7 +92,7 @@ class Joins:
         """
         runtime = self._hub.handing_over(name) or self._hub.runtime_to_join(name, session, options)
         if runtime.is_global:
-            return _answer(runtime, created=False)
+            return answer(runtime, created=False)
         if not runtime.post(Join(options), session, envelope, now, size):
             raise busy(name)
         return None
@@ -106,12 +104,12 @@ class Joins:
         for _ in range(_JOIN_TRIES):
             runtime = self._hub.runtime_to_join(name, session, options)
             if runtime.is_global:
-                return _answer(runtime, created=False)
+                return answer(runtime, created=False)
             caller = Caller()
             try:
-                if must_ask(runtime, session):
+                if must_ask(runtime, session, options):
                     await ask_for_code(runtime, session, options)
-                work = functools.partial(admit, runtime, session, caller)
+                work = functools.partial(admit, runtime, session, caller, options)
                 result: dict[str, Any] = await runtime.in_turn(
                     "on_join", work, otherwise=runtime.closing.begin_if_empty
                 )
@@ -131,19 +129,20 @@ class Joins:
             return False
         if runtime.is_global:
             raise ActionError("forbidden", f"nobody leaves {GLOBAL_ROOM!r} but by disconnecting")
+        why = Reason(reason, ReasonKind.LEFT)
         try:
-            return bool(await runtime.in_turn("on_leave", functools.partial(remove, runtime, session, reason)))
+            return bool(await runtime.in_turn("on_leave", functools.partial(remove, runtime, session, why)))
         except RoomClosed:
             return False  # the room has closed, and has removed its members
 
     async def kick(self, runtime: RoomRuntime, session: Session, reason: str) -> bool:
         """Remove a member from a room and tell it why. Return False if it was not a member."""
-        own = CURRENT_SCOPE.get()
+        own, why = CURRENT_SCOPE.get(), Reason(reason, ReasonKind.KICKED)
         if session in runtime.members:
             self._hub.callers.kicked(session, runtime, own)
 
         async def kick() -> bool:
-            is_removed = await remove(runtime, session, reason, tell=True)
+            is_removed = await remove(runtime, session, why, tell=True)
             if is_removed:
                 self._hub.callers.kicked(session, runtime, own)  # what has come since
             return is_removed
@@ -154,13 +153,9 @@ class Joins:
 
     def connect(self, session: Session) -> None:
         """Put a new client into the global room; `on_join` runs in the client's own turn there."""
-        runtime = self._hub.global_room
-        runtime.members.add(session)
-        job = _global_hook(runtime, "on_join", session)
-        if job is not None:
-            runtime.turns.post_always(run_job, session, job)
+        enter_global_room(self._hub.global_room, session)
 
-    def disconnect(self, session: Session, reason: str, *, is_registered: bool) -> Departure:
+    def disconnect(self, session: Session, reason: Reason, *, is_registered: bool) -> Departure:
         """Remove a client that is gone from its rooms, in their turns, after its earlier messages.
 
         A client that was registered has been in the global room, whatever has become of that meanwhile.
@@ -173,14 +168,42 @@ class Joins:
                 jobs.append(Job("on_leave", work))
                 runtime.turns.post_always(run_job, session, jobs[-1])
         if is_registered:
-            global_room = self._hub.global_room
-            global_room.members.remove(session)
-            last = _global_hook(global_room, "on_leave", session, reason)
-            if last is not None:
-                global_room.turns.of(session)
-            if session.global_turns is not None:
-                session.global_turns.end_after(last)
+            last = leave_global_room(self._hub.global_room, session, reason)
         return Departure(jobs, session.leaving, last)
+
+    # --- while a client is away
+
+    def drop(self, session: Session) -> None:
+        """Note that a client has lost its connection and may come back; `on_drop` is called in its rooms' turns."""
+        now = trio.current_time()
+        for runtime in session.rooms.values():
+            if runtime.is_open:
+                dropped(runtime, session, now)
+        hold_places(session)
+
+    def resume(self, session: Session) -> None:
+        """Note that a client that was away is back; `on_resume` is called in its rooms' turns."""
+        for runtime in session.rooms.values():
+            if runtime.is_open:
+                resumed(runtime, session)
+
+    def snapshot(self, session: Session) -> None:
+        """Note that a client has missed messages of its rooms; `on_snapshot` is called in their turns."""
+        for runtime in session.rooms.values():
+            if runtime.is_open:
+                missed(runtime, session)
+
+    def hold_seconds(self, session: Session) -> float:
+        """Return how long a client that is away is kept: the grace, or longer if one of its rooms holds its place."""
+        return longest_hold(session)
+
+    async def release(self, runtime: RoomRuntime, session: Session) -> bool:
+        """Remove a member that is away. Return False if it is no member, or not away."""
+
+        try:
+            return bool(await runtime.in_turn("on_leave", functools.partial(release, runtime, session)))
+        except RoomClosed:
+            return False  # the room has closed, and has removed its members
 
     # --- at the end of a room
 
@@ -222,95 +245,4 @@ class Joins:
 
     def let_go(self, runtime: RoomRuntime) -> bool:
         """Remove members from a room that has ended, without `on_leave`. Return True if another call is needed."""
-        by_id = runtime.members.by_id
-        for session in list(islice(reversed(by_id.values()), SLICE)):  # the last first, so that no order moves up
-            runtime.members.remove(session)
-        return bool(by_id)
-
-
-# --- in the room's turn
-
-
-async def admit(runtime: RoomRuntime, session: Session, caller: Caller) -> dict[str, Any]:
-    """Make a client a member and return the answer to the join; raise the reason if it is refused."""
-    try:
-        caller.check()
-        created = False
-        if session not in runtime.members:
-            created = runtime.creator is session and not runtime.members.was_joined
-            await _make_member(runtime, session, caller)
-        return _answer(runtime, created=created)
-    finally:
-        runtime.closing.begin_if_empty()
-
-
-async def _make_member(runtime: RoomRuntime, session: Session, caller: Caller) -> None:
-    """Add a client that `on_auth` has let pass to the members, call `on_join`, and announce the join."""
-    members, hooks, client = runtime.members, runtime.hooks, session.client
-    runtime.members.check_place(session)  # while on_auth ran, the client may have disconnected or joined other rooms
-    members.add(session)
-    try:
-        await hooks.call("on_join", client)
-    except BaseException:
-        members.remove(session)
-        raise
-    if session not in members:
-        raise ActionError("forbidden", f"room {runtime.name!r} did not keep you")
-    try:
-        caller.check()
-    except ActionError as error:  # it gave up meanwhile
-        await remove(runtime, session, error.code, was_announced=False)
-        raise
-    members.was_joined = True
-    runtime.closing.joined()
-    if announcements := announcements_of(runtime):
-        announcements.joined(session)
-
-
-async def remove(
-    runtime: RoomRuntime, session: Session, reason: str, *, tell: bool = False, was_announced: bool = True
-) -> bool:
-    """Remove a member. Return False if it was not a member. With `tell`, the removed client is told, too."""
-    if session not in runtime.members:
-        return False
-    client = session.client
-    body = codec.encode_body({"client": client.id, "name": client.name, "reason": reason})
-    runtime.members.remove(session)
-    left = trio.Event()
-    session.leaving += (left,)
-    try:
-        await runtime.hooks.call_guarded("on_leave", client, reason, session=session)
-        if was_announced and (announcements := announcements_of(runtime)):
-            announcements.left(session, body)
-        if tell:
-            session.tell("client-left-room", body, room=runtime.name)
-    finally:
-        left.set()
-        session.leaving = tuple(each for each in session.leaving if each is not left)
-        runtime.closing.begin_if_empty()
-    return True
-
-
-async def leave_as_asked(runtime: RoomRuntime, session: Session, envelope: Envelope) -> dict[str, str]:
-    """Answer a client's `leave-room`: the work of its entry in the inbox."""
-    check_in_time(envelope)
-    if runtime.is_global:
-        raise ActionError("forbidden", f"nobody leaves {GLOBAL_ROOM!r} but by disconnecting")
-    if not await remove(runtime, session, "left"):
-        raise ActionError("not-a-member", f"you are not in room {runtime.name!r}")
-    result = {"roomname": runtime.name}
-    session.tell_without_id(envelope, result)
-    return result
-
-
-def _answer(runtime: RoomRuntime, *, created: bool) -> dict[str, Any]:
-    """Return the answer to a join: it lists the first members, and `who` the others."""
-    page = runtime.members.page()
-    return {"roomname": runtime.name, "created": created, "members": page["members"], "total": page["total"]}
-
-
-def _global_hook(runtime: RoomRuntime, hook: str, session: Session, *args: object) -> Job | None:
-    """Return the call of a hook of the global room for a client, which runs in the client's own turns there."""
-    if not runtime.hooks.is_written(hook):
-        return None
-    return Job(hook, functools.partial(runtime.hooks.call_guarded, hook, session.client, *args, session=session))
+        return let_go(runtime)

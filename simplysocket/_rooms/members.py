@@ -2,7 +2,7 @@
 
 Laws:
 - This is the only membership map.
-- Only joining.py changes it, in the room's turn and at the room's end.
+- Only membership.py changes it, in the room's turn and at the room's end.
 - Nothing here calls code of the application.
 """
 
@@ -15,7 +15,9 @@ from .._sessions.session import Session
 from ..client import Client
 from ..errors import ActionError, BadBody, Gone
 from ..message import GLOBAL_ROOM
+from .holds import Place
 from .member_order import PAGE, MemberOrder
+from .options import Options, digest_of
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
@@ -26,7 +28,7 @@ _client_of: Final = attrgetter("client")
 class Members:
     """The members of one room."""
 
-    __slots__ = ("_order", "_runtime", "by_id", "was_joined")
+    __slots__ = ("_order", "_runtime", "by_id", "joined_with", "places", "was_joined")
 
     def __init__(self, runtime: "RoomRuntime") -> None:
         self._runtime = runtime
@@ -34,6 +36,8 @@ class Members:
         # Of the global room, in which every client is, only the first page is shown: it keeps no order.
         self._order = None if runtime.is_global else MemberOrder()
         self.was_joined = False  # True: a join has succeeded
+        self.places: dict[str, Place] = {}  # {client id: its place}, of members that are away, or were
+        self.joined_with: dict[str, bytes] = {}  # {client id: digest of the options that `on_join` was last given}
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -56,13 +60,32 @@ class Members:
     def check_place(self, session: Session) -> None:
         """Refuse a client that is gone or being closed, a room that is full, a client that is in too many rooms."""
         name, most = self._runtime.name, self.capacity
-        if not session.is_connected:
+        if not session.is_reachable:
             raise Gone(f"client {session.id} has disconnected")
+        if session in self:
+            return
         if most is not None and len(self.by_id) >= most:
             raise ActionError("room-full", f"room {name!r} holds {most} of {most} members")
         most = self._runtime.home.limits.rooms_per_client
         if most is not None and len(session.rooms) - (GLOBAL_ROOM in session.rooms) >= most:
             raise ActionError("too-many", f"a client may be in {most} rooms")
+
+    def place_of(self, session: Session) -> Place:
+        """Return the place of a member that is away, or was, or has missed something."""
+        place = self.places.get(session.id)
+        if place is None:
+            place = self.places[session.id] = Place(self._runtime, session)
+        return place
+
+    def count_away(self) -> int:
+        """Return how many members are away."""
+        return sum(place.session.is_away for place in self.places.values())
+
+    def is_other_join(self, session: Session, options: Options) -> bool:
+        """Tell whether a join is for `on_auth` and `on_join`: of no member, or with other options where these count."""
+        if session not in self:
+            return True
+        return bool(self._runtime.room.rejoin) and self.joined_with.get(session.id) != digest_of(options)
 
     def page(self, cursor: str | None = None) -> dict[str, Any]:
         """Return `{members, total, next?}`, as in the answer to `who`: the first members, or those after a cursor.
@@ -96,3 +119,7 @@ class Members:
                 self._order.remove(session)
             self._runtime.fanout.left(session)
             session.rooms.pop(self._runtime.name, None)
+            self.joined_with.pop(session.id, None)
+            place = self.places.pop(session.id, None)
+            if place is not None:
+                self._runtime.home.holds.cancel(place)

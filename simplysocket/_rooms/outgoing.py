@@ -88,7 +88,7 @@ class Outgoing:
             if message is None:
                 return not session.is_gone
             action, body, sender = message.action, message.body, message.sender
-        if not session.is_connected:
+        if not session.is_reachable:
             return False
         encoded = codec.encode(action, body, session.id, sender, target_client=True, room=runtime.name)
         runtime.fanout.add(text_frame(encoded), only=session.id)

@@ -19,7 +19,8 @@ def build_tree(hub: Hub) -> Tree:
     """Return a view of all rooms: the global room first, then the others, the oldest first."""
     now = trio.current_time()
     runtimes = sorted(hub.runtimes.values(), key=lambda runtime: (not runtime.is_global, runtime.created_at))
-    return Tree(hub.server_name, len(hub.clients), tuple(_look_at(runtime, now) for runtime in runtimes))
+    away = sum(session.is_away for session in hub.clients.values())
+    return Tree(hub.server_name, len(hub.clients), tuple(_look_at(runtime, now) for runtime in runtimes), away)
 
 
 def count_waiting(hub: Hub) -> int:
@@ -45,12 +46,12 @@ def count_paused(hub: Hub) -> int:
 
 
 def _look_at(runtime: RoomRuntime, now: float) -> RoomView:
-    turns = runtime.turns
+    turns, away = runtime.turns, runtime.members.count_away()
     return RoomView(
         name=runtime.name,
         class_name=type(runtime.room).__name__,
         age=now - runtime.created_at,
-        reason=_why_alive(runtime, now),
+        reason=_why_alive(runtime, now, away),
         members=len(runtime.members),
         waiting=turns.waiting,
         handling=turns.running,
@@ -59,18 +60,22 @@ def _look_at(runtime: RoomRuntime, now: float) -> RoomView:
             *_handlers_of(runtime, now),
             *(Task(each.name, now - each.since) for each in runtime.tasks.under_way.values()),
         ),
+        away=away,
     )
 
 
-def _why_alive(runtime: RoomRuntime, now: float) -> str:
+def _why_alive(runtime: RoomRuntime, now: float, away: int) -> str:
     """Say in words why the room is still there."""
     members = len(runtime.members)
+    said = f"{members} members" if members != 1 else "1 member"
+    if away:
+        said += f", {away} of them away" if members > 1 else ", away"
     if runtime.is_global:
-        return f"there as long as the server; {members} members"
+        return f"there as long as the server; {said}"
     if not runtime.is_open:
         return f"closing: {runtime.closing.reason}"
     if members:
-        return f"{members} members" if members > 1 else "1 member"
+        return said
     until = runtime.closing.empty_until
     if not runtime.members.was_joined:
         return "waits for its first member" + (f"; it closes in {until - now:.0f} s" if until is not None else "")

@@ -34,6 +34,7 @@ from .closing import Closing
 from .crashes import CloseAfterCrash, CrashPolicy
 from .fanout import PIECE_BYTES, Fanout
 from .flush import Flusher
+from .holds import Holds
 from .hooks import Hooks
 from .jobs import TURN, Job, NeverBegun, run_job
 from .long_turns import LongTurns
@@ -72,6 +73,7 @@ class Home(Protocol):
     cause: Cause
     overdue: Overdue
     long_turns: LongTurns
+    holds: Holds
     joins: "Joins"
     callers: "Callers"
     authorizer: Authorizer

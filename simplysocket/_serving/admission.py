@@ -7,14 +7,11 @@ Laws:
 - Each hook runs in a task of its own, and not for ever.
 """
 
-import functools
-import inspect
 import logging
 import time
-import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import trio
@@ -22,26 +19,28 @@ import trio
 from .._accounts import address_account
 from .._boundary import PASSING
 from .._dispatch.inbound import Inbound
-from .._functions import check_hook, name_place, takes
 from .._http.proxies import Proxies
 from .._http.upgrade import Upgrade
+from .._protocol.resuming import Offer
 from .._rooms.departure import Departure
 from .._rooms.hub import Hub
-from .._rooms.tasks import CURRENT_ROOM
 from .._sessions.session import Session
 from .._wire.connection import Connection, Receive
 from .._wire.outboxes import Outboxes
 from .._wire.transport import Transport
 from ..client import Client
-from ..errors import ActionError, CloseCode, PeerError, Refuse, RegistrationError, first_of
+from ..errors import ActionError, CloseCode, PeerError, Refuse, first_of
+from ..reasons import Reason
 from ..request import Identity, Request
-from .expiry import Expiry
+from .expiry import time_left
+from .hook_calls import call_hook
+from .hook_checks import Hook, check_state, taking
+from .renewal import Renewal
+from .returns import Ended, Returns
+from .users import Users
 
 logger = logging.getLogger("simplysocket.admission")
 
-Hook: TypeAlias = Callable[..., Awaitable[object]]
-Authenticate: TypeAlias = Callable[[Request], Awaitable[Identity]]
-"""Returns the identity of a client, or raises `Refuse`."""
 # A hook may be written with all the arguments that it is offered, or with fewer.
 Connecting = TypeVar(
     "Connecting",
@@ -51,7 +50,7 @@ Connecting = TypeVar(
 )
 Disconnecting = TypeVar(
     "Disconnecting",
-    bound=Callable[[Client[Any], str], Awaitable[object]]
+    bound=Callable[[Client[Any], Reason], Awaitable[object]]
     | Callable[[Client[Any]], Awaitable[object]]
     | Callable[[], Awaitable[object]],
 )
@@ -77,63 +76,43 @@ class Admission:
         hub: Hub,
         inbound: Inbound,
         outboxes: Outboxes,
-        expiry: Expiry,
+        renewal: Renewal,
+        users: Users,
+        returns: Returns,
         proxies: Proxies,
         make_state: Callable[[], object],
     ) -> None:
-        _check_state(make_state)
+        check_state(make_state)
+        hub.see_off = self._see_off
+        self._returns = returns
         self._hub = hub
         self._inbound = inbound
         self._outboxes = outboxes
-        self._expiry = expiry
+        self._renewal = renewal
+        self._users = users
         self._make_state = make_state
         self._proxies = proxies
         self._nursery: trio.Nursery | None = None  # of the connections, while the server serves
-        self._authenticate: Authenticate | None = None
         self._on_connect: list[Hook] = []
+        self._on_resume: list[Hook] = []
         self._on_disconnect: list[Hook] = []
+        self._greetings: dict[Session, trio.Event] = {}  # {session: set when its `on_connect` has ended}
 
     def begin(self, nursery: trio.Nursery) -> None:
         """Take the nursery of the connections, in which `on_disconnect` is called."""
         self._nursery = nursery
 
-    def set_authenticate(self, function: Authenticate) -> None:
-        """Register the function that returns the identity of a client."""
-        if self._authenticate is not None:
-            raise RegistrationError(f"authenticate is registered twice: {name_place(function)} is the second")
-        check_hook("authenticate", function, ("request",))
-        self._authenticate = function
-
     def add_on_connect(self, hook: Hook) -> None:
         """Register a hook that is called for a new client, before its first message is read."""
-        self._on_connect.append(_taking("on_connect", hook, ("client", "request")))
+        self._on_connect.append(taking("on_connect", hook, ("client", "request")))
+
+    def add_on_resume(self, hook: Hook) -> None:
+        """Register a hook that is called for a client that comes back, before its connection takes over."""
+        self._on_resume.append(taking("on_resume", hook, ("client", "request")))
 
     def add_on_disconnect(self, hook: Hook) -> None:
         """Register a hook that is called when a client's connection has ended."""
-        self._on_disconnect.append(_taking("on_disconnect", hook, ("client", "reason")))
-
-    @property
-    def is_authenticated(self) -> bool:
-        """Whether the application authenticates its clients."""
-        return self._authenticate is not None
-
-    async def identify(self, request: Request, turn: Callable[[], Awaitable[None]]) -> Identity | None:
-        """Return the identity of the client that sends this request; None without `authenticate`.
-
-        `turn` is awaited directly before `authenticate`, so that those of a crowd do not all run in one pass.
-        `Refuse` if the application refuses the client, or if its credentials have expired. Any
-        other exception of `authenticate` is raised as it is.
-        """
-        if self._authenticate is None:
-            return None
-        identity = await self._call(self._authenticate, request, turn=turn)
-        if not isinstance(identity, Identity):
-            place = name_place(self._authenticate)
-            logger.error("authenticate, %.300r, returned %.200r: return an Identity, or raise Refuse", place, identity)
-            raise Refuse(401, "")
-        if identity.expires_at is not None and identity.expires_at <= time.time():
-            raise Refuse(401, "the credentials have expired")
-        return identity
+        self._on_disconnect.append(taking("on_disconnect", hook, ("client", "reason")))
 
     async def enter(self, transport: Transport, upgrade: Upgrade) -> None:
         """Run the connection of one client, from the handshake to its end."""
@@ -145,34 +124,79 @@ class Admission:
         try:
             await run
         finally:
-            self._expiry.remove(connection)
             session = entry.session
             if session is not None:
                 if hub.budget.is_spent():  # a crowd hangs up
                     await hub.budget.turn(shielded=True)
                 hub.metrics.count_closed(connection.close_code, is_ours=connection.is_closed_by_us)
-                departure = hub.disconnect(session, connection.why_it_ended)
-                if self._on_disconnect and self._nursery is not None:
-                    self._nursery.start_soon(self._see_off, session.client, connection.why_it_ended, departure)
+                if session.connection is connection:  # else it was taken over, or the server has ended it before
+                    self._renewal.end(session)
+                    self._returns.part(session, connection)
 
     async def _open(self, entry: "_Entry") -> Receive:
         """Make the client's session, after the handshake; return what takes its messages."""
         hub, connection, upgrade = self._hub, entry.connection, entry.upgrade
         del entry.upgrade
-        if upgrade.identity is not None and upgrade.identity.expires_at is not None:
-            self._expiry.add(connection, upgrade.identity.expires_at)
+        session = entry.session = await self._bring_back(connection, upgrade)
+        if session is not None:
+            return partial(self._inbound.receive_counted, session)
+        if not connection.is_open:
+            return _discard
         session = entry.session = self._make_session(connection, upgrade)
         if session is None:
             return _discard
+        self._renewal.begin(session, upgrade.request)
         if upgrade.subprotocol:
-            session.say("welcome", {"client": session.id, "ping": hub.limits.ping_seconds})
+            welcome = {"client": session.id, **self._welcome(upgrade)}
+            if upgrade.offer is not None:
+                welcome["resume"] = self._returns.begin(session, trio.current_time())
+                session.attach(connection)
+            session.say("welcome", welcome, is_counted=False)
+            session.is_greeted = True
+        self._users.arrive(session)
         if self._on_connect:
-            await self._greet(session, upgrade.request, connection)
+            await self._greet_new(session, upgrade.request, connection)
         if hub.is_stopping:
             connection.close(CloseCode.SHUTDOWN, "shutdown")  # it was admitted while the server began to stop
         if connection.is_open:
             hub.connect(session)
-        return partial(self._inbound.receive, session)
+        return partial(self._inbound.receive if session.line is None else self._inbound.receive_counted, session)
+
+    async def _bring_back(self, connection: Connection, upgrade: Upgrade) -> Session | None:
+        """Return the session that a client has come back to; None if it gets a new one, or its connection is closed."""
+        offer = upgrade.offer
+        session = None if offer is None else self._find(connection, upgrade, offer)
+        if offer is None or session is None:
+            return None
+        if self._on_resume:
+            await self._greet("on_resume", self._on_resume, session, upgrade.request, connection)
+            # Meanwhile it may have ended, or another connection may have taken over.
+            if not connection.is_open or self._find(connection, upgrade, offer) is not session:
+                return None
+        if self._hub.is_stopping:
+            connection.close(CloseCode.SHUTDOWN, "shutdown")
+        if not connection.is_open:
+            return None
+        if not self._returns.bring_back(session, connection, offer, self._welcome(upgrade), trio.current_time()):
+            return None
+        session.client._come_back(upgrade.request.address, upgrade.identity)
+        self._renewal.begin(session, upgrade.request)
+        self._hub.tell_of_stop(session)
+        return session
+
+    def _find(self, connection: Connection, upgrade: Upgrade, offer: Offer) -> Session | None:
+        """Return the session of this user that an offer is for; close the connection if that has ended."""
+        found = None if offer.token is None else self._returns.find(offer.token, trio.current_time())
+        if isinstance(found, Ended):
+            connection.close(found.code, found.reason)
+            return None
+        user = None if upgrade.identity is None else upgrade.identity.user
+        return found if found is not None and found.client.user == user else None
+
+    def _welcome(self, upgrade: Upgrade) -> dict[str, object]:
+        """Return what every `welcome` says."""
+        ping, now = self._hub.limits.ping_seconds, round(time.time(), 3)
+        return {"ping": ping, "now": now, **time_left(upgrade.identity)}
 
     def _make_session(self, connection: Connection, upgrade: Upgrade) -> Session | None:
         """Make the session of a new client; None if `state=` raises, and then close the connection."""
@@ -205,17 +229,27 @@ class Admission:
         user = None if identity is None else f"user {identity.user}"
         return tuple(each for each in (user, address_account(self._proxies.origin_of(address))) if each is not None)
 
-    async def _greet(self, session: Session, request: Request, connection: Connection) -> None:
-        """Call `on_connect`. If it refuses the client, close the connection with the reason."""
+    async def _greet_new(self, session: Session, request: Request, connection: Connection) -> None:
+        """Call `on_connect`, which `on_disconnect` waits for."""
+        self._greetings[session] = trio.Event()
+        try:
+            await self._greet("on_connect", self._on_connect, session, request, connection)
+        finally:
+            self._greetings.pop(session).set()
+
+    async def _greet(
+        self, name: str, hooks: Sequence[Hook], session: Session, request: Request, connection: Connection
+    ) -> None:
+        """Call `on_connect` or `on_resume`. If it refuses the client, close the connection with the reason."""
         seconds, client = self._hub.limits.handshake_seconds, session.client
         with trio.move_on_after(seconds) as scope:
             try:
-                for hook in self._on_connect:
-                    await self._call(hook, client, request)
+                for hook in hooks:
+                    await call_hook(self._hub, hook, client, request)
             except* PeerError as group:
                 self._hub.metrics.peer_errors += 1
-                logger.warning("on_connect for %r did not catch: %.500r", client, str(first_of(group)))
-                connection.close(CloseCode.INTERNAL, "on_connect failed")
+                logger.warning("%s for %r did not catch: %.500r", name, client, str(first_of(group)))
+                connection.close(CloseCode.INTERNAL, f"{name} failed")
             except* (ActionError, Refuse) as group:
                 reason = first_of(group).message
                 # While the server stops, a client that is refused may come back later.
@@ -225,28 +259,43 @@ class Admission:
                 raise
             except* BaseException:
                 self._hub.metrics.handlers_failed += 1
-                logger.exception("on_connect failed for %r", client)
-                connection.close(CloseCode.INTERNAL, "on_connect failed")
+                logger.exception("%s failed for %r", name, client)
+                connection.close(CloseCode.INTERNAL, f"{name} failed")
         if scope.cancelled_caught:
-            logger.error("on_connect for %r took over %g seconds: the connection is closed", client, seconds)
-            connection.close(CloseCode.INTERNAL, "on_connect took too long")
+            logger.error("%s for %r took over %g seconds: the connection is closed", name, client, seconds)
+            connection.close(CloseCode.INTERNAL, f"{name} took too long")
 
-    async def _see_off(self, client: Client[Any], reason: str, departure: Departure) -> None:
+    def _see_off(self, session: Session, reason: Reason, departure: Departure) -> None:
+        """Forget a client that is gone, and call `on_disconnect` for it."""
+        self._renewal.end(session)
+        self._returns.forget(session)
+        self._users.leave(session)
+        if self._on_disconnect and self._nursery is not None:
+            greeting = self._greetings.get(session)
+            self._nursery.start_soon(self._bid_farewell, session.client, reason, departure, greeting)
+
+    async def _bid_farewell(
+        self, client: Client[Any], reason: Reason, departure: Departure, greeting: trio.Event | None
+    ) -> None:
         """Call `on_disconnect` after all `on_leave`s, even while the server is cancelled: a task of the session.
 
-        A hook that hangs does not stop the next one.
+        `greeting`: its `on_connect` runs still, and is cancelled with its connection. A hook that hangs does not stop
+        the next one.
         """
         seconds = self._hub.limits.close_seconds
         try:
             await departure.wait(2 * seconds)  # in the global room, of a handler and of `on_leave`
         finally:
+            if greeting is not None:
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + 2 * seconds):
+                    await greeting.wait()
             await self._call_on_disconnect(client, reason, seconds)
 
-    async def _call_on_disconnect(self, client: Client[Any], reason: str, seconds: float) -> None:
+    async def _call_on_disconnect(self, client: Client[Any], reason: Reason, seconds: float) -> None:
         for hook in self._on_disconnect:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds) as scope:
                 try:
-                    await self._call(hook, client, reason)
+                    await call_hook(self._hub, hook, client, reason)
                 except* PASSING:
                     raise
                 except* BaseException:
@@ -255,67 +304,6 @@ class Admission:
             if scope.cancelled_caught:
                 logger.error("on_disconnect for %r took over %g seconds", client, seconds)
 
-    async def _call(self, function: Hook, *args: object, turn: Callable[[], Awaitable[None]] | None = None) -> object:
-        """Call a function of the application in a task of its own, so that scopes it leaves open end with it."""
-        result: object = None
-
-        async def call() -> None:
-            nonlocal result
-            # As code of a room: if it calls `server.stop()`, this returns at once and does not wait for this very task.
-            CURRENT_ROOM.set(self._hub.global_room)
-            if turn is not None:
-                await turn()
-            result = await function(*args)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(call)
-        return result
-
 
 def _discard(_: bytes, __: float) -> None:
     """Drop a message of a client that is not admitted."""
-
-
-def _check_state(make_state: Callable[[], object]) -> None:
-    """Refuse a `state=` that is not a plain function without arguments."""
-    name = getattr(make_state, "__qualname__", repr(make_state))
-    if not callable(make_state) or inspect.iscoroutinefunction(make_state):
-        raise RegistrationError(
-            f"state={name}: give what makes the state of a new client at once, such as a class or `dict`"
-        )
-    try:
-        inspect.signature(make_state).bind()
-    except TypeError as exc:
-        raise RegistrationError(
-            f"state={name} cannot be called without arguments ({exc}): write `state=lambda: {name}(...)`, or set"
-            " client.state in on_connect"
-        ) from None
-    except ValueError:
-        pass  # a builtin such as dict has no signature to look at
-
-
-def _taking(what: str, hook: Callable[..., Awaitable[object]], offered: tuple[str, ...]) -> Hook:
-    """Return a function that takes all the arguments offered, and calls the hook with as many as it takes."""
-    if inspect.iscoroutinefunction(hook):
-        _check_order(what, hook, offered)
-        most = takes(hook)
-        check_hook(what, hook, offered[:most])
-        return functools.wraps(hook)(lambda *args: hook(*args[:most]))
-    check_hook(what, hook, offered)
-    return hook
-
-
-_TYPES: Final[dict[str, type]] = {"client": Client, "request": Request, "reason": str}
-
-
-def _check_order(what: str, hook: Callable[..., object], offered: tuple[str, ...]) -> None:
-    """Refuse a hook whose parameters are in another order than the arguments that it is offered."""
-    for parameter, name in zip(inspect.signature(hook).parameters.values(), offered, strict=False):
-        hint = parameter.annotation
-        asked = typing.get_origin(hint) or hint
-        named = parameter.name if parameter.name in _TYPES else None
-        if (asked in _TYPES.values() and asked is not _TYPES[name]) or (named is not None and named != name):
-            written = f"`async def ({', '.join(offered)})`"
-            raise RegistrationError(
-                f"{what}, {name_place(hook)}, takes {parameter.name!r} where {name!r} comes: write {written}"
-            )

@@ -28,7 +28,12 @@ from ..limits import Limits
 from ..metrics import Metrics
 from ..room import Room
 from .admission import Admission
+from .authentication import Authentication
 from .expiry import Expiry
+from .refused import Refused
+from .renewal import Renewal
+from .returns import Returns
+from .users import Users
 
 if TYPE_CHECKING:
     from ..server import Server
@@ -53,6 +58,7 @@ class Assembly:
         relay: bool,
         direct: bool,
         open_rooms: bool,
+        connections_per_user: int | None,
         state: Callable[[], object],
         broker: Broker | None,
     ) -> None:
@@ -86,7 +92,14 @@ class Assembly:
         self.outboxes = Outboxes(self.limits)
         inbound = Inbound(self.hub, self.registry, direct=direct)
         self.expiry = Expiry(self.budget)
-        self.admission = Admission(self.hub, inbound, self.outboxes, self.expiry, proxies, state)
+        self.authentication = Authentication(self.hub)
+        self.hub.renewal = Renewal(self.hub, self.expiry, proxies, self.authentication.identify)
+        self.users = Users(self.hub, connections_per_user)
+        self.returns = Returns(self.hub, self.outboxes, proxies, lambda *args: self.front_door.arrivals.hold(*args))
+        self.admission = Admission(
+            self.hub, inbound, self.outboxes, self.hub.renewal, self.users, self.returns, proxies, state
+        )
+        refused = Refused(self.limits, self.metrics, self.outboxes, self.budget)
         self.epoll_reader = EpollReader(self.budget)
         self.pages = Pages(static_bytes=self.limits.static_bytes, paths=paths, is_ready=lambda: self.front_door.is_open)
         self.front_door = FrontDoor(
@@ -98,9 +111,15 @@ class Assembly:
             rules=self._rules,
             proxies=proxies,
             respond=self.pages.respond,
-            identify=self.admission.identify,
+            identify=self.authentication.identify,
             enter=self.admission.enter,
+            turn_away=refused.turn_away,
+            find_returning=self.returns.find_returning,
         )
+
+    def check(self) -> None:
+        """Refuse options that cannot work with what is registered."""
+        self.users.check(is_authenticated=self.authentication.is_registered)
 
     def check_idle(self, what: str) -> None:
         """Refuse a registration while the server runs: it would be missing in the rooms that are open."""
@@ -142,6 +161,8 @@ class Assembly:
                     announce=room_class.announce,
                     empty_ttl=room_class.empty_ttl,
                     unjoined_ttl=room_class.unjoined_ttl,
+                    hold_seconds=room_class.hold_seconds,
+                    rejoin=room_class.rejoin,
                 )
                 for pattern, room_class in self.hub.classes.items()
             ),
@@ -149,11 +170,12 @@ class Assembly:
             origins=_sorted(self._rules.origins.allowed),
             hosts=_sorted(self._rules.hosts.allowed),
             trusted_proxies=self._trusted_proxies,
-            is_authenticated=self.admission.is_authenticated,
+            is_authenticated=self.authentication.is_registered,
             relay=self._relay,
             direct=self._direct,
             open_rooms=self._open_rooms,
             static=self.pages.files.urls,
+            connections_per_user=self.users.most,
             limits=self.limits,
         )
 

@@ -1,4 +1,4 @@
-"""Expiry: closes connections when their credentials have expired.
+"""Expiry: closes clients when their credentials have expired.
 
 Law: credentials expire by the wall clock, which is read again and again: it may be set, and it goes on while the
 machine sleeps and trio's clock stands still. They also expire when their time has passed by trio's clock.
@@ -13,35 +13,48 @@ import trio
 from .._pass_budget import PassBudget
 from .._wakeup import Wakeup
 from ..errors import CloseCode
+from ..request import Identity
 
 _LOOK_SECONDS: Final = 5.0  # between two looks at the wall clock at most
 _LEAST_SECONDS: Final = 0.1  # between two looks at least: a look at 10,000 connections takes a millisecond
 
 
-class Closable(Protocol):
-    """A connection. `close` never waits."""
+def end_of(identity: Identity | None) -> float | None:
+    """Return when credentials expire, in seconds since the epoch; None if they never do."""
+    end = None if identity is None else identity.expires_at
+    return None if end is None or math.isinf(end) else end
 
-    def close(self, code: int, reason: str = "") -> None: ...
+
+def time_left(identity: Identity | None) -> dict[str, float]:
+    """Return `expires_in`, in seconds, as the client is told it; nothing if its credentials never expire."""
+    end = end_of(identity)
+    return {} if end is None else {"expires_in": max(0.0, round(end - time.time(), 3))}
+
+
+class Closable(Protocol):
+    """A client. `close` never waits."""
+
+    def close(self, code: int, reason: str) -> None: ...
 
 
 class Expiry:
-    """Closes the connections of one server that have credentials with an end, while `run` runs."""
+    """Closes the clients of one server that have credentials with an end, while `run` runs."""
 
     def __init__(self, budget: PassBudget) -> None:
         self._budget = budget
-        self._ends: dict[Closable, tuple[float, float]] = {}  # {connection: (by trio's clock, by the wall clock)}
+        self._ends: dict[Closable, tuple[float, float]] = {}  # {client: (by trio's clock, by the wall clock)}
         self._looks_at = math.inf  # by trio's clock
         self._wakeup = Wakeup()
 
-    def add(self, connection: Closable, expires_at: float) -> None:
-        """Close a connection at `expires_at`, in seconds since the epoch, unless `remove` comes before."""
+    def add(self, client: Closable, expires_at: float) -> None:
+        """Close a client at `expires_at`, in seconds since the epoch, unless `remove` or another `add` comes before."""
         end = trio.current_time() + expires_at - time.time()
-        self._ends[connection] = end, expires_at
+        self._ends[client] = end, expires_at
         self._look_before(end)
 
-    def remove(self, connection: Closable) -> None:
-        """Forget a connection, whether it was added or not."""
-        self._ends.pop(connection, None)
+    def remove(self, client: Closable) -> None:
+        """Forget a client, whether it was added or not."""
+        self._ends.pop(client, None)
 
     async def run(self) -> None:
         """Close what has expired, until cancelled."""
@@ -57,9 +70,11 @@ class Expiry:
 
     async def _close_expired(self) -> None:
         now, wall = trio.current_time(), time.time()
-        for connection in [each for each, (end, at) in self._ends.items() if end <= now or at <= wall]:
-            self.remove(connection)
-            connection.close(CloseCode.EXPIRED, "the credentials have expired")
+        for client, ends in list(self._ends.items()):
+            if (ends[0] > now and ends[1] > wall) or self._ends.get(client) is not ends:
+                continue  # the second: it has gone or was renewed while this waited for its turn
+            self.remove(client)
+            client.close(CloseCode.EXPIRED, "the credentials have expired")
             if self._budget.is_spent():
                 await self._budget.turn()
 

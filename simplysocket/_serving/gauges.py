@@ -20,6 +20,7 @@ def statistics_of(assembly: Assembly) -> dict[str, Any]:
         **counted,
         "connections": assembly.front_door.connections,
         "clients": len(assembly.hub.clients),
+        "away": assembly.front_door.arrivals.away,
         "rooms": len(assembly.hub.runtimes),
         "queued_bytes": assembly.outboxes.bytes,
         "queued_messages": count_waiting(assembly.hub),

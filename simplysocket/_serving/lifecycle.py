@@ -28,6 +28,7 @@ logger = logging.getLogger("simplysocket.server")
 _BATCH: Final = 100  # clients closed at a time when the server stops, so that not all of them come back at once
 _BATCHES: Final = 20  # at most; with more clients the batches are larger
 _BATCH_SECONDS: Final = 0.05  # between two batches
+_LOOK_SECONDS: Final = 0.5  # between two looks whether games are still played; one takes 1 ms for 10,000 rooms
 _A_PASS: Final = 100  # clients pinged or closed in one pass of the scheduler, which takes 1 to 4 ms
 
 AnyListener = trio.abc.Listener[Any]  # Any: each listener has its own kind of stream
@@ -45,6 +46,7 @@ class Lifecycle:
         self._stopped = trio.Event()
         self._may_let_go = trio.Event()
         self._deadline = math.inf
+        self._finish = trio.CancelScope()  # around the time in which the games may still be finished
         self._drain_scope: trio.CancelScope | None = None
 
     @property
@@ -72,11 +74,12 @@ class Lifecycle:
         if assembly.is_serving:
             raise RuntimeError(f"server {assembly.name!r} is serving already")
         check_tls(ssl_context, port)
+        assembly.check()
         assembly.is_serving = True
         LOG_LIMIT.begin_anew()
         self.trio_token = trio.lowlevel.current_trio_token()
         self._stop_asked, self._stopped, self._may_let_go = trio.Event(), trio.Event(), trio.Event()
-        self._deadline, self._drain_scope = math.inf, None
+        self._deadline, self._drain_scope, self._finish = math.inf, None, trio.CancelScope()
         assembly.front_door.is_open = True
         unix_socket: UnixSocket | None = None
         try:
@@ -122,11 +125,14 @@ class Lifecycle:
             rooms.start_soon(assembly.expiry.run)
             async with trio.open_nursery() as connections:
                 assembly.admission.begin(connections)
+                connections.start_soon(assembly.returns.run)
                 async with trio.open_nursery() as listeners:
                     for each in self._listeners:
                         listeners.start_soon(accept_all, each, connections, assembly.front_door.handle, assembly.budget)
                     started()
                     await self._stop_asked.wait()
+                    assembly.front_door.is_open = False
+                    await self._let_finish()
                     self._drain_scope = connections.cancel_scope
                     connections.cancel_scope.deadline = self._deadline
                     await self._drain()
@@ -135,15 +141,20 @@ class Lifecycle:
                 assembly.front_door.hurry()
             rooms.cancel_scope.cancel()
 
-    async def stop(self, grace: float) -> None:
-        """Stop gracefully, within `grace` seconds.
+    async def stop(self, grace: float, *, finish: bool) -> None:
+        """Stop gracefully, within `grace` seconds; with `finish`, let the games play on so long, and then stop.
 
         Code of a room is not made to wait: its call only begins the stop, and returns.
         """
-        hub = self._assembly.hub
+        hub, now = self._assembly.hub, trio.current_time()
         if not self._assembly.is_serving:
             return
-        self._deadline = min(self._deadline, trio.current_time() + grace)
+        if finish:
+            self._finish.deadline = min(self._finish.deadline, now + grace)
+            grace += self._assembly.limits.drain_seconds
+        else:
+            self._finish.cancel()
+        self._deadline = min(self._deadline, now + grace)
         if self._drain_scope is not None:
             self._drain_scope.deadline = self._deadline
         room = CURRENT_ROOM.get()
@@ -154,25 +165,46 @@ class Lifecycle:
             await self._stopped.wait()
         elif not self._stop_asked.is_set():
             # The handler that called still runs to its end, and its reply is sent.
-            if not room.is_global:
+            if not room.is_global and not finish:
                 room.closing.begin("shutdown")
             if not (room.is_global and room.turns.finish_own_turn(self._may_let_go.set)):
                 self._may_let_go.set()
             self._stop_asked.set()
 
+    async def _let_finish(self) -> None:
+        """Let the members of the rooms play on, as long as `stop` said; nobody joins any more."""
+        hub, door = self._assembly.hub, self._assembly.front_door
+        if self._finish.cancel_called:
+            return
+        hub.stops_at = self._finish.deadline
+        door.takes_back = True
+        with self._finish:
+            await _for_each(list(hub.clients.values()), hub.tell_of_stop)
+            while True:
+                await trio.sleep(_LOOK_SECONDS)
+                if not any(runtime.members and not runtime.is_global for runtime in hub.runtimes.values()):
+                    break
+        door.takes_back = False
+
     async def _drain(self) -> None:
         """Close the rooms, with their hooks, and then the connections in batches."""
         hub = self._assembly.hub
-        self._assembly.front_door.is_open = False
         await hub.close_rooms("shutdown")
         await self._may_let_go.wait()
         sessions = list(hub.clients.values())
         logger.debug("closing %d connections", len(sessions))
         size = max(_BATCH, math.ceil(len(sessions) / _BATCHES))
         for at in range(0, len(sessions), size):
-            await _for_each(sessions[at : at + size], lambda session: session.close(CloseCode.SHUTDOWN, "shutdown"))
+            await _for_each(sessions[at : at + size], self._shut)
             if at + size < len(sessions):
                 await trio.sleep(_BATCH_SECONDS)
+        self._assembly.returns.end()
+
+    def _shut(self, session: Session) -> None:
+        if session.is_away:
+            self._assembly.hub.end(session, CloseCode.SHUTDOWN, "shutdown")
+        else:
+            session.close(CloseCode.SHUTDOWN, "shutdown")
 
     async def _heartbeat(self) -> None:
         """Report the passing of time to all connections, which ping or close silent peers."""

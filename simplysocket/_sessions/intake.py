@@ -20,11 +20,8 @@ class Source(Protocol):
     def is_asked(self) -> bool:
         """Whether the server waits for an answer of the client."""
 
-    def pause_reading(self) -> None:
-        """Read nothing more from the client."""
-
-    def resume_reading(self) -> None:
-        """Read from the client again."""
+    def update_reading(self) -> None:
+        """Read from the client or not, as `Intake.is_paused` says now."""
 
 
 class Intake:
@@ -67,7 +64,4 @@ class Intake:
         should_pause = self._is_beyond and not self._source.is_asked
         if should_pause != self.is_paused:
             self.is_paused = should_pause
-            if should_pause:
-                self._source.pause_reading()
-            else:
-                self._source.resume_reading()
+            self._source.update_reading()

@@ -14,6 +14,7 @@ from .._token_bucket import TokenBucket
 from ..limits import Limits
 
 _NOBODY: Final = ()
+_AT_ONCE: Final = 10  # tokens that are waited for at a time
 
 
 class Rates:
@@ -92,6 +93,15 @@ class Rates:
         if not self.volume.take(size, now):
             return self.volume.seconds_until(size)
         return None
+
+    def owe_message(self, size: float, now: float) -> float:
+        """Charge one message that is not refused although it is beyond the rate. Return the seconds to wait for that.
+
+        A few tokens more are waited for, so that not each message waits by itself.
+        """
+        self.messages.owe(1, now)
+        self.volume.owe(min(size, self._bytes_burst), now)
+        return max(self.messages.seconds_until(_AT_ONCE), self.volume.seconds_until(0))
 
     def is_overrun(self, now: float) -> bool:
         """Charge one refused message. Return True if there were so many that the connection must be closed."""

@@ -5,64 +5,38 @@ Laws:
 - A message to this client alone is sent after the messages that its rooms have sent before,
   so that the client gets all of them in order.
 - Nothing here waits for the peer to read.
-- What one client says in an error is never said to another in the server's name.
 """
 
 import functools
-import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from .._accounts import Accounts
-from .._functions import line_of
-from .._log_limit import PLACE
 from .._protocol import codec
-from .._protocol.error_texts import shorten
+from .._protocol.delivery_classes import UncountedFrame
 from .._protocol.frames import text_frame
-from .._protocol.names import clean_sender
+from .._protocol.names import PING, clean_sender
 from .._wire.connection import Connection
 from ..client import Client
 from ..errors import ActionError, BadMessage, CloseCode, Gone, PeerError, SimplySocketError
-from ..limits import Limits
 from ..metrics import Metrics
+from ..reasons import Reason
 from ..request import Identity
+from .home import Home
 from .intake import Intake
-from .outbound_hooks import OutboundHooks
+from .line import Line
 from .rates import Rates
+from .refusals import body_of, hide
 from .requests import Requests
 from .running import Running
 
 if TYPE_CHECKING:
-    from .._rooms.callers import Callers
     from .._rooms.global_room import OwnTurns
     from .._rooms.inbox import Inbox
-    from .._rooms.joining import Joins
     from .._rooms.runtime import RoomRuntime
 
-logger = logging.getLogger("simplysocket.session")
-
 _SECONDS_BETWEEN_REFUSALS: Final = 1.0  # of messages without an id: more refusals are not answered
-
-
-class Home(Protocol):
-    """The hub, as a session sees it."""
-
-    limits: Limits
-    metrics: Metrics
-    accounts: Accounts
-    server_name: str
-    outbound: OutboundHooks
-    joins: "Joins"
-    callers: "Callers"
-
-    @property
-    def clients(self) -> "dict[str, Session]":
-        """The clients that are connected, by id."""
-
-    def check_thread(self) -> None:
-        """Refuse a call from a thread other than the server's."""
 
 
 class Session:
@@ -76,13 +50,18 @@ class Session:
         "connection",
         "counted_as",
         "deliver",
+        "ended_with",
         "global_turns",
         "handler_scopes",
         "home",
         "id",
         "intake",
+        "is_away",
         "is_gone",
+        "is_greeted",
         "leaving",
+        "line",
+        "lost_as",
         "outside_turns",
         "rates",
         "rooms",
@@ -108,6 +87,11 @@ class Session:
         self.connection: Connection | None = connection
         self.deliver: Callable[..., None] = connection.deliver  # the connection's own method: the fan-out's hot path
         self.is_gone = False
+        self.is_away = False  # it has lost its connection, and its client may come back
+        self.ended_with: tuple[int, str] | None = None  # the code and the reason, if the server has ended it while away
+        self.is_greeted = False  # it has been sent `welcome`
+        self.lost_as: Reason | None = None  # why it has lost its connection, while it is away
+        self.line: Line | None = None  # None for clients that have not asked to come back
         self.rooms: dict[str, RoomRuntime] = {}  # {name: room}: each room that has this session among its members
         self.global_turns: OwnTurns | None = None  # its turns in the global room; None before its first message there
         self.leaving: tuple[trio.Event, ...] = ()  # each is set when an `on_leave` that runs for it has ended
@@ -129,7 +113,7 @@ class Session:
     # --- messages to the client
 
     def tell(self, action: str, body: object, *, sender: str | None = None, room: str | None = None) -> bool:
-        """Send a message of the application, unless an outbound hook stops it. Return False if the client is gone."""
+        """Send a message of the application, unless an outbound hook stops it. Return False if it reaches nobody."""
         if sender is not None:
             sender = clean_sender(sender, self.home.limits.name_length)
         outbound = self.home.outbound
@@ -150,25 +134,22 @@ class Session:
         id: str | int | None = None,
         timeout: float | None = None,
         room: str | None = None,
+        is_counted: bool = True,
     ) -> bool:
-        """Send one message, after those that its rooms have sent before. Return False if the client is gone."""
+        """Send one message, after those that its rooms have sent before. Return False if it reaches nobody.
+
+        `is_counted=False`: it has no number among those that a client that comes back is sent again.
+        """
         connection = self.connection
-        if connection is None or not connection.is_open:
+        if (connection is None or not connection.is_open) and not self.is_reachable:
             return False
+        sender = self.home.server_name if sender is None else sender
         frame = text_frame(
-            codec.encode(
-                action,
-                body,
-                self.id,
-                self.home.server_name if sender is None else sender,
-                target_client=True,
-                id=id,
-                timeout=timeout,
-                room=room,
-            )
+            codec.encode(action, body, self.id, sender, target_client=True, id=id, timeout=timeout, room=room)
         )
-        self.deliver_after_rooms(frame)
-        return connection.is_open  # False if the client was closed because too much waits in all outboxes
+        self.deliver_after_rooms(frame if is_counted else UncountedFrame(frame))
+        # False if the client was closed because too much waits in all outboxes.
+        return (connection is not None and connection.is_open) or self.is_reachable
 
     def deliver_after_rooms(self, frame: bytes) -> None:
         """Send a frame after the frames of its rooms that this client has not been given yet, in one piece."""
@@ -198,7 +179,7 @@ class Session:
     def refuse(self, id: str | int | None, action: str, error: ActionError) -> None:
         """Answer a message with an error. Without an id, `busy` and `rate-limited` are sent at most once a second."""
         if isinstance(error, PeerError):
-            error = self._hide(error, action)
+            error = hide(error, action, self.home.metrics)
         self.home.metrics.count_refused(error.code)
         if id is None and error.code in ("busy", "rate-limited"):
             now = trio.current_time()
@@ -206,28 +187,10 @@ class Session:
                 self.home.metrics.refusals_unanswered += 1
                 return
             self._last_refusal = now
-        body: dict[str, object] = {"code": error.code, "message": shorten(error.message), "action": action}
-        if error.path is not None:
-            body["path"] = shorten(error.path)
-        if error.retry_after is not None:
-            body["retry_after"] = round(error.retry_after, 3)
         try:
-            self.say("error", body, id=id)
+            self.say("error", body_of(error, action), id=id, is_counted=action != PING)
         except SimplySocketError:  # a text of the application's cannot be written as JSON
             self.say("error", {"code": "internal", "message": "", "action": ""}, id=id)
-
-    def _hide(self, error: PeerError, action: str) -> ActionError:
-        """Log and count an error of a client that no code caught; return the one for the caller, without its words."""
-        self.home.metrics.peer_errors += 1
-        place = line_of(error)
-        logger.warning(
-            "the handler of %.64r did not catch an error at %.300r: %.500r",
-            action,
-            place or "a place outside your code",
-            str(error),
-            extra={PLACE: place},
-        )
-        return ActionError("internal", "a client that was asked has answered with an error")
 
     def refuse_bad(self, error: BadMessage) -> None:
         """Answer bytes that are not a valid message. After too many of them, close the connection."""
@@ -292,22 +255,40 @@ class Session:
         """Whether the server waits for an answer of the client."""
         return self._asked > 0
 
-    def pause_reading(self) -> None:
-        """Read nothing more from the client until `resume_reading`, since too much is held already."""
-        if self.connection is not None:
-            self.connection.pause()
+    def update_reading(self) -> None:
+        """Read from the client, or no more since too much is held already, or since it has sent again too fast."""
+        connection, intake, line = self.connection, self.intake, self.line
+        if connection is not None:
+            waits = (intake is not None and intake.is_paused) or (line is not None and line.is_waiting)
+            (connection.pause if waits else connection.resume)()
 
-    def resume_reading(self) -> None:
-        """Read from the client again."""
-        if self.connection is not None:
-            self.connection.resume()
+    def owe(self, size: int, now: float) -> None:
+        """Charge a message beyond the rate that the client had to send again; read no more until that is paid."""
+        wait = self.rates.owe_message(size, now)
+        if self.line is not None and not self.line.is_waiting:
+            self.line.is_waiting = True
+            self.update_reading()
+            self.home.start(self._read_later, self.line, wait)
+
+    async def _read_later(self, line: Line, seconds: float) -> None:
+        await trio.sleep(seconds)
+        line.is_waiting = False
+        self.update_reading()
 
     # --- the connection
 
     @property
     def is_connected(self) -> bool:
-        """Whether a message that is sent now can reach the client."""
+        """Whether a message that is sent now goes to the client at once."""
         return self.connection is not None and self.connection.is_open
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether a message that is sent now goes to the client at once, or when it comes back."""
+        connection = self.connection
+        if connection is None:
+            return self.is_away
+        return connection.is_open or (self.line is not None and self.line.is_confirmed and connection.is_held)
 
     @property
     def is_behind(self) -> bool:
@@ -324,19 +305,43 @@ class Session:
 
     def beat(self, seconds: float) -> None:
         """Hand a round of the heartbeat, `seconds` long, to the connection."""
-        if self.connection is not None:
-            self.connection.beat(seconds)
+        connection, line = self.connection, self.line
+        if connection is not None:
+            connection.beat(seconds)
+            if line is not None and not line.beat(seconds, is_read=not connection.is_paused):
+                connection.close(CloseCode.SILENT, "nothing was acknowledged")
+
+    def attach(self, connection: Connection) -> None:
+        """Go on over a connection, for a client that may come back."""
+        if self.line is not None:
+            connection.count_in(self.line.ring)
+        self.connection, self.deliver = connection, connection.deliver
+        self.is_away, self.lost_as = False, None
+        self.update_reading()
+
+    def lose(self, reason: Reason) -> None:
+        """Go on without a connection: what is said waits for the client to come back."""
+        if self.line is not None:
+            self.connection, self.deliver = None, self.line.ring.wait
+            self.is_away, self.lost_as = True, reason
+
+    def give_up_requests(self, error: ActionError) -> None:
+        """End the requests to the client, and the handlers that end with their caller."""
+        if self._requests is not None:
+            self._requests.fail_all(error)
+        for scope in list(self.handler_scopes):  # some leave the list at once
+            scope.end(error)
 
     def disconnected(self) -> None:
         """Mark the client as gone; end the requests to it and the handlers that end with it."""
         self.is_gone = True
+        self.is_away = False
         self.connection = None
+        if self.line is not None:
+            self.line.ring.end()
         self.rates.end(trio.current_time())
         self.deliver = functools.partial(_drop, self.home.metrics)
-        if self._requests is not None:
-            self._requests.fail_all(Gone(f"client {self.id} disconnected"))
-        for scope in list(self.handler_scopes):  # some leave the list at once
-            scope.end(Gone(f"client {self.id} disconnected"))
+        self.give_up_requests(Gone(f"client {self.id} disconnected"))
 
 
 def _drop(metrics: Metrics, _: bytes, frames: Sequence[bytes], start: int = 0) -> None:

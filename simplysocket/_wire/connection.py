@@ -15,20 +15,24 @@ Knows nothing of rooms and sessions.
 import contextlib
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 import trio
 
 from .._boundary import PASSING
 from .._pass_budget import PassBudget
+from .._protocol.delivery_classes import UncountedFrame
 from .._protocol.frames import PING, close_frame, control_frame
 from ..errors import CloseCode
 from ..limits import Limits
 from ..metrics import Metrics
+from ..reasons import Reason
 from .heartbeat import Due, Heartbeat
 from .library_stream import LibraryStream
 from .outboxes import Outboxes
 from .reader import Reader, Receive
+from .ring import Ring
 from .transport import Transport
 from .writer import Writer
 
@@ -36,7 +40,12 @@ __all__ = ["Connection", "Receive"]
 
 logger = logging.getLogger("simplysocket.connection")
 
-_PING_FRAME = control_frame(PING)
+_HELD_BY_US: Final = frozenset(
+    {CloseCode.ABNORMAL, CloseCode.INTERNAL, CloseCode.EXPIRED, CloseCode.SLOW, CloseCode.SILENT}
+)
+_HELD_BY_PEER: Final = frozenset({0, CloseCode.ABNORMAL, CloseCode.GOING_AWAY})  # 0: it is open
+
+_PING_FRAME = UncountedFrame(control_frame(PING))
 
 
 class Connection:
@@ -113,7 +122,7 @@ class Connection:
             raise
         except* BaseException:
             logger.exception("a connection failed and is closed with %d", CloseCode.INTERNAL)
-            self.close_code = CloseCode.INTERNAL
+            self.close_code, self._is_our_close = CloseCode.INTERNAL, True
         finally:
             farewell = self._farewell()
             self.is_open = False
@@ -149,6 +158,28 @@ class Connection:
             self.is_paused = False
             self._transport.resume()
 
+    def count_in(self, ring: Ring) -> None:
+        """Let a ring keep the frames that are delivered from now on, for a client that may come back.
+
+        `deliver` is another method afterwards. What does not reach the wire goes back to the ring.
+        """
+        self._writer.count_in(ring)
+        self.deliver = self._writer.deliver_counted
+
+    def deliver_replay(self, frames: Sequence[bytes]) -> None:
+        """Deliver what a client has missed, which does not make it slow."""
+        self._writer.deliver_replay(frames)
+
+    def take_over(self) -> None:
+        """Hand on and send no more, since another connection goes on with the ring; close with 3502."""
+        self._writer.hand_over()
+        self.close(CloseCode.TAKEN_OVER, "taken over by another connection")
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it ends in a way that lets its client come back (docs/protocol.md, "When a session is held")."""
+        return self.close_code in (_HELD_BY_US if self._is_our_close else _HELD_BY_PEER)
+
     def beat(self, seconds: float) -> None:
         """Count a round of the heartbeat, `seconds` long: send a Ping to a silent peer, or close."""
         if self.is_paused:
@@ -172,17 +203,9 @@ class Connection:
         return self._is_our_close
 
     @property
-    def why_it_ended(self) -> str:
-        """The reason in a word, for `on_leave`: why we closed it, else "disconnected", whatever the peer said."""
-        if not self._is_our_close or self.close_code == CloseCode.ABNORMAL:
-            return "disconnected"
-        try:
-            code = CloseCode(self.close_code)
-        except ValueError:  # a code of the application's own
-            code = CloseCode.APPLICATION
-        if code is CloseCode.APPLICATION:
-            return self.close_reason or "closed"
-        return code.name.lower().replace("_", "-")
+    def why_it_ended(self) -> Reason:
+        """The reason, for `on_leave`: why we closed it, else "disconnected", whatever the peer said."""
+        return Reason.of_close(self.close_code, self.close_reason, by_server=self._is_our_close)
 
     # --- for the library, the reader and the writer
 

@@ -16,6 +16,7 @@ import trio
 import trio.abc
 from trio_websocket import WebSocketConnection, wrap_server_stream
 
+from .._protocol.delivery_classes import UncountedFrame
 from ..errors import CloseCode
 
 _CLOSE_BYTE = 0x88  # the first byte of a Close frame
@@ -90,7 +91,7 @@ class LibraryStream(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         # One step, so that no cancellation can cut a frame in two. The library's lock before it is a checkpoint.
-        frame = bytes(data)
+        frame = UncountedFrame(data)
         if frame[0] == _CLOSE_BYTE:
             code = int.from_bytes(frame[2:4], "big") or CloseCode.NORMAL
             self._owner.answer_close(code, frame[4:].decode(), frame)

@@ -12,11 +12,13 @@ Knows nothing of sockets, tasks or clocks.
 
 import math
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import islice
 from typing import Final, Protocol
 
 from .._protocol.delivery_classes import CoalescedFrame, VolatileFrame
+
+PLACE_BYTES: Final = 8  # for each place in which a frame waits or is kept: the reference to it
 
 _NO_FRAMES: Final[deque[bytes]] = deque(maxlen=0)  # of all outboxes that were never used: a deque takes 760 bytes
 
@@ -40,15 +42,18 @@ class Outbox:
     """
 
     __slots__ = (
+        "_allowed_bytes",
+        "_allowed_frames",
         "_begun",
         "_begun_at",
-        "_count",
         "_counts",
         "_frames",
         "_max_bytes",
         "_max_frames",
         "_newest",
+        "count",
         "dropped",
+        "on_begin",
         "size",
     )
 
@@ -60,7 +65,9 @@ class Outbox:
         self._begun_at = 0  # how many bytes of it were sent
         self._frames: deque[bytes] = _NO_FRAMES  # with replaced ones, which are skipped later
         self._newest: dict[Hashable, CoalescedFrame] = {}
-        self._count = 0  # of the frames that were not replaced
+        self._allowed_frames = self._allowed_bytes = 0  # beyond the bounds, until all is sent
+        self.count = 0  # of the frames that were not replaced
+        self.on_begin: Callable[[Sequence[bytes]], None] | None = None  # is told of the frames that begin to be sent
         self.size = 0
         self.dropped = 0
 
@@ -72,7 +79,12 @@ class Outbox:
         """
         begun = len(self._begun) - self._begun_at
         waiting = self.size - begun if begun > self._max_bytes else self.size
-        return waiting > self._max_bytes or self._count > self._max_frames
+        return waiting > self._max_bytes + self._allowed_bytes or self.count > self._max_frames + self._allowed_frames
+
+    def allow(self, frames: Sequence[bytes]) -> None:
+        """Let so many frames and bytes wait beyond the bounds, until all that waits is sent."""
+        self._allowed_frames = len(frames)
+        self._allowed_bytes = sum(map(len, frames))
 
     def begin(self, chunk: bytes, sent: int = 0) -> None:
         """Keep a chunk of whole frames, of which `sent` bytes were sent; the outbox must be empty."""
@@ -90,12 +102,12 @@ class Outbox:
             if isinstance(frame, CoalescedFrame):
                 older = self._newest.get(frame.key)
                 if older is not None:
-                    self._count -= 1
+                    self.count -= 1
                     self.size -= len(older)
                     self.dropped += 1
                 self._newest[frame.key] = frame
             self.append(frame)
-        if len(self._frames) > 2 * self._count + 64:
+        if len(self._frames) > 2 * self.count + 64:
             self._remove_replaced()
 
     def append(self, frame: bytes) -> None:
@@ -104,7 +116,7 @@ class Outbox:
             self._frames = deque()
         self._frames.append(frame)
         self._counts.keep(frame)
-        self._count += 1
+        self.count += 1
         self.size += len(frame)
 
     def next_bytes(self, most: int = 65_536) -> bytes | memoryview:
@@ -124,15 +136,21 @@ class Outbox:
         self.size -= count
         if self._begun_at == len(self._begun):
             self._end_begun()
+        if not self.size:
+            self._allowed_frames = self._allowed_bytes = 0
+
+    def live_frames(self) -> list[bytes]:
+        """Return the frames that wait, without those that are being sent, and those that were replaced."""
+        return [frame for frame in self._frames if self._is_live(frame)]
 
     def drop_waiting(self) -> int:
         """Drop all frames except the chunk that is being sent. Return how many were dropped."""
-        dropped = self._count
+        dropped = self.count
         for frame in self._frames:
             self._counts.release(frame)
         self._frames.clear()
         self._newest.clear()
-        self._count = 0
+        self.count = 0
         self.size = len(self._begun) - self._begun_at
         return dropped
 
@@ -156,7 +174,9 @@ class Outbox:
                 del self._newest[frame.key]
             chunk.append(frame)
             room -= len(frame)
-            self._count -= 1
+            self.count -= 1
+        if chunk and self.on_begin is not None:
+            self.on_begin(chunk)
         if len(chunk) == 1:
             self._begun = chunk[0]
         elif chunk:

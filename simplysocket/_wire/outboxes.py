@@ -1,7 +1,7 @@
 """The outboxes of a server together: how many bytes wait, which clients are slow, and which are closed to free memory.
 
 Laws:
-- A frame that waits for many clients counts once. A client for which nothing waits costs nothing.
+- A frame that waits for many clients, or is kept for them, counts once. A client for which nothing waits costs nothing.
 - No call looks at all clients: they are kept in the orders in which they are asked for.
 - The time is an argument. Only `watch` reads the clock.
 
@@ -10,17 +10,24 @@ Knows nothing of sockets and connections.
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final, Protocol
 
 import trio
 
 from .._wakeup import Wakeup
 from ..limits import Limits
+from .outbox import PLACE_BYTES
+from .ring import Kept, Ring
 
 FRAME_BYTES: Final = 128  # for each frame, in addition to its payload: the head of the object, and its entry here
-PLACE_BYTES: Final = 8  # for each outbox in which a frame waits: the reference to it
+KEPT_BYTES: Final = 192  # for frames that went to the wire together and are kept: the object, and its list
 _STALLED_SECONDS: Final = 1.0  # without progress; a client that reads at all takes some bytes in that time
 _MOST_CLOSED: Final = 64  # clients closed by one call, so that the loop is not held up: about 1 ms
+_MOST_EMPTIED: Final = 4_096  # frames dropped from rings by one call: about 1 ms
+_FREED: Final = 7 / 8  # of the bound are left when rings are emptied
+_bytes_of: Final = attrgetter("bytes")
 
 
 class Waiting(Protocol):
@@ -53,12 +60,16 @@ class Outboxes:
         "_class_of",
         "_classes",
         "_is_freeing",
+        "_largest",
         "_most",
         "_places",
         "_progress",
+        "_rings",
         "_slow_seconds",
         "_wakeup",
         "bytes",
+        "last_frames",
+        "last_kept",
     )
 
     def __init__(self, limits: Limits) -> None:
@@ -72,6 +83,10 @@ class Outboxes:
         self._classes: dict[int, OrderedDict[Waiting, None]] = {}
         self._class_of: dict[Waiting, int] = {}
         self._wakeup = Wakeup()  # of `watch`
+        self.last_frames: Sequence[bytes] = ()  # what `share` was asked for last
+        self.last_kept = Kept(())  # and what it returned
+        self._rings: dict[Ring, None] = {}  # those that hold something
+        self._largest: list[Ring] = []  # those to be emptied next, the largest last; some are empty already
         self._is_freeing = False  # a client that is closed meanwhile puts its Close into its outbox
 
     # --- frames
@@ -97,6 +112,53 @@ class Outboxes:
             del places[key]
             self.bytes -= len(frame) + FRAME_BYTES + PLACE_BYTES
 
+    # --- rings
+
+    def share(self, frames: Sequence[bytes], start: int) -> Kept:
+        """Return frames[start:] as rings keep them: for the same list the same object, if it is asked for in a row."""
+        if start:
+            return Kept(frames[start:])
+        if frames is not self.last_frames:
+            self.last_frames, self.last_kept = frames, Kept(frames)
+        return self.last_kept
+
+    def begin(self, kept: Kept) -> None:
+        """Count what the first ring holds. If too much is held in all, empty the largest rings."""
+        for frame in kept.frames:
+            if frame is not None:
+                self.keep(frame)
+        self.bytes += KEPT_BYTES
+        self.settle()
+
+    def end(self, kept: Kept) -> None:
+        """Count no more what the last ring has dropped."""
+        for frame in kept.frames:
+            if frame is not None:
+                self.release(frame)
+        self.bytes -= KEPT_BYTES
+
+    def add_ring(self, ring: Ring) -> None:
+        """Know a ring that holds something."""
+        self._rings[ring] = None
+
+    def remove_ring(self, ring: Ring) -> None:
+        """Forget a ring, which is empty."""
+        self._rings.pop(ring, None)
+
+    def settle(self) -> None:
+        """Empty rings if too much is held in all: the largest first, until an eighth of the bound is free."""
+        if self.bytes <= self._most:
+            return
+        emptied = 0
+        while self._rings and self.bytes > self._most * _FREED and emptied < _MOST_EMPTIED:
+            # Sorted seldom: a ring that is emptied has taken at least one frame since it was empty.
+            self._largest = self._largest or sorted(self._rings, key=_bytes_of)
+            ring = self._largest.pop()
+            emptied += ring.frames
+            ring.give_way()
+        if not self._rings or self.bytes <= self._most * _FREED:
+            self._largest = []
+
     # --- clients
 
     def grown(self, client: Waiting, now: float) -> None:
@@ -105,6 +167,7 @@ class Outboxes:
         self._note_size(client, now)
         if self.bytes > self._most and not self._is_freeing:
             self._is_freeing = True
+            self.settle()
             self._free(now)
             self._is_freeing = False
 

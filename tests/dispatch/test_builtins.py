@@ -72,7 +72,7 @@ async def test_a_room_class_may_replace_a_built_in_action(autojump_clock: MockCl
     await ask_own(name)
 
 
-@pytest.mark.parametrize("name", ["list-rooms", "join-room"])
+@pytest.mark.parametrize("name", ["list-rooms", "join-room", "renew"])
 async def test_a_built_in_action_that_a_room_class_cannot_replace_is_refused(
     autojump_clock: MockClock, name: str
 ) -> None:

@@ -69,11 +69,11 @@ def a_hook_that_is_not_async(server: Any) -> None:
         def on_join(self, client: Client) -> None: ...
 
 
-@wrong("Game.on_join", "takes 2 arguments beside self, and is offered 1")
+@wrong("Game.on_join", "takes 3 arguments beside self, and is offered 2")
 def a_hook_that_takes_too_much(server: Any) -> None:
     @server.room("*")
     class Game(Room):
-        async def on_join(self, client: Client, options: Any) -> None: ...
+        async def on_join(self, client: Client, options: Any, room: Room) -> None: ...
 
 
 @wrong("Game.on_join", "without self")
@@ -142,6 +142,48 @@ def no_time_for_the_first_member(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         unjoined_ttl = 0
+
+
+@wrong("is -1", "give seconds, or None for Limits.resume_seconds", place="Game.hold_seconds")
+def a_hold_below_zero(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        hold_seconds = -1
+
+
+@wrong("is inf", "give seconds, or None for Limits.resume_seconds", place="Game.hold_seconds")
+def a_hold_for_ever(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        hold_seconds = float("inf")
+
+
+@wrong("is '60'", "give seconds, or None for Limits.resume_seconds", place="Game.hold_seconds")
+def a_hold_that_is_a_text(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        hold_seconds = "60"
+
+
+@wrong("is True", "give seconds", place="Game.hold_seconds")
+def a_hold_that_is_a_switch(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        hold_seconds = True
+
+
+@wrong("is no option", "'hold_seconds'", place="Game.hold_second")
+def a_hold_that_is_misspelt(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        hold_second = 60
+
+
+@wrong("is 'yes'", "give True or False", place="Game.rejoin")
+def a_rejoin_that_is_no_switch(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        rejoin = "yes"
 
 
 @wrong("is -1", "give seconds, or None for ever", place="Game.empty_ttl")

@@ -77,8 +77,8 @@ def test_the_reasons_that_the_protocol_lists_are_those_of_the_code() -> None:
     assert rooms == {default_of(Room.close), *words_given_to("begin"), *words_given_to("close_rooms")}
     never_ours = {CloseCode.ABNORMAL, CloseCode.APPLICATION}  # `disconnected`, and the reason that was given
     names = {code.name.lower().replace("_", "-") for code in CloseCode if code not in never_ours}
-    given = {default_of(Client.leave), default_of(Room.kick), *words_given_to("remove", 2)}
+    given = {default_of(Client.leave), default_of(Room.kick), *words_given_to("Reason")}
     assert clients == {"disconnected", "closed", *given, *names}
     assert {"disconnected", "closed"} <= {
-        node.value for node in ast.walk(MODULES["_wire.connection"]) if isinstance(node, ast.Constant)
+        node.value for node in ast.walk(MODULES["reasons"]) if isinstance(node, ast.Constant)
     }

@@ -9,13 +9,37 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from ..harness.documentation import BLOCK, PAGES, TUTORIAL, Block, blocks, page_name, pages_with, run_page
+from ..harness.documentation import (
+    BLOCK,
+    PAGES,
+    TUTORIAL,
+    Block,
+    blocks,
+    is_project,
+    page_name,
+    pages_with,
+    run_page,
+    write_project,
+)
+from ..harness.pytest_run import run_pytest
+
+PROJECTS = [page for page in pages_with("python") if is_project(page)]
 
 
-@pytest.mark.parametrize("page", [each for each in pages_with("python") if each != TUTORIAL], ids=page_name)
+@pytest.mark.parametrize(
+    "page", [each for each in pages_with("python") if each not in (*PROJECTS, TUTORIAL)], ids=page_name
+)
 def test_the_python_of_a_page_runs(page: Path, folder: Path) -> None:
     (folder / "static").mkdir()
     run_page(page)
+
+
+@pytest.mark.parametrize("page", PROJECTS, ids=page_name)
+def test_the_tests_of_a_page_pass(page: Path, folder: Path) -> None:
+    write_project(page, folder)
+    said = run_pytest(folder, "-p", "no:asyncio", "-o", "trio_mode=true")
+    count = sum(len(re.findall(r"^ *async def test_", block.code, re.M)) for block in blocks(page, "python"))
+    assert said.splitlines()[-1].startswith(f"{count} passed in "), said
 
 
 def test_hardly_any_python_is_not_run() -> None:

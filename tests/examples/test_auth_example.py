@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from examples.auth import server as example
 from examples.auth.server import Claims, Role, main, make_token, server
 from simplysocket import ActionError, CloseCode
-from simplysocket.testing import Net, TestClient, open_server
+from simplysocket.testing import ConnectionEnded, Net, TestClient, open_server
 
 from ..harness.browser import Process, open_pages, people_on, run_example
 
@@ -70,14 +70,14 @@ def tampered() -> str:
     ],
     ids=["none", "nonsense", "a dot", "another signature", "another role", "expired"],
 )
-async def test_a_wrong_token_is_refused_with_401(
+async def test_a_wrong_token_is_refused_and_its_client_told_why(
     autojump_clock: trio.abc.Clock, make: Callable[[], str], why: str
 ) -> None:
     async with open_server(server) as net:
-        with pytest.raises(ActionError) as refusal:
+        with pytest.raises(ConnectionEnded) as refusal:
             await net.connect(headers={"Authorization": f"Bearer {make()}"})
-        assert refusal.value.code == "401"
-        assert why in refusal.value.message
+        assert refusal.value.code == (CloseCode.EXPIRED if "expired" in why else CloseCode.BAD_TOKEN)
+        assert why in refusal.value.reason
         assert not server.clients
 
 
@@ -87,9 +87,9 @@ async def test_a_token_of_another_secret_is_refused(
     token = token_of("Ana", "admin")
     monkeypatch.setattr(example, "SECRET", "another")
     async with open_server(server) as net:
-        with pytest.raises(ActionError) as refusal:
+        with pytest.raises(ConnectionEnded) as refusal:
             await net.connect(headers={"Authorization": f"Bearer {token}"})
-        assert refusal.value.code == "401"
+        assert refusal.value.code == CloseCode.BAD_TOKEN
 
 
 async def test_a_connection_ends_when_its_token_expires(autojump_clock: trio.abc.Clock) -> None:
@@ -207,7 +207,10 @@ def test_two_pages_come_in_by_their_links_and_talk(enter: Enter, process: Proces
 
 def test_a_page_shows_why_its_token_was_refused_and_takes_another(enter: Enter, process: Process) -> None:
     page = enter(token_of("Ana", seconds=-1))
-    expect(page.get_by_role("alert")).to_contain_text("The server refused this token")
+    expect(page.get_by_role("alert")).to_contain_text("Your access has expired")
+    page.get_by_label("Your link or token").fill(token_of("Ana") + "0")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_have_text("The server refused this token: this token was not made here.")
     page.get_by_label("Your link or token").fill("kein Schlüssel ✓")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert")).to_contain_text("This is no token")

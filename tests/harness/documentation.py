@@ -54,6 +54,18 @@ def pages_with(*languages: str) -> list[Path]:
     return [page for page in PAGES if blocks(page, *languages)]
 
 
+def is_project(page: Path) -> bool:
+    """Tell whether the Python of a page is a project with tests, each block of which names its file."""
+    return any(block.title == "conftest.py" for block in blocks(page, "python"))
+
+
+def write_project(page: Path, folder: Path) -> None:
+    """Write the files of a page's Python into a folder; blocks of one file follow each other."""
+    for block in blocks(page, "python"):
+        with (folder / block.title).open("a", encoding="utf-8") as file:
+            file.write(block.code + "\n\n")
+
+
 def page_name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import trio
 
-from simplysocket import Server
+from simplysocket import Reason, ReasonKind, Server
 from simplysocket._sessions.session import Session
 
 
@@ -47,7 +47,7 @@ class Socketless:
 
     def disconnect(self) -> None:
         """Leave the server, as a client does whose connection has ended."""
-        self._assembly.hub.disconnect(self.session, "disconnected")
+        self._assembly.hub.disconnect(self.session, Reason("disconnected", ReasonKind.LOST))
 
     # --- as a connection
 

@@ -220,7 +220,7 @@ async def test_an_outbound_hook_that_breaks_members_changed_does_not_end_the_ser
         await (await net.connect("late")).join("big")
         assert await clients[0].settle() == []
         assert "the message 'members-changed' is stopped" in caplog.text
-        assert await clients[0].request("ping") == {}
+        assert (await clients[0].request("ping")).keys() == {"now"}
 
 
 async def test_clients_cannot_send_members_changed(autojump_clock: MockClock) -> None:

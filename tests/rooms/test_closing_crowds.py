@@ -116,7 +116,7 @@ async def test_joins_that_wait_go_on_to_the_next_room_and_what_came_meanwhile_ke
 async def test_the_members_of_a_very_large_room_are_told_and_removed_some_a_pass(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("fanout", "joining"):
+    for module in ("fanout", "membership"):
         monkeypatch.setattr(f"simplysocket._rooms.{module}.SLICE", 4)
     server = make(("*", Holding))
     async with open_server(server) as net:
@@ -139,7 +139,7 @@ async def test_the_members_of_a_very_large_room_are_told_and_removed_some_a_pass
 async def test_nothing_is_said_in_a_room_after_its_last_words(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("fanout", "joining"):
+    for module in ("fanout", "membership"):
         monkeypatch.setattr(f"simplysocket._rooms.{module}.SLICE", 2)
     server = make(("*", Holding))
     async with open_server(server) as net:

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from simplysocket import Client, Room
+from simplysocket import GLOBAL_ROOM, ActionError, Client, Room
 from simplysocket._protocol.frames import client_frame
 from simplysocket._rooms.options import read_options
 from simplysocket.testing import open_server
@@ -64,6 +64,7 @@ async def test_options_are_decoded_when_they_are_first_looked_at(
 
     monkeypatch.setattr("simplysocket._rooms.runtime.read_options", counting)
     monkeypatch.setattr("simplysocket._rooms.authorizing.read_options", counting)
+    monkeypatch.setattr("simplysocket._rooms.membership.read_options", counting)
     server = make(("*", Talk))
     async with open_server(server) as net:
         ana = await net.connect("ana")
@@ -160,3 +161,179 @@ async def test_a_join_handed_to_the_next_room_of_the_name_brings_its_options(aut
         assert (await bob.join("one", n=2))["created"] is True
         assert created == [{"n": 1}, {"n": 2}]
         assert server.rooms["one"].options == {"n": 2}
+
+
+# --- on_join(client, options), and joins of members
+
+
+class Teams(Room):
+    """A room whose hooks note the options of each join, and refuse two teams."""
+
+    noted: list[tuple[str, Any]]
+
+    async def on_create(self) -> None:
+        self.noted = []
+
+    async def on_auth(self, client: Client, options: dict[str, Any]) -> None:
+        self.noted.append(("auth", options))
+        if options.get("team") == "closed":
+            raise ActionError("forbidden", "that team is closed")
+
+    async def on_join(self, client: Client, options: dict[str, Any]) -> None:
+        self.noted.append(("join", options))
+        if options.get("team") == "full":
+            raise ActionError("forbidden", "that team is full")
+
+    async def on_snapshot(self, client: Client) -> None:
+        self.noted.append(("snapshot", None))
+
+    async def on_leave(self, client: Client) -> None:
+        self.noted.append(("leave", None))
+
+    def take_notes(self) -> list[tuple[str, Any]]:
+        """Return what was noted since the last call."""
+        noted, self.noted = self.noted, []
+        return noted
+
+
+class Rejoinable(Teams):
+    rejoin = True
+    capacity = 1
+    announce = True
+
+
+def entered(options: Any) -> list[tuple[str, Any]]:
+    return [("auth", options), ("join", options), ("snapshot", None)]
+
+
+async def test_on_join_gets_the_options_of_its_join(autojump_clock: MockClock) -> None:
+    server = make(("*", Teams))
+    async with open_server(server) as net:
+        ana, ben = await net.connect("ana"), await net.connect("ben")
+        await ana.join("one", team="red")
+        room: Any = server.rooms["one"]
+        assert room.take_notes() == entered({"team": "red"})
+        await ben.join("one")
+        assert room.take_notes() == entered({})
+        cat = await net.connect("cat")
+        await server.clients[cat.id].join("one", {"team": "blue"})
+        assert room.take_notes() == entered({"team": "blue"})
+        await ana.join("one", team="blue")  # a member's join is answered, and nothing else
+        assert room.take_notes() == []
+
+
+async def test_on_join_of_the_global_room_gets_none(autojump_clock: MockClock) -> None:
+    server = make((GLOBAL_ROOM, Teams))
+    async with open_server(server) as net:
+        await net.connect("ana")
+        await trio.testing.wait_all_tasks_blocked()
+        room: Any = server.rooms[GLOBAL_ROOM]
+        assert room.take_notes() == [("join", {}), ("snapshot", None)]
+
+
+async def test_options_are_not_decoded_for_an_on_join_that_takes_none(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Plain(Room):
+        async def on_join(self, client: Client) -> None: ...
+
+    monkeypatch.setattr("simplysocket._rooms.membership.read_options", None)
+    async with open_server(make(("*", Plain))) as net:
+        await (await net.connect("ana")).join("one", team="red")
+
+
+async def test_a_member_may_join_with_other_options_where_the_room_says_so(autojump_clock: MockClock) -> None:
+    """Also where the room is full: the member has its place. It is not announced again."""
+    server = make(("*", Rejoinable))
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        await ana.join("one", team="red", size=1)
+        room: Any = server.rooms["one"]
+        room.take_notes()
+        await ana.join("one", size=1, team="red")  # the same options, in another order
+        assert room.take_notes() == []
+        assert (await ana.join("one", team="blue"))["created"] is False
+        assert room.take_notes() == entered({"team": "blue"})
+        await server.clients[ana.id].join("one", {"team": "blue"})
+        assert room.take_notes() == []
+        await server.clients[ana.id].join("one", {"team": "green"})
+        assert room.take_notes() == entered({"team": "green"})
+        assert await ana.settle() == []
+
+
+@pytest.mark.parametrize(("team", "hooks"), [("closed", ["auth"]), ("full", ["auth", "join"])])
+async def test_a_member_whose_other_join_is_refused_stays_as_it_was(
+    autojump_clock: MockClock, team: str, hooks: list[str]
+) -> None:
+    server = make(("*", Rejoinable))
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        await ana.join("one", team="red")
+        room: Any = server.rooms["one"]
+        room.take_notes()
+        for _ in range(2):  # it is no less other for having been refused
+            assert await code_of(ana, "join-room", {"roomname": "one", "team": team}) == "forbidden"
+            assert [hook for hook, _ in room.take_notes()] == hooks
+        await ana.join("one", team="red")
+        assert room.take_notes() == []
+        assert list(room.members) == [ana.id]
+
+
+async def test_a_member_that_leaves_and_joins_again_is_new(autojump_clock: MockClock) -> None:
+    server = make(("*", type("Staying", (Rejoinable,), {"empty_ttl": None})))
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        await ana.join("one", team="red")
+        await ana.request("leave-room", {"roomname": "one"})
+        room: Any = server.rooms["one"]
+        assert room._runtime.members.joined_with == {}
+        room.take_notes()
+        await ana.join("one", team="red")
+        assert room.take_notes() == entered({"team": "red"})
+
+
+async def test_options_of_server_code_that_json_cannot_hold_are_always_others(autojump_clock: MockClock) -> None:
+    server = make(("*", Rejoinable))
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        options = {"team": object()}
+        for _ in range(2):
+            await server.clients[ana.id].join("one", options)
+            room: Any = server.rooms["one"]
+            assert room.take_notes() == entered(options)
+
+
+@pytest.mark.parametrize("hook", ["join", "snapshot"])
+async def test_a_join_whose_hook_removes_the_member_is_refused(autojump_clock: MockClock, hook: str) -> None:
+    class Strict(Room):
+        rejoin = True
+
+        async def on_join(self, client: Client) -> None:
+            if hook == "join":
+                await self.kick(client)
+
+        async def on_snapshot(self, client: Client) -> None:
+            if hook == "snapshot":
+                await self.kick(client)
+
+    server = make(("*", Strict))
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        assert await code_of(ana, "join-room", {"roomname": "one"}) == "forbidden"
+        assert set(server.clients[ana.id].rooms) == {GLOBAL_ROOM}
+
+
+async def test_a_join_that_is_given_up_while_its_snapshot_is_sent_is_undone(autojump_clock: MockClock) -> None:
+    class Slow(Teams):
+        async def on_snapshot(self, client: Client) -> None:
+            await trio.sleep(5)
+
+    server = make(("*", Slow))
+    async with open_server(server) as net:
+        ana, ben = await net.connect("ana"), await net.connect("ben")
+        await ben.join("one")
+        room: Any = server.rooms["one"]
+        room.take_notes()
+        assert await code_of(ana, "join-room", {"roomname": "one"}, timeout=1) == "timeout"
+        assert [hook for hook, _ in room.take_notes()] == ["auth", "join", "leave"]
+        assert list(room.members) == [ben.id]

@@ -26,7 +26,7 @@ async def _foreign_origins(net: Net) -> None:
 async def _bad_tokens(net: Net) -> None:
     for number in range(OFTEN):
         with pytest.raises(ActionError, match="401"):
-            await net.connect(token=f"bad {number}")
+            await net.connect(token=f"bad {number}", greet=False)
 
 
 async def _broken_logins(net: Net) -> None:

@@ -117,6 +117,11 @@ def a_refusal_without_its_status(server: Any) -> None:
     Refuse("no token")
 
 
+@wrong("expired", "with 401", place="Refuse(403, expired=True)", error=ValueError)
+def a_refusal_of_expired_credentials_with_another_status(server: Any) -> None:
+    Refuse(403, "too old", expired=True)
+
+
 @wrong("returned None", "raise Refuse")
 async def an_authenticate_that_returns_nothing(server: Any) -> None:
     @server.authenticate

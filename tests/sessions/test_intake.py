@@ -11,17 +11,16 @@ class Source:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.intake: Intake | None = None
 
-    def pause_reading(self) -> None:
-        self.said.append("pause")
-
-    def resume_reading(self) -> None:
-        self.said.append("resume")
+    def update_reading(self) -> None:
+        assert self.intake is not None
+        self.said.append("pause" if self.intake.is_paused else "resume")
 
 
 def test_a_client_is_not_read_from_the_bound_of_messages_on_until_half_of_them_are_gone() -> None:
     source = Source()
-    intake = Intake(source, Limits(intake_messages=4))
+    intake = source.intake = Intake(source, Limits(intake_messages=4))
     for _ in range(3):
         intake.add(0)
     assert source.said == []
@@ -38,7 +37,7 @@ def test_a_client_is_not_read_from_the_bound_of_messages_on_until_half_of_them_a
 
 def test_bytes_are_bounded_and_a_message_without_bytes_counts_too() -> None:
     source = Source()
-    intake = Intake(source, Limits(intake_messages=None, intake_bytes=10 * MESSAGE_BYTES))
+    intake = source.intake = Intake(source, Limits(intake_messages=None, intake_bytes=10 * MESSAGE_BYTES))
     for _ in range(9):
         intake.add(0)
     assert source.said == []
@@ -51,7 +50,7 @@ def test_bytes_are_bounded_and_a_message_without_bytes_counts_too() -> None:
 
 def test_a_client_that_the_server_asks_is_read_and_what_is_too_much_is_refused_meanwhile() -> None:
     source = Source()
-    intake = Intake(source, Limits(intake_messages=2))
+    intake = source.intake = Intake(source, Limits(intake_messages=2))
     source.is_asked = True
     intake.update()
     intake.add(0)
@@ -72,7 +71,7 @@ def test_a_client_that_the_server_asks_is_read_and_what_is_too_much_is_refused_m
 
 def test_without_bounds_a_client_is_always_read() -> None:
     source = Source()
-    intake = Intake(source, Limits(intake_messages=None, intake_bytes=None))
+    intake = source.intake = Intake(source, Limits(intake_messages=None, intake_bytes=None))
     for _ in range(1_000):
         intake.add(100_000)
     assert source.said == []

@@ -25,6 +25,8 @@ from simplysocket import (
     Message,
     Next,
     PeerError,
+    Reason,
+    ReasonKind,
     Refuse,
     RegistrationError,
     Request,
@@ -110,6 +112,11 @@ async def greet(client: Client[Player]) -> None:
 @server.on_disconnect
 async def see_off(client: Client[Player], reason: str) -> None:
     print(client.name, client.is_gone, reason)
+
+
+@server.on_disconnect
+async def note(client: Client[Player], reason: Reason) -> None:
+    print(client.name, reason.kind)
 
 
 @server.on_disconnect
@@ -238,11 +245,24 @@ class Game(Room[Player]):
         if options.get("team") != client.state.team:
             raise ActionError("forbidden", "that is not your team", retry_after=1.5)
 
-    async def on_join(self, client: Client[Player]) -> None:
+    async def on_join(self, client: Client[Player], options: dict[str, Any]) -> None:
+        client.state.team = options.get("team", "red")
+
+    async def on_snapshot(self, client: Client[Player]) -> None:
         await self.send(client, "words", self.words)
 
-    async def on_leave(self, client: Client[Player], reason: str) -> None:
-        await self.broadcast("gone", reason, sender=client, exclude=client)
+    async def on_drop(self, client: Client[Player]) -> None:
+        connected: bool = client.is_connected
+        if not connected and not self.words:
+            released: bool = await self.release(client)
+            print(released)
+
+    async def on_resume(self, client: Client[Player]) -> None:
+        await self.broadcast("back", client.name)
+
+    async def on_leave(self, client: Client[Player], reason: Reason) -> None:
+        if reason.kind is not ReasonKind.KICKED:
+            await self.broadcast("gone", {"why": reason, "code": reason.code}, sender=client, exclude=client)
 
     async def on_message(self, client: Client[Player], message: Message) -> object:
         return {"unknown": message.action, "to": client.name}
@@ -289,6 +309,9 @@ class Game(Room[Player]):
 @server.room("lobby")
 class Lobby(Room[Player]):
     """A room whose hooks take less than they are offered."""
+
+    hold_seconds = 120
+    rejoin = True
 
     async def on_join(self) -> None:
         await self.broadcast("one more")

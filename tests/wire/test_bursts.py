@@ -223,7 +223,7 @@ async def test_a_member_that_never_reads_is_closed_after_slow_seconds_and_not_be
         assert not await member.send("too late")
         assert (await deaf.wait_ended()).code == 3008
         assert (await ana.settle())[-1]["message_body"] == LARGE
-        assert await ana.request("ping") == {}
+        assert (await ana.request("ping")).keys() == {"now"}
 
 
 @pytest.mark.parametrize("is_shared", [True, False])
@@ -249,7 +249,7 @@ async def test_silent_readers_are_closed_when_they_hold_more_than_all_outboxes_m
         await trio.sleep(4)
         closed = server.statistics()["connections_closed"]
         assert closed == {} if is_shared else closed[3008] > 5
-        assert await ana.request("ping") == {}
+        assert (await ana.request("ping")).keys() == {"now"}
     assert server.statistics()["queued_bytes"] == 0
 
 

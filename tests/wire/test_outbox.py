@@ -6,8 +6,8 @@ import pytest
 
 from simplysocket import Limits
 from simplysocket._protocol.delivery_classes import CoalescedFrame, VolatileFrame
-from simplysocket._wire.outbox import Outbox
-from simplysocket._wire.outboxes import FRAME_BYTES, PLACE_BYTES, Outboxes
+from simplysocket._wire.outbox import PLACE_BYTES, Outbox
+from simplysocket._wire.outboxes import FRAME_BYTES, Outboxes
 
 COST = FRAME_BYTES + PLACE_BYTES  # of a frame that waits in one place, in addition to its bytes
 

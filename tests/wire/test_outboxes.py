@@ -1,12 +1,16 @@
 """The outboxes of a server together: frames that many share, slow clients, and who goes when memory is short."""
 
 import random
+from functools import partial
 
 import pytest
 
 from simplysocket import Limits
-from simplysocket._wire.outbox import Outbox
-from simplysocket._wire.outboxes import FRAME_BYTES, PLACE_BYTES, Outboxes
+from simplysocket._protocol.delivery_classes import CoalescedFrame, VolatileFrame
+from simplysocket._wire.outbox import PLACE_BYTES, Outbox
+from simplysocket._wire.outboxes import FRAME_BYTES, KEPT_BYTES, Outboxes
+from simplysocket._wire.ring import SKIP_BYTES, Kept, Ring
+from simplysocket.metrics import Metrics
 
 COST = FRAME_BYTES + PLACE_BYTES  # of a frame that waits in one place, in addition to its bytes
 
@@ -172,10 +176,108 @@ def test_without_a_bound_nobody_is_closed_for_memory() -> None:
     assert not reader.closed
 
 
+def make_rings(count: int, limits: Limits) -> tuple[Outboxes, list[Ring]]:
+    outboxes = Outboxes(limits)
+    return outboxes, [Ring(limits, outboxes, Metrics()) for _ in range(count)]
+
+
+def test_a_frame_that_waits_for_some_and_is_kept_for_others_counts_once() -> None:
+    outboxes, (quick, quicker, away) = make_rings(3, Limits())
+    frames = [b"x" * 10_000]
+    slow = Reader(outboxes)
+    slow.put(*frames)
+    quick.add(frames)
+    quicker.add(frames)
+    away.wait(frames[0], frames)
+    assert outboxes.bytes < 10_000 + FRAME_BYTES + KEPT_BYTES + 10 * PLACE_BYTES
+    slow.read(10_000, 1)
+    quick.acknowledge(1)
+    away.clear()
+    assert outboxes.bytes == 10_000 + FRAME_BYTES + KEPT_BYTES + PLACE_BYTES
+    quicker.acknowledge(1)
+    assert outboxes.bytes == 0
+
+
+def test_what_is_kept_is_dropped_before_a_client_is_closed_and_the_largest_first() -> None:
+    outboxes, (large, small) = make_rings(2, Limits(outboxes_bytes=20_000))
+    for number in range(10):
+        large.add([bytes(1_000)])
+        small.add([bytes(number)])
+    slow = Reader(outboxes)
+    slow.put(bytes(6_000))
+    assert (slow.closed, large.frames, small.frames) == ("", 0, 10)
+    slow.put(bytes(12_000))
+    assert (slow.closed, small.frames) == ("", 0)
+    slow.put(bytes(6_000))
+    assert slow.closed == "gave way"
+
+
+def test_the_bound_holds_for_clients_that_are_away_and_each_is_told_of_a_gap() -> None:
+    outboxes, rings = make_rings(100, Limits(outboxes_bytes=1_000_000, resume_bytes=None, resume_frames=None))
+    for number in range(200):
+        for at, ring in enumerate(rings):
+            ring.wait(b"", [b"%d" % number + bytes(at)])
+            assert outboxes.bytes <= 1_000_000
+    lost = [ring for ring in rings if ring.gap]
+    assert 0 < len(lost) < 100
+    assert all(ring.gap == "overflow" and ring.rewind(0) is None for ring in lost)
+    assert all(len(ring.rewind(0) or ()) == 200 for ring in rings if not ring.gap)
+    assert outboxes.bytes == 0
+
+
+def test_dropping_what_is_kept_is_bounded_work_a_call() -> None:
+    limits = Limits(outboxes_bytes=5_000_000, resume_frames=100)
+    outboxes, rings = make_rings(1_000, limits)
+    for _ in range(100):
+        shared = [bytes(100)]
+        for ring in rings:
+            ring.add(shared)
+    before = sum(ring.frames for ring in rings)
+    slow = Reader(outboxes)
+    for second in range(20):
+        slow.put(bytes(900_000), now=float(second))
+        slow.read(10, float(second))
+        frames = sum(ring.frames for ring in rings)
+        assert before - frames < 5_000
+        before = frames
+    assert outboxes.bytes <= 5_000_000
+
+
+def test_a_ring_that_holds_nothing_is_not_looked_at() -> None:
+    outboxes, rings = make_rings(4, Limits())
+    frames = [b"a", VolatileFrame(b"v")]
+    for ring in rings:
+        ring.add(frames)
+    rings[0].acknowledge(1)
+    assert rings[1].rewind(1) == []
+    rings[2].end()
+    rings[3].lose("slow")
+    for ring in rings:
+        ring.add([VolatileFrame(b"v")])
+    assert not outboxes._rings
+    rings[2].add(frames)
+    rings[2].wait(b"", frames)
+    assert not outboxes._rings
+    assert outboxes.bytes == 0
+
+
+def test_a_list_that_nobody_keeps_any_more_is_kept_again() -> None:
+    outboxes, (first, second) = make_rings(2, Limits(resume_bytes=10))
+    large, small = [bytes(11)], [bytes(9)]
+    for ring in (first, second):
+        ring.add(large)
+        assert (ring.frames, outboxes.bytes) == (0, 0)
+    first.add(small)
+    first.acknowledge(2)
+    second.add(small)
+    assert outboxes.bytes == 9 + FRAME_BYTES + KEPT_BYTES + PLACE_BYTES
+
+
 def test_the_count_is_what_the_outboxes_hold_whatever_happens() -> None:
     rng = random.Random(3)
     for _ in range(50):
-        outboxes = Outboxes(Limits(outboxes_bytes=30_000, slow_seconds=5))
+        limits = Limits(outboxes_bytes=30_000, slow_seconds=5, resume_frames=6)
+        outboxes, rings = make_rings(8, limits)
         readers = [Reader(outboxes, most=2_000) for _ in range(8)]
         for now in range(200):
             open = [reader for reader in readers if not reader.closed]
@@ -186,6 +288,14 @@ def test_the_count_is_what_the_outboxes_hold_whatever_happens() -> None:
             for reader in rng.sample(readers, 3):
                 if reader.waiting_bytes:
                     reader.read(rng.randrange(1, 4_000), now / 10)
+            frames = [rng.choice((frame, VolatileFrame(b"v"), CoalescedFrame.of(frame, "a"))) for _ in range(2)]
+            for ring in rng.sample(rings, 4):
+                rng.choice((ring.add, partial(ring.wait, b"")))(frames)
+            for ring in rng.sample(rings, 2):
+                if rng.random() < 0.8:
+                    ring.acknowledge(ring.sent - rng.randrange(3))
+                elif ring.rewind(ring.sent - rng.randrange(4)) is None:
+                    ring.clear()
             outboxes.close_slow(now / 10)
             held: dict[int, bytes] = {}
             places = 0
@@ -193,12 +303,35 @@ def test_the_count_is_what_the_outboxes_hold_whatever_happens() -> None:
                 for each in (*reader.outbox._frames, *filter(None, [reader.outbox._begun])):
                     held[id(each)] = each
                     places += 1
-            expected = sum(len(each) + FRAME_BYTES for each in held.values()) + places * PLACE_BYTES
+            kept: dict[int, Kept] = {}
+            skips = 0
+            for ring in rings:
+                assert (ring in outboxes._rings) == bool(ring.frames)
+                for entry in ring._kept:
+                    if isinstance(entry, int):
+                        skips += 1
+                    else:
+                        kept[id(entry)] = entry
+                        places += 1
+                waiting = () if ring._waiting is None else ring._waiting._frames
+                held.update((id(each), each) for each in waiting)
+                places += len(waiting)
+            for entry in kept.values():
+                held.update((id(each), each) for each in entry.frames if each is not None)
+                places += entry.held - 1  # the first ring does not count twice
+            expected = (
+                len(kept) * KEPT_BYTES
+                + skips * SKIP_BYTES
+                + sum(len(each) + FRAME_BYTES for each in held.values())
+                + places * PLACE_BYTES
+            )
             assert outboxes.bytes == expected
             assert set(outboxes._progress) == {reader for reader in readers if reader.waiting_bytes}
             assert sum(map(len, outboxes._classes.values())) == len(outboxes._class_of)
         for reader in readers:
             reader.outbox.clear()
             outboxes.forget(reader)
+        for ring in rings:
+            ring.end()
         assert outboxes.bytes == 0
-        assert not any((outboxes._places, outboxes._above, outboxes._progress, outboxes._classes))
+        assert not any((outboxes._rings, outboxes._places, outboxes._above, outboxes._progress, outboxes._classes))
