@@ -13,7 +13,8 @@ Open net.py first.
 """
 
 from ..message import GLOBAL_ROOM
-from .client import ConnectionEnded, TestClient
+from .client import TestClient
+from .client_connection import ConnectionEnded
 from .net import Net, open_server
 from .pipes import MemoryListener, Pipe, open_pipe
 

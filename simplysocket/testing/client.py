@@ -5,30 +5,22 @@ Law: it reads all the time and answers pings, as a browser does, unless `reads` 
 
 import contextlib
 import itertools
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
-from urllib.parse import quote
 
 import msgspec
 import trio
 import trio.testing
 
-from .._protocol.frames import CLOSE, FINAL_BIT, PING, PONG, TEXT, client_frame, split_server_frames
+from .._protocol.frames import CLOSE
+from .._protocol.names import SUBPROTOCOL
 from ..errors import ActionError, CloseCode
+from .client_connection import ClientConnection, ConnectionEnded, Upgrade
+from .client_session import ClientSession, gone
 
-_KEY: Final = "c2ltcGx5c29ja2V0IHRlcw=="  # any 16 bytes, in base64
 _PATIENCE: Final = 6 * 3600.0  # seconds of trio's clock, after which a wait fails; virtual time passes in a moment
-_MASK: Final = b"\x12\x34\x56\x78"  # any 4 bytes
-
-
-class ConnectionEnded(Exception):
-    """The connection has ended. `code` and `reason` are those of the server's Close; 1006 if none came."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"{code} {reason}".strip())
-        self.code = code
-        self.reason = reason
+_LISTED: Final = 10  # different actions that a failed `expect` lists
 
 
 class TestClient:
@@ -40,45 +32,33 @@ class TestClient:
 
     __test__ = False  # pytest would collect it as a test because of its name
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self.stream = stream
+    def __init__(
+        self, stream: trio.abc.Stream, *, dial: Callable[[], Awaitable[trio.abc.Stream]] | None = None
+    ) -> None:
+        """`dial` opens the streams over which the client comes back."""
         self.id: str = ""  # from `welcome`; empty with `greet=False`
         self.name: str = ""
-        self.pings: int = 0  # how many the server has sent
+        self._dial = dial
+        self._connection = ClientConnection(stream, self._take)
+        self._session: ClientSession | None = None
         self._ids = itertools.count(1)
-        self._rest = b""  # received bytes that are not a complete frame yet
-        self._frames: deque[tuple[int, bytes]] = deque()
         self._messages: deque[dict[str, Any]] = deque()  # Any: JSON
-        self._ended: ConnectionEnded | None = None
-        self._came = trio.lowlevel.ParkingLot()
-        self._is_reading = False
+        self._answers: dict[int, dict[str, Any] | None] = {}  # {id of a request that waits: its answer}
+
+    @property
+    def stream(self) -> trio.abc.Stream:
+        """The stream to the server."""
+        return self._connection.stream
+
+    @property
+    def pings(self) -> int:
+        """How often the server has pinged this connection."""
+        return self._connection.pings
 
     async def shake_hands(self, name: str, *, path: str, greet: bool, headers: dict[str, str]) -> None:
         """Send the request head and read the answer; `ActionError` with the HTTP status if it is a refusal."""
-        lines = [
-            f"GET {path}?name={quote(name)} HTTP/1.1",
-            *([] if "host" in map(str.lower, headers) else ["Host: testserver"]),
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Key: {_KEY}",
-            "Sec-WebSocket-Version: 13",
-            *(["Sec-WebSocket-Protocol: simplysocket.json"] if greet else []),
-            *(f"{key}: {value}" for key, value in headers.items()),
-        ]
-        await self.stream.send_all("\r\n".join([*lines, "", ""]).encode())
-        head = b""
-        while b"\r\n\r\n" not in head:
-            received = await self.stream.receive_some()
-            if not received:
-                raise ConnectionEnded(CloseCode.ABNORMAL, "no answer to the request head")
-            head += received
-        head, _, self._rest = head.partition(b"\r\n\r\n")
-        status = head.split(b" ", 2)[1].decode()
-        if status != "101":
-            while received := await self.stream.receive_some():
-                self._rest += received
-            raise ActionError(status, head.decode("latin-1") + "\n" + self._rest.decode())
         self.name = name
+        await self._connection.shake_hands(Upgrade(name, path, headers).head([SUBPROTOCOL] if greet else []))
         if greet:
             welcome = await self.receive()
             self.id = welcome["message_body"]["client"]
@@ -106,7 +86,11 @@ class TestClient:
             message["target"] = target
         if id is not None:
             message["id"] = id
-        await self.send_bytes(client_frame(msgspec.json.encode(message), key=_MASK))
+        text = msgspec.json.encode(message)
+        if self._session is None:
+            await self._connection.send_frame(text)
+        else:
+            await self._session.send(text, action, id)
 
     async def receive(self) -> dict[str, Any]:
         """Wait for the next message and return it as a dict; the oldest comes first.
@@ -119,6 +103,31 @@ class TestClient:
         await self._wait_for(lambda: bool(self._messages))
         return self._messages.popleft()
 
+    async def expect(self, action: str, *, timeout: float = 60.0) -> dict[str, Any]:
+        """Wait for the next message of this action and return it, as `receive` does.
+
+        Other messages that come before it are skipped: nothing returns them later, so assert
+        with `receive` or `settle` what they are. If the message has not come after `timeout`
+        seconds of trio's clock, `trio.TooSlowError` lists what came instead.
+        """
+        skipped: Counter[str] = Counter()
+
+        def has_come() -> bool:
+            while self._messages and self._messages[0]["action"] != action:
+                skipped[_describe(self._messages.popleft())] += 1
+            return bool(self._messages)
+
+        with trio.move_on_after(timeout):
+            await self._wait_until(has_come)
+            return self._messages.popleft()
+        others = [what if times == 1 else f"{what} ({times})" for what, times in skipped.items()]
+        if len(others) > _LISTED:
+            others[_LISTED:] = [f"and {len(others) - _LISTED} other actions"]
+        raise trio.TooSlowError(
+            f"{self._who} waited {timeout:g} s for {action!r}; "
+            + (f"what came instead: {', '.join(others)}" if others else "nothing else came")
+        )
+
     async def request(self, action: str, body: object = None, *, target: str | None = None, **keys: object) -> Any:
         """Send a request, wait for its answer, and return the body of the reply.
 
@@ -127,14 +136,15 @@ class TestClient:
         is an error, otherwise the same as `receive`.
         """
         id = next(self._ids)
-        await self.send(action, body, target=target, id=id, **keys)
-
-        def answers() -> list[dict[str, Any]]:
-            return [each for each in self._messages if each.get("id") == id and each["action"] in ("reply", "error")]
-
-        await self._wait_for(lambda: bool(answers()))
-        message = answers()[0]
-        self._messages.remove(message)
+        self._answers[id] = None
+        try:
+            await self.send(action, body, target=target, id=id, **keys)
+            await self._wait_for(lambda: self._answers[id] is not None)
+        finally:
+            message = self._answers.pop(id)
+            if message is None and self._session is not None:
+                self._session.give_up(id)
+        assert message is not None
         answer = message["message_body"]
         if message["action"] == "error":
             raise ActionError(
@@ -159,10 +169,9 @@ class TestClient:
     async def close(self, code: int = CloseCode.NORMAL) -> None:
         """Close the connection as a client does: send a Close, and wait for the server's.
 
-        Messages that came before can still be received. With `stream.aclose()` the client
-        disappears without a Close.
+        Messages that came before can still be received.
         """
-        await self.send_bytes(client_frame(code.to_bytes(2, "big"), opcode=CLOSE, key=_MASK))
+        await self._connection.send_frame(code.to_bytes(2, "big"), opcode=CLOSE)
         await self.wait_ended()
         await self.stream.aclose()
 
@@ -172,77 +181,134 @@ class TestClient:
         Messages that came before can still be received.
         """
         with contextlib.suppress(ConnectionEnded):
-            await self._wait_for(lambda: False)
-        return self._ended or ConnectionEnded(CloseCode.ABNORMAL, "")
+            await self._wait_for(lambda: self._connection.is_dropped)
+        return self._connection.ended or ConnectionEnded(CloseCode.ABNORMAL, "")
+
+    @property
+    def _who(self) -> str:
+        return (self.name or "the client") + (" (dropped)" if self._connection.is_dropped else "")
 
     async def _wait_for(self, has_come: Callable[[], bool]) -> None:
         with trio.move_on_after(_PATIENCE):
             await self._wait_until(has_come)
             return
         raise trio.TooSlowError(
-            f"{self.name or 'the client'} waited {_PATIENCE / 3600:g} hours for what never came;"
+            f"{self._who} waited {_PATIENCE / 3600:g} hours for what never came;"
             " settle() takes what there is, trio.fail_after(...) waits for less"
         )
 
     async def _wait_until(self, has_come: Callable[[], bool]) -> None:
         while not has_come():
-            if self._ended is not None:
-                raise self._ended
-            if self._is_reading:
-                await self._came.park()
+            if self._session is not None and self._connection.is_dropped:
+                await self._connection.changed.park()  # until it has come back
             else:
-                await self._read_one()
+                await self._connection.wait()
+
+    def _take(self, payload: bytes) -> None:
+        message = msgspec.json.decode(payload)
+        if self._session is None:
+            self._keep(message)
+        else:
+            self._session.take(message)
+
+    def _keep(self, message: dict[str, Any]) -> None:
+        """Keep a message for the request that it answers, or until the test takes it."""
+        if message.get("id") in self._answers and message["action"] in ("reply", "error"):
+            self._answers[message["id"]] = message
+        else:
+            self._messages.append(message)
+
+    # --- a network that breaks
+
+    def drop(self) -> None:
+        """Break the connection without a Close, as a network does that fails.
+
+        What is under way is lost in both directions, and the server learns of it at once.
+        Messages that came before can still be received.
+        """
+        self._connection.drop()
+
+    def go_silent(self) -> None:
+        """Read and answer nothing from now on, as behind a network that fails without a word.
+
+        The server is not told: its heartbeat finds out after `Limits.silence_seconds`. What the
+        client sends meanwhile is lost.
+        """
+        self._connection.go_silent()
+
+    # --- coming back
+
+    @property
+    def resume(self) -> dict[str, Any] | None:
+        """`resume` of the newest `welcome`; None without a session."""
+        return None if self._session is None else self._session.resume
+
+    async def begin_session(self, upgrade: Upgrade, nursery: trio.Nursery | None) -> None:
+        """Shake hands and ask for a session; with a nursery the client reads in it all the time."""
+        self.name = upgrade.name
+        self._session = ClientSession(upgrade, self._keep, nursery)
+        await self._go_on(self._session, self._connection)
+
+    async def come_back(self, *, token: str | None = None, forgets: bool = False) -> dict[str, Any]:
+        """Connect again and go on with the session; return `resume` of the `welcome`.
+
+        For a client of `Net.connect(resume=True)`, after its connection was lost; one that
+        still has a connection takes over from itself. In what is returned, `outcome` is
+        "resumed" (nothing is missing), "gap" or "new", and `reason` says why there is a gap.
+        What the server has not received is sent again. Messages of the server come exactly
+        once, but for those that a gap has lost. After "gap" and "new" the requests that were
+        under way raise `ActionError` with the code "gone"; after "new" the client has another
+        id and is in no room.
+
+        `token`: other credentials, for `authenticate`. `forgets=True`: as a page that was
+        loaded anew, which knows the token of its session and nothing else. Raises
+        `ConnectionEnded` if the server closes the connection instead, such as with the code
+        that has ended the session, and `ActionError` if it refuses the request.
+        """
+        session = self._session
+        if session is None or self._dial is None:
+            raise RuntimeError("only a client that was connected with resume=True can come back")
+        self._connection.go_silent()
+        if token is not None:
+            session.authenticate(token)
+        if forgets:
+            session.forget()
+            self._messages.clear()
+            for id in [id for id, answer in self._answers.items() if answer is None]:
+                self._keep(gone(id))
+        return await self._go_on(session, ClientConnection(await self._dial(), self._take))
+
+    async def _go_on(self, session: ClientSession, connection: ClientConnection) -> dict[str, Any]:
+        try:
+            await session.shake_hands(connection)
+            old, self._connection = self._connection, connection
+            old.changed.unpark_all()
+            with trio.fail_after(_PATIENCE):
+                resume = await session.go_on()
+        except BaseException:
+            connection.drop()
+            raise
+        self.id = session.id
+        return resume
 
     # --- bytes
 
     async def send_bytes(self, data: bytes) -> None:
         """Send bytes as they are, such as a broken frame."""
-        await self.stream.send_all(data)
+        await self._connection.send_bytes(data)
 
     async def receive_frame(self) -> tuple[int, bytes]:
         """Return the next frame as (first byte, payload); only with `reads=False`.
 
         `ConnectionEnded` when the stream ends.
         """
-        while not self._frames:
-            frames, self._rest = split_server_frames(self._rest)
-            self._frames += frames
-            if not frames:
-                try:
-                    received = await self.stream.receive_some()
-                except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
-                    received = b""
-                if not received:
-                    raise ConnectionEnded(CloseCode.ABNORMAL, "the stream ended without a Close")
-                self._rest += received
-        return self._frames.popleft()
+        return await self._connection.receive_frame()
 
     def start_reading(self, nursery: trio.Nursery) -> None:
         """Read in a task from now on, so that the server's frames never have to wait."""
-        self._is_reading = True
-        nursery.start_soon(self._read_always)
+        self._connection.start_reading(nursery)
 
-    async def _read_always(self) -> None:
-        while self._ended is None:
-            await self._read_one()
 
-    async def _read_one(self) -> None:
-        """Read one frame: keep a message, answer a ping, or record the end."""
-        try:
-            first, payload = await self.receive_frame()
-            if first == FINAL_BIT | TEXT:
-                self._messages.append(msgspec.json.decode(payload))
-            elif first == FINAL_BIT | PING:
-                self.pings += 1
-                # The server may have closed meanwhile; the messages that it sent before are still to be read.
-                with contextlib.suppress(trio.BrokenResourceError):
-                    await self.send_bytes(client_frame(payload, opcode=PONG, key=_MASK))
-            elif first == FINAL_BIT | CLOSE:
-                raise ConnectionEnded(int.from_bytes(payload[:2], "big"), payload[2:].decode())
-        except ConnectionEnded as ended:
-            self._ended = ended
-            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await self.send_bytes(client_frame(ended.code.to_bytes(2, "big"), opcode=CLOSE, key=_MASK))
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._ended = ConnectionEnded(CloseCode.ABNORMAL, "the stream broke")
-        self._came.unpark_all()
+def _describe(message: dict[str, Any]) -> str:
+    """Return the action of a message, with the code if it is an error."""
+    return f"error {message['message_body']['code']}" if message["action"] == "error" else str(message["action"])

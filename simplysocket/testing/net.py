@@ -11,6 +11,7 @@ import trio
 
 from ..server import Server
 from .client import TestClient
+from .client_connection import Upgrade
 from .pipes import PIPE_BYTES, MemoryListener, Pipe
 
 
@@ -35,6 +36,7 @@ class Net:
         reads: bool = True,
         headers: dict[str, str] | None = None,
         token: str | None = None,
+        resume: bool = False,
         pipe_bytes: int = PIPE_BYTES,
     ) -> TestClient:
         """Connect a client called `name`, and return it after the handshake.
@@ -43,16 +45,26 @@ class Net:
         `headers`: further headers of the request. `greet=False`: a client without the
         subprotocol, which gets no `welcome` and does not know its id. `reads=False`: a client
         that reads only while one of its methods waits, and answers no pings in between; in each
-        direction at most `pipe_bytes` are then under way. Raises `ActionError` with the HTTP
-        status as its code, such as "401", if the server refuses the client.
+        direction at most `pipe_bytes` are then under way. `resume=True`: the client asks for a
+        session, with which it can `come_back`; it acknowledges what it receives, out of sight,
+        or with `reads=False` only when it connects. Raises `ConnectionEnded` with 3500 or
+        3005 if `authenticate` refuses the client. With `greet=False`, and for all other refusals, it
+        raises `ActionError` with the HTTP status as its code, such as "401".
         """
-        client = TestClient(await self.open_stream(pipe_bytes))
+        if resume and not greet:
+            raise ValueError("resume=True needs greet=True: a client without the subprotocol cannot come back")
+        dial = partial(self.open_stream, pipe_bytes)
+        client = TestClient(await dial(), dial=dial)
         headers = dict(headers or {})
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
+        nursery = self.nursery if reads else None
+        if resume:
+            await client.begin_session(Upgrade(name, path, headers), nursery)
+            return client
         await client.shake_hands(name, path=path, greet=greet, headers=headers)
-        if reads:
-            client.start_reading(self.nursery)
+        if nursery is not None:
+            client.start_reading(nursery)
         return client
 
     async def open_stream(self, pipe_bytes: int = PIPE_BYTES) -> Pipe:

@@ -20,6 +20,7 @@ class _Direction:
         self.data: bytearray = bytearray()
         self.is_ended = False  # the writer has ended: nothing more comes
         self.is_broken = False  # the reader has closed
+        self.is_lost = False  # the network has broken: neither end reads or writes any more
         self.changed: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
 
     def change(self) -> None:
@@ -39,7 +40,7 @@ class Pipe(HalfCloseableStream):
         rest = bytes(data)
         await trio.lowlevel.checkpoint()
         while rest:
-            self._check_open()
+            self._check_open(self._outgoing)
             if self._outgoing.is_broken:
                 raise trio.BrokenResourceError("the other end is closed")
             if self._outgoing.is_ended:
@@ -58,7 +59,7 @@ class Pipe(HalfCloseableStream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         await trio.lowlevel.checkpoint()
         while True:
-            self._check_open()
+            self._check_open(self._incoming)
             data = self._incoming.data
             if data:
                 received = bytes(data[:max_bytes])
@@ -82,9 +83,18 @@ class Pipe(HalfCloseableStream):
             self._incoming.change()
         await trio.lowlevel.checkpoint()
 
-    def _check_open(self) -> None:
+    def abort(self) -> None:
+        """Break both directions, as a reset does: what is under way is lost, and both ends get BrokenResourceError."""
+        for direction in (self._outgoing, self._incoming):
+            direction.is_lost = True
+            direction.data.clear()
+            direction.change()
+
+    def _check_open(self, direction: _Direction) -> None:
         if self._is_closed:
             raise trio.ClosedResourceError("this end is closed")
+        if direction.is_lost:
+            raise trio.BrokenResourceError("the network has broken")
 
 
 def open_pipe(most: int = PIPE_BYTES) -> tuple[Pipe, Pipe]:
