@@ -11,7 +11,7 @@ LOWEST := $(VENV)-lowest
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test test-lowest check bench bench-against bystander conformance proxies docs pictures format clean
+.PHONY: demo test test-lowest check bench bench-against bench-resume bystander conformance soak proxies docs pictures format clean
 
 ## demo: install the dependencies and run the chat at http://localhost:8080 (or PORT=...)
 demo: $(VENV)/installed
@@ -40,6 +40,10 @@ bench-against: $(VENV)/developing
 	$(if $(REF),,$(error call it as: make bench-against REF=<commit> [PAIRS=9] [COLUMNS=echo,500x10,memory]))
 	$(BIN)/python -m tests.benchmarks.against '$(REF)' $(if $(PAIRS),--pairs '$(PAIRS)') $(if $(COLUMNS),--columns '$(COLUMNS)')
 
+## bench-resume: speed and memory with clients that may come back, beside clients that may not; about fifteen minutes (PAIRS=9, COLUMNS=echo,come-back)
+bench-resume: $(VENV)/developing
+	$(BIN)/python -m tests.benchmarks.with_resume $(if $(PAIRS),--pairs '$(PAIRS)') $(if $(COLUMNS),--columns '$(COLUMNS)')
+
 ## bystander: how long others wait while one address attacks; about three minutes (ATTACKS=empty-pings,bad-JSON)
 bystander: $(VENV)/developing
 	$(BIN)/python -m tests.benchmarks.bystander $(if $(ATTACKS),--attacks '$(ATTACKS)')
@@ -47,6 +51,10 @@ bystander: $(VENV)/developing
 ## conformance: run Autobahn's WebSocket suite over TCP and TLS, where CPython 2.7 is there; about three minutes
 conformance: $(VENV)/developing
 	$(BIN)/python -m tests.conformance
+
+## soak: drop a client at random, 100 times in each of 1,000 runs, and check that nothing is lost; about ten minutes (SEEDS=100)
+soak: $(VENV)/developing
+	$(BIN)/python -m tests.soak $(if $(SEEDS),--seeds '$(SEEDS)')
 
 ## proxies: install nginx, HAProxy and Caddy and try the settings of the how-to page with them
 proxies: $(VENV)/developing

@@ -16,13 +16,16 @@ import subprocess
 import tarfile
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import attrs
 
 from tests.benchmarks.columns import COLUMNS, Column, chosen_names
-from tests.benchmarks.comparison import Pairs, table, verdict
+from tests.benchmarks.come_back import ComeBack
+from tests.benchmarks.comparison import BOUNDS, Bounds, Pairs, table, verdict
 from tests.benchmarks.load import Load
 from tests.benchmarks.runs import (
     BUSY_GENERATOR,
@@ -50,17 +53,19 @@ MEMORY_OVERHEAD_SECONDS = 4.0  # to start a server and connect the idle clients;
 
 # What a service adds (house_server): the column that it costs most.
 TYPED = Column("typed-8", "echo-8 with typed bodies, a middleware, identities", Load(64, 1, 1, 8))
-COLUMN_OF = {column.name: column for column in (*COLUMNS, TYPED)}
+CROWD = Column("come-back", "2,000 clients come back in the same moment", ComeBack(2_000))  # only with_resume
+COLUMN_OF = {column.name: column for column in (*COLUMNS, TYPED, CROWD)}
 MODULES = {TYPED.name: "house_server"}  # of the columns that product_server does not serve
-NAMES = (*COLUMN_OF, MEMORY)
+NAMES = (*(name for name in COLUMN_OF if name != CROWD.name), MEMORY)
 
 
 @attrs.frozen
 class Side:
-    """One of the two packages: "old" or "new", and the folder it was copied to."""
+    """One of the two that are compared, such as "old" and "new": a package, by its folder, and what clients ask."""
 
     name: str
     packages: Path
+    protocols: str = ""  # that all clients offer
 
     def program(self, column: str) -> ServerProgram:
         """Return the server of a column, to run with this package."""
@@ -72,7 +77,7 @@ class Figures:
     """What the pairs came to so far."""
 
     pairs: dict[str, list[tuple[float, float]]]  # {column: [(old, new)]}
-    missed: dict[str, int] = attrs.Factory(lambda: {"old": 0, "new": 0})  # messages, by side
+    missed: Counter[str] = attrs.Factory(Counter)  # messages, by side
     busy: dict[str, float] = attrs.Factory(dict)  # {column: share of its core that the generator used, if too much}
     runs: int = 0
     disturbed: int = 0  # of the runs: other programs were on the cores
@@ -111,8 +116,13 @@ def copied_sides(commit: str, folder: Path) -> list[Side]:
     archive = git("archive", "--format=tar", commit, PACKAGE)
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(old.packages, filter="data")
-    shutil.copytree(ROOT / PACKAGE, new.packages / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_package(new.packages)
     return [old, new]
+
+
+def copy_package(folder: Path) -> None:
+    """Copy the package of the working tree into a folder."""
+    shutil.copytree(ROOT / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def check_imports(sides: list[Side], columns: list[str]) -> None:
@@ -142,7 +152,8 @@ def minutes(seconds: float) -> str:
 
 def measure_speed(side: Side, column: str, figures: Figures) -> float:
     """Run one column once on one side; return its deliveries a second."""
-    run = measure(side.program(column), COLUMN_OF[column].load, RUN_SECONDS)
+    load = attrs.evolve(COLUMN_OF[column].load, protocols=side.protocols)
+    run = measure(side.program(column), load, RUN_SECONDS)
     figures.missed[side.name] += missed(run)
     figures.runs += 1
     figures.disturbed += max(run["server_waited"], run["generator_waited"]) > DISTURBED_SHARE
@@ -153,16 +164,16 @@ def measure_speed(side: Side, column: str, figures: Figures) -> float:
     return run["per_second"]
 
 
-def measure_pair(order: list[Side], column: str, figures: Figures, clients: int) -> str:
+def measure_pair(sides: list[Side], order: list[Side], column: str, figures: Figures, clients: int) -> str:
     """Run one column once on each side, note the figures, and return how they compare (*: disturbed)."""
     disturbed = figures.disturbed
     took = {
-        side.name: measure_memory(side.program(column), clients)
+        side.name: measure_memory(side.program(column), clients, side.protocols)
         if column == MEMORY
         else measure_speed(side, column, figures)
         for side in order
     }
-    old, new = took["old"], took["new"]
+    old, new = (took[side.name] for side in sides)
     figures.pairs[column].append((old, new))
     mark = "*" if figures.disturbed > disturbed else ""
     return f"{column} {new - old:+z.2f}" if column == MEMORY else f"{column} {new / old:.3f}{mark}"
@@ -178,16 +189,16 @@ def measure_all(sides: list[Side], columns: list[str], pairs: int) -> Figures:
         print(f"pair {number + 1}/{pairs}, {order[0].name} first:", end="", flush=True)
         for column in columns:
             if column != MEMORY or number < MEMORY_PAIRS:
-                print(f"  {measure_pair(order, column, figures, clients)}", end="", flush=True)
+                print(f"  {measure_pair(sides, order, column, figures, clients)}", end="", flush=True)
         print(f"  [{minutes(time.perf_counter() - started)}]", flush=True)
     return figures
 
 
-def report(figures: Figures, columns: list[str]) -> None:
+def report(figures: Figures, columns: list[str], sides: Sequence[Side], bounds: Bounds) -> None:
     """Print the table, what to know about it, and the verdict."""
     speed = figures.named(*(column for column in columns if column != MEMORY))
     memory = figures.named(MEMORY)[0] if MEMORY in columns else None
-    print("", *table(speed, memory), "", sep="\n")
+    print("", *table(speed, memory, (sides[0].name, sides[1].name)), "", sep="\n")
     for column, share in figures.busy.items():
         print(f"the generator was {share:.0%} busy in {column}: the server might have done more")
     for side, count in figures.missed.items():
@@ -196,7 +207,7 @@ def report(figures: Figures, columns: list[str]) -> None:
     if figures.disturbed:
         share = f"{figures.disturbed} of {figures.runs}"
         print(f"other programs disturbed {share} runs (*): repeat on a quiet machine")
-    print(verdict(speed, memory))
+    print(verdict(speed, memory, bounds))
 
 
 def pair_count(text: str) -> int:
@@ -206,16 +217,31 @@ def pair_count(text: str) -> int:
     return int(text)
 
 
+def add_choices(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    """Let the command line choose the pairs and the columns."""
+    parser.add_argument("--pairs", type=pair_count, default=9, help="runs of each side in each column")
+    columns = partial(chosen_names, names=names)
+    parser.add_argument("--columns", type=columns, default=list(names), help=f"with commas: {', '.join(names)}")
+
+
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.against", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("ref", metavar="REF", help="the commit to compare with: a hash, a branch, a tag, HEAD~5")
-    parser.add_argument("--pairs", type=pair_count, default=9, help="runs of each side in each column")
-    columns = partial(chosen_names, names=NAMES)
-    parser.add_argument("--columns", type=columns, default=list(NAMES), help=f"with commas: {', '.join(NAMES)}")
+    add_choices(parser, NAMES)
     return parser.parse_args()
+
+
+def compare(sides: list[Side], columns: list[str], pairs: int, bounds: Bounds = BOUNDS) -> int:
+    """Compare two sides and print how they do; return 1 if a server lost anything."""
+    check_imports(sides, columns)
+    about = minutes(expected_seconds(columns, pairs))
+    print(f"{pairs} pairs of {RUN_SECONDS:g} s in each column: about {about} minutes", flush=True)
+    figures = measure_all(sides, columns, pairs)
+    report(figures, columns, sides, bounds)
+    return 1 if any(figures.missed.values()) else 0
 
 
 def main() -> int:
@@ -225,13 +251,7 @@ def main() -> int:
     changed = " and uncommitted changes" if git("status", "--porcelain", "--", PACKAGE) else ""
     print(f"{machine()}\nold: {title(commit)}\nnew: {title('HEAD')}{changed}")
     with tempfile.TemporaryDirectory(prefix="bench-against-") as folder:
-        sides = copied_sides(commit, Path(folder).resolve())
-        check_imports(sides, options.columns)
-        about = minutes(expected_seconds(options.columns, options.pairs))
-        print(f"{options.pairs} pairs of {RUN_SECONDS:g} s in each column: about {about} minutes", flush=True)
-        figures = measure_all(sides, options.columns, options.pairs)
-    report(figures, options.columns)
-    return 1 if any(figures.missed.values()) else 0
+        return compare(copied_sides(commit, Path(folder).resolve()), options.columns, options.pairs)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Sequence
 
 import attrs
 
-from tests.benchmarks.clients import ERROR, REPLY, handshake, join_frame, room_name
+from tests.benchmarks.clients import ERROR, REPLY, RESUMING, handshake, is_let_in, join_frame, ping_frame, room_name
 from tests.benchmarks.load import MAX_SECONDS, percentile, waited_share
 
 BATCH = 200  # clients that are connected together
@@ -34,6 +35,7 @@ class Arrivals:
     """How many clients arrive at once: one column of the table."""
 
     at_once: int
+    protocols: str = ""  # that the clients offer
 
     module = "arrivals"
 
@@ -44,32 +46,39 @@ class Arrival:
 
     sock: socket.socket
     began: float
-    join: bytes | None  # what it sends once it is connected
+    then: bytes | None  # what it sends once it is connected
     answer: bytes = b""
 
 
 class Door:
     """Lets clients in, batch after batch, and takes the times."""
 
-    def __init__(self, port: int, at_once: int) -> None:
-        self.address, self.handshake = ("127.0.0.1", port), handshake(port)
+    def __init__(self, port: int, at_once: int, protocols: str) -> None:
+        self.address, self.protocols = ("127.0.0.1", port), protocols
         self.at_once = at_once
         self.took: list[float] = []  # seconds, for each client
         self.elapsed = 0.0  # seconds, while a batch was on its way in
+        self.cpu = 0.0  # seconds that this process has used meanwhile
         self.lost = self.closed = self.errors = 0
         self.first_error = ""
 
-    def open(self, number: int) -> Arrival:
+    def strangers(self, count: int) -> list[tuple[bytes, bytes]]:
+        """Return the requests of new clients, and what each sends once it is connected."""
+        request = handshake(self.address[1], self.protocols)
+        word = ping_frame(0) if self.protocols == RESUMING else b""
+        return [(request, word + join_frame(room_name(number // ROOM_MEMBERS))) for number in range(count)]
+
+    def open(self, request: bytes, then: bytes) -> Arrival:
         """Connect one client, and send its handshake."""
         began = time.perf_counter()
         sock = socket.create_connection(self.address, BATCH_SECONDS)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no port is left in TIME_WAIT
-        sock.sendall(self.handshake)
-        return Arrival(sock, began, join_frame(room_name(number // ROOM_MEMBERS)))
+        sock.sendall(request)
+        return Arrival(sock, began, then)
 
-    def hear(self, arrival: Arrival) -> bool:
-        """Read once, and go one step further; tell whether the client's way ends here."""
+    def hear(self, arrival: Arrival, end: bytes) -> bool:
+        """Read once, and go one step further. Return True if the way ends here: with the reply that has `end`."""
         try:
             received = arrival.sock.recv(READ_BYTES)
         except OSError:
@@ -78,19 +87,18 @@ class Door:
             self.closed += 1
             return True
         answer = arrival.answer = arrival.answer + received
-        if arrival.join is not None:
-            if b"\r\n\r\n" not in answer:
-                return False
-            if not answer.startswith(b"HTTP/1.1 101 "):
+        if arrival.then is not None:
+            if b"\r\n\r\n" in answer and not answer.startswith(b"HTTP/1.1 101 "):
                 self.fail(answer)
                 return True
-            arrival.sock.sendall(arrival.join)
-            arrival.join, arrival.answer = None, answer.partition(b"\r\n\r\n")[2]
+            if is_let_in(answer, self.protocols):
+                arrival.sock.sendall(arrival.then)
+                arrival.then = None
             return False
         if ERROR in answer:
             self.fail(answer)
             return True
-        if b'"id":1' in answer[max(0, answer.find(REPLY)) :] and REPLY in answer:
+        if end in answer[max(0, answer.find(REPLY)) :] and REPLY in answer:
             self.took.append(time.perf_counter() - arrival.began)
             return True
         return False
@@ -98,43 +106,56 @@ class Door:
     def fail(self, answer: bytes) -> None:
         """Note a client that was refused."""
         self.errors += 1
-        self.first_error = self.first_error or answer[:300].decode(errors="replace")
+        self.first_error = self.first_error or answer[-300:].decode(errors="replace")
 
-    def let_in(self) -> None:
-        """Let one batch in, and close it."""
+    def let_in(self, clients: Sequence[tuple[bytes, bytes]], end: bytes = b'"id":1') -> list[Arrival]:
+        """Let one batch in, and take the time."""
         poll = select.epoll()
         under_way: dict[int, Arrival] = {}  # by descriptor
-        opened: list[socket.socket] = []
+        opened: list[Arrival] = []
+        cpu = time.process_time()
         began = now = time.perf_counter()
-        deadline = began + BATCH_SECONDS
-        while now < deadline and (under_way or len(opened) < BATCH):
-            while len(under_way) < self.at_once and len(opened) < BATCH:
-                arrival = self.open(len(opened))
-                opened.append(arrival.sock)
+        deadline = began + BATCH_SECONDS * max(1, len(clients) / BATCH)
+        while now < deadline and (under_way or len(opened) < len(clients)):
+            while len(under_way) < self.at_once and len(opened) < len(clients):
+                arrival = self.open(*clients[len(opened)])
+                opened.append(arrival)
                 under_way[arrival.sock.fileno()] = arrival
                 poll.register(arrival.sock, select.EPOLLIN)
             for descriptor, _ in poll.poll(deadline - now, self.at_once):
-                if self.hear(under_way[descriptor]):
+                if self.hear(under_way[descriptor], end):
                     poll.unregister(descriptor)
                     del under_way[descriptor]
             now = time.perf_counter()
         self.elapsed += now - began
+        self.cpu += time.process_time() - cpu
         self.lost += len(under_way)
         poll.close()
-        for sock in opened:
-            sock.close()
+        return opened
+
+    def close(self, arrivals: Sequence[Arrival]) -> None:
+        """Close a batch, and give the server a moment to forget it."""
+        for arrival in arrivals:
+            arrival.sock.close()
         time.sleep(PAUSE_SECONDS)
+
+    def begin(self) -> None:
+        """Forget the times so far: the warm-up is over."""
+        self.took.clear()
+        self.elapsed = self.cpu = 0.0
 
     def run(self, warm_up: float, seconds: float) -> dict[str, object]:
         """Let batches in until they have taken `seconds` together; return the figures."""
+        batch = self.strangers(BATCH)
         while self.elapsed < warm_up and not self.is_refused:
-            self.let_in()
-        self.took.clear()
-        self.elapsed = cpu = 0.0
+            self.close(self.let_in(batch))
+        self.begin()
         while self.elapsed < seconds and not self.is_refused:
-            before = time.process_time()
-            self.let_in()
-            cpu += time.process_time() - before
+            self.close(self.let_in(batch))
+        return self.figures()
+
+    def figures(self) -> dict[str, object]:
+        """Return what came of it since `begin`."""
         took = sorted(self.took) or [self.elapsed]
         return {
             "per_second": len(self.took) / self.elapsed if self.elapsed else 0.0,
@@ -145,7 +166,7 @@ class Door:
             "errors": self.errors,
             "first_error": self.first_error,
             "closed": self.closed,
-            "generator_cpu": cpu / self.elapsed if self.elapsed else 0.0,
+            "generator_cpu": self.cpu / self.elapsed if self.elapsed else 0.0,
             "generator_waited": waited_share("self"),
         }
 
@@ -160,11 +181,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.arrivals", description="Connect, over and over.")
     parser.add_argument("port", type=int)
     parser.add_argument("--at-once", type=int, default=1, help=f"clients on their way in at a time, up to {BATCH}")
+    parser.add_argument("--protocols", default="", help="that the clients offer, with commas")
     parser.add_argument("--warm-up", type=float, default=0.5, help="seconds")
     parser.add_argument("--seconds", type=float, default=3.0, help=f"measured; at most {MAX_SECONDS:g}")
     options = parser.parse_args()
     gc.disable()  # a pause would be measured as the server's
-    door = Door(options.port, min(options.at_once, BATCH))
+    door = Door(options.port, min(options.at_once, BATCH), options.protocols)
     print(json.dumps(door.run(options.warm_up, min(options.seconds, MAX_SECONDS))))
 
 

@@ -14,8 +14,11 @@ LARGE_BYTES = 65_000  # the JSON of a large message; the product takes 65,536 by
 DELIVERY = b"~*#%#*~"  # once in every body; of bytes that stand nowhere else, which makes counting fast
 REPLY = b'"reply"'  # the markers and the senders' tags have one length: see the laws of load.py
 ERROR = b'"error"'
+WELCOME = b'"welcome"'
 WAVE = 64  # joins outstanding at a time: half of what a room's inbox takes
 SETUP_SECONDS = 10.0  # for any one answer while connecting and joining
+PLAIN = "simplysocket.json"  # the subprotocols of a client that gets a `welcome`
+RESUMING = "simplysocket.json, simplysocket.resume"  # and of one that may come back
 
 
 def room_name(number: int) -> str:
@@ -43,6 +46,17 @@ def join_frame(room: str) -> bytes:
     return text_frame(json.dumps(message, separators=(",", ":")).encode())
 
 
+def ping_frame(received: int, id: int | None = None) -> bytes:
+    """Return the frame that acknowledges what was received; with an id it is answered by a reply."""
+    message: dict[str, object] = {"action": "ping", "message_body": {"received": received}}
+    return text_frame(json.dumps(message | ({} if id is None else {"id": id}), separators=(",", ":")).encode())
+
+
+def is_let_in(answer: bytes, protocols: str) -> bool:
+    """Tell whether the server has answered a handshake, and sent its `welcome` to a client that gets one."""
+    return answer.startswith(b"HTTP/1.1 101 ") and (WELCOME if protocols else b"\r\n\r\n") in answer
+
+
 def read_until(sock: socket.socket, done: Callable[[bytes], bool]) -> None:
     """Read while connecting; an error message or an end is the server's fault and stops the run."""
     data = b""
@@ -53,17 +67,20 @@ def read_until(sock: socket.socket, done: Callable[[bytes], bool]) -> None:
             raise SystemExit(f"the server refused a client: {data[-500:]!r}")
 
 
-def handshake(port: int) -> bytes:
+def handshake(port: int, protocols: str = "") -> bytes:
     """Return the request that opens a WebSocket on a port of 127.0.0.1."""
+    offer = f"Sec-WebSocket-Protocol: {protocols}\r\n" if protocols else ""
     return (
         f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
     ).encode()
 
 
-def open_clients(port: int, rooms: Iterable[str | None], *, join_answer: bool) -> list[socket.socket]:
+def open_clients(
+    port: int, rooms: Iterable[str | None], *, join_answer: bool, protocols: str = ""
+) -> list[socket.socket]:
     """Connect one client for each room name, in waves, and let it join (None: stay outside)."""
-    request = handshake(port)
+    request = handshake(port, protocols)
     opened: list[socket.socket] = []
     upcoming = iter(rooms)
     while wave := list(islice(upcoming, WAVE)):
@@ -72,7 +89,9 @@ def open_clients(port: int, rooms: Iterable[str | None], *, join_answer: bool) -
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.sendall(request)
         for sock in socks:
-            read_until(sock, lambda data: data.startswith(b"HTTP/1.1 101 ") and b"\r\n\r\n" in data)
+            read_until(sock, lambda data: is_let_in(data, protocols))
+            if protocols == RESUMING:
+                sock.sendall(ping_frame(0))  # right after `welcome`
         joining = [(sock, room) for sock, room in zip(socks, wave, strict=True) if room is not None]
         for sock, room in joining:
             sock.sendall(join_frame(room))

@@ -7,6 +7,7 @@ import attrs
 
 from tests.benchmarks.arrivals import Arrivals
 from tests.benchmarks.clients import LARGE_BYTES
+from tests.benchmarks.come_back import ComeBack
 from tests.benchmarks.load import Load
 
 FULL_ROOM = "500x10"  # the column that some others are measured against
@@ -18,7 +19,7 @@ class Column:
 
     name: str
     about: str
-    load: Load | Arrivals
+    load: Load | Arrivals | ComeBack
     ratio: float | None = None  # product / plain
     share: float | None = None  # product / the product's own FULL_ROOM
 

@@ -5,12 +5,22 @@ Knows nothing of processes, trees or clocks.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
-LOSS_BOUND = 0.02  # of the speed of a column
-MEMORY_BOUND_KIB = 0.2  # for each idle client
+
+@attrs.frozen
+class Bounds:
+    """How much slower a column may be, and how much more memory an idle client may take."""
+
+    loss: float = 0.02  # of the speed
+    memory_kib: float = 0.2
+    losses: Mapping[str, float] = attrs.Factory(dict)  # {column: a loss that is its own}
+
+    def of(self, column: str) -> float:
+        """Return how much of its speed a column may lose."""
+        return self.losses.get(column, self.loss)
 
 
 @attrs.frozen
@@ -59,13 +69,15 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
     return first, third
 
 
-LAYOUT = "{:<11} {:>12} {:>12} {:>8}  {:>15}  {:>15}"
-HEADER = ("column", "old", "new", "new/old", "middle half", "lowest-highest")
+LAYOUT = "{:<11} {:>12} {:>12} {:>12}  {:>15}  {:>15}"
+SIDES = ("old", "new")
+BOUNDS = Bounds()  # of two commits
 
 
-def table(columns: Sequence[Pairs], memory: Pairs | None) -> list[str]:
+def table(columns: Sequence[Pairs], memory: Pairs | None, sides: tuple[str, str] = SIDES) -> list[str]:
     """Return the lines of the table: deliveries a second with their ratios, then KiB with their differences."""
-    lines = [LAYOUT.format(*HEADER)]
+    old, new = sides
+    lines = [LAYOUT.format("column", old, new, f"{new}/{old}", "middle half", "lowest-highest")]
     for pairs in columns:
         bounds = [f"{low:.3f}-{high:.3f}" for low, high in spreads(pairs.ratios)]
         lines.append(LAYOUT.format(pairs.name, f"{pairs.old:,.0f}", f"{pairs.new:,.0f}", f"{pairs.ratio:.3f}", *bounds))
@@ -92,12 +104,14 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{share * 100:.{digits}f} %"
 
 
-def verdict(columns: Sequence[Pairs], memory: Pairs | None) -> str:
+def verdict(columns: Sequence[Pairs], memory: Pairs | None, bounds: Bounds = BOUNDS) -> str:
     """Name the columns that lost too much and say whether memory grew too much; "within the bound" if neither."""
     findings = []
-    slower = [loss(pairs) for pairs in columns if pairs.ratio < 1 - LOSS_BOUND]
-    if slower:
-        findings.append(f"more than {percent(LOSS_BOUND)} slower: {', '.join(slower)}")
-    if memory and memory.difference > MEMORY_BOUND_KIB:
-        findings.append(f"an idle client takes {memory.difference:.2f} KiB more (bound: {MEMORY_BOUND_KIB:g})")
+    for bound in sorted({bounds.of(pairs.name) for pairs in columns}):
+        of_bound = [pairs for pairs in columns if bounds.of(pairs.name) == bound]
+        slower = [loss(pairs) for pairs in of_bound if pairs.ratio < 1 - bound]
+        if slower:
+            findings.append(f"more than {percent(bound)} slower: {', '.join(slower)}")
+    if memory and memory.difference > bounds.memory_kib:
+        findings.append(f"an idle client takes {memory.difference:.2f} KiB more (bound: {bounds.memory_kib:g})")
     return "; ".join(findings) or "within the bound"

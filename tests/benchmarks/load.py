@@ -25,8 +25,19 @@ from pathlib import Path
 
 import attrs
 
-from tests.benchmarks.clients import DELIVERY, ERROR, MESSAGE_BYTES, REPLY, open_clients, room_name, say_frame
+from tests.benchmarks.clients import (
+    DELIVERY,
+    ERROR,
+    MESSAGE_BYTES,
+    REPLY,
+    RESUMING,
+    open_clients,
+    ping_frame,
+    room_name,
+    say_frame,
+)
 
+JOIN_REPLIES = 1  # what a client has received before its first delivery
 CARRY_BYTES = len(DELIVERY) - 1
 READ_BYTES = 262_144
 QUIET_SECONDS = 10.0  # at most, for what is still under way when the senders stop
@@ -45,6 +56,7 @@ class Load:
     window: int  # messages in flight for each sender
     action: str = "say"  # "ask" expects a reply too, "others" leaves the sender out
     message_bytes: int = MESSAGE_BYTES
+    protocols: str = ""  # that the clients offer
 
     module = "load"
 
@@ -63,7 +75,8 @@ class Wire:
     received: int = 0  # deliveries, and replies where they are asked for
     hears: bytes = b""
     speaker: "Speaker | None" = None
-    writer: "Speaker | None" = None  # whose messages wait until this socket takes more
+    unwritten: bytes = b""  # what the socket has not taken yet, of large messages
+    acknowledged: int = 0  # of what was received
 
 
 @attrs.define(eq=False)
@@ -75,7 +88,6 @@ class Speaker:
     next: int = 0  # place in the window
     sent: int = 0
     sent_at: collections.deque[float] = attrs.Factory(collections.deque)
-    unwritten: bytes = b""  # what the socket has not taken yet, of large messages
 
 
 class Generator:
@@ -83,7 +95,7 @@ class Generator:
 
     def __init__(self, load: Load, clients: list[socket.socket]) -> None:
         self.load = load
-        wires = [Wire(sock) for sock in clients]
+        self.members = wires = [Wire(sock) for sock in clients]
         self.rooms = [wires[at : at + load.members] for at in range(0, len(wires), load.members)]
         self.speakers = [self._appoint(room, place) for room in range(load.rooms) for place in range(load.senders)]
         self.wires = {wire.sock.fileno(): wire for wire in wires}
@@ -96,6 +108,7 @@ class Generator:
         self.sent = self.expected = self.received = self.errors = self.closed = 0
         self.latencies = array("d")  # seconds
         self.sending, self.first_error = True, ""
+        self.began, self.asked = time.perf_counter(), 0  # how many acknowledgements were due since then
 
     def _appoint(self, room: int, place: int) -> Speaker:
         """Make a member its room's sender and settle where its message is heard.
@@ -123,22 +136,30 @@ class Generator:
         speaker.sent_at.extend((now,) * count)
         self.sent += count
         self.expected += count * (self.load.members + self.load.own)
-        speaker.unwritten += speaker.script[first : first + count * frame_bytes]
-        self.write(speaker)
+        self.write(speaker.wire, speaker.script[first : first + count * frame_bytes])
 
-    def write(self, speaker: Speaker) -> None:
+    def write(self, wire: Wire, data: bytes = b"") -> None:
         """Write what the socket takes; the rest follows when it takes more."""
-        wire, was_waiting = speaker.wire, speaker.wire.writer is not None
+        was_waiting, data = bool(wire.unwritten), wire.unwritten + data
         try:
-            speaker.unwritten = speaker.unwritten[wire.sock.send(speaker.unwritten) :]
+            wire.unwritten = data[wire.sock.send(data) :]
         except BlockingIOError:
-            pass
+            wire.unwritten = data
         except OSError:  # closed by the server: what is not said is lost, and seen as such
-            speaker.unwritten = b""
-        if bool(speaker.unwritten) != was_waiting:
-            wire.writer = speaker if speaker.unwritten else None
+            wire.unwritten = b""
+        if bool(wire.unwritten) != was_waiting:
             with contextlib.suppress(FileNotFoundError):  # closed by the server, as `receive` has seen
-                self.poll.modify(wire.sock, select.EPOLLIN | (select.EPOLLOUT if speaker.unwritten else 0))
+                self.poll.modify(wire.sock, select.EPOLLIN | (select.EPOLLOUT if wire.unwritten else 0))
+
+    def acknowledge(self, now: float) -> None:
+        """Let each client acknowledge what it has received, once a second if that is more: one after another."""
+        count = len(self.members)
+        for number in range(self.asked, int((now - self.began) * count)):
+            wire = self.members[number % count]
+            if wire.received != wire.acknowledged:
+                wire.acknowledged = wire.received
+                self.write(wire, ping_frame(JOIN_REPLIES + wire.received))
+            self.asked = number + 1
 
     def receive(self, wire: Wire) -> None:
         """Read once, count, and move the window of the sender that is heard here.
@@ -190,11 +211,13 @@ class Generator:
         while now < deadline and not (until_complete and self.received >= self.expected):
             for descriptor, events in self.poll.poll(deadline - now, len(self.wires)):
                 wire = self.wires[descriptor]
-                if events != select.EPOLLIN and wire.writer is not None:
-                    self.write(wire.writer)
+                if events != select.EPOLLIN and wire.unwritten:
+                    self.write(wire)
                 if events != select.EPOLLOUT:
                     self.receive(wire)
             now = time.perf_counter()
+            if self.load.protocols == RESUMING:
+                self.acknowledge(now)
         return now - started
 
     def run(self, warm_up: float, seconds: float) -> dict[str, object]:
@@ -268,6 +291,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--window", type=int, default=1, help="messages in flight for each sender")
     parser.add_argument("--action", choices=("say", "ask", "others", "wait"), default="say")
     parser.add_argument("--message-bytes", type=int, default=MESSAGE_BYTES, help="of each message")
+    parser.add_argument("--protocols", default="", help="that the clients offer, with commas")
     parser.add_argument("--warm-up", type=float, default=0.5, help="seconds")
     parser.add_argument("--seconds", type=float, default=3.0, help=f"measured; at most {MAX_SECONDS:g}")
     parser.add_argument("--no-join-answer", action="store_true", help="the server does not answer joins")
@@ -279,15 +303,16 @@ def main() -> None:
     """Run one load and print its figures."""
     options = arguments()
     if options.idle is not None:
-        held = open_clients(options.port, [None] * options.idle, join_answer=False)
+        held = open_clients(options.port, [None] * options.idle, join_answer=False, protocols=options.protocols)
         print("ready", len(held), flush=True)
         sys.stdin.read()
         return
-    load = Load(options.rooms, options.members, options.senders, options.window, options.action, options.message_bytes)
+    load = Load(**{field.name: getattr(options, field.name) for field in attrs.fields(Load)})
     if load.members < load.senders * (2 if load.action == "others" else 1):
         raise SystemExit("a room needs a member for each sender, and with --action others a witness for each too")
     rooms = [room_name(number) for number in range(load.rooms) for _ in range(load.members)]
-    clients = open_clients(options.port, rooms, join_answer=not options.no_join_answer)
+    join_answer = not options.no_join_answer
+    clients = open_clients(options.port, rooms, join_answer=join_answer, protocols=load.protocols)
     gc.disable()  # nothing here makes cycles, and a pause would be measured as the server's
     print(json.dumps(Generator(load, clients).run(options.warm_up, min(options.seconds, MAX_SECONDS))))
 

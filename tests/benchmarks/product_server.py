@@ -24,6 +24,7 @@ newer = (
     "fragments_per_second",
     "http_requests_per_second",
     "room_bytes_per_second",
+    "rooms_per_creator",
 )
 limits = Limits(
     messages_per_second=1e9,

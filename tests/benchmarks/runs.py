@@ -24,6 +24,7 @@ from typing import NoReturn
 import attrs
 
 from tests.benchmarks.arrivals import Arrivals
+from tests.benchmarks.come_back import ComeBack
 from tests.benchmarks.load import Load, waited_share
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,7 +110,7 @@ def running(program: ServerProgram) -> Iterator[RunningServer]:
         yield RunningServer(process, port, package)
 
 
-def measure(program: ServerProgram, load: Load | Arrivals, seconds: float) -> dict[str, float]:
+def measure(program: ServerProgram, load: Load | Arrivals | ComeBack, seconds: float) -> dict[str, float]:
     """Put one fresh server under one load, once."""
     options = [f"--{name.replace('_', '-')}={value}" for name, value in attrs.asdict(load).items()]
     options += [f"--seconds={seconds}", f"--warm-up={WARM_UP_SECONDS}"]
@@ -141,11 +142,12 @@ def resident_bytes(process: subprocess.Popen[str]) -> int:
     return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def measure_memory(program: ServerProgram, clients: int) -> float:
+def measure_memory(program: ServerProgram, clients: int, protocols: str = "") -> float:
     """Return the resident memory of a server for each idle client, in KiB."""
+    options = f"--idle={clients}", f"--protocols={protocols}"
     with running(program) as server:
         before = resident_bytes(server.process)
-        with module("load", server.port, f"--idle={clients}", core=GENERATOR_CORE) as generator:
+        with module("load", server.port, *options, core=GENERATOR_CORE) as generator:
             first_line(generator)
             time.sleep(SETTLE_SECONDS)
             return (resident_bytes(server.process) - before) / clients / 1024
