@@ -19,6 +19,7 @@ from ..brokers.broker import Batch
 from ..metrics import Metrics
 from .charges import Cause, Charges
 from .pace import Pace
+from .passes import Passes, break_off
 from .segment import Segment
 from .slices import Member, Slices
 
@@ -43,6 +44,7 @@ class Fanout:
         "_mark",
         "_members",
         "_metrics",
+        "_passes",
         "_piece_bytes",
         "_published",
         "_returned",
@@ -100,6 +102,7 @@ class Fanout:
         self._returned = 0  # the place after the last frame that came back
         self._cursors: dict[Member, int] = {}  # {member: the place before which it has been given all frames}
         self._slices: Slices | None = None  # while the room is served in slices
+        self._passes = Passes()
 
     @property
     def is_pending(self) -> bool:
@@ -170,11 +173,13 @@ class Fanout:
         """Give a new member only the frames that are added from now on."""
         if self.is_pending:
             self._cursors[member] = self._first + len(self.frames)
+        self._passes.joined(member)
 
     def left(self, member: Member) -> None:
         """Deliver the frames that a leaving member still lacks, and forget the member."""
         rest = self.take(member)
         self._cursors.pop(member, None)
+        break_off(member)
         if rest:
             member.deliver(b"".join(rest), rest)
 
@@ -206,12 +211,11 @@ class Fanout:
 
     def flush(self) -> bool:
         """Publish the frames that wait. Return True if slices are left, which need another call before the next."""
-        frames = self.frames
         if self._slices is not None:
             return self._serve_slice()
-        if not frames:
+        if not self.frames:
             return False
-        first, segment = self._first, self._segment
+        first, frames, segment = self._first, self.frames, self._segment
         self._first, self.frames, self._segment = first + len(frames), [], None
         batch = Batch(first, frames) if segment is None else Batch(first, frames, segment.exclude, segment.only)
         self._leaving, self._leaving_segment = batch, segment
@@ -251,9 +255,7 @@ class Fanout:
         elif self._cursors:
             self._deliver_from_cursors(first, frames, data)
         else:
-            # The hot path of every broadcast: the same bytes for everyone, since a server's frames carry no mask.
-            for member in members.values():
-                member.deliver(data, frames)
+            self._passes.give(members.values(), data, frames)  # the hot path of every broadcast
             self._metrics.deliveries += len(members) * len(frames)
 
     def _serve_later(self, segment: Segment) -> None:
@@ -270,16 +272,14 @@ class Fanout:
 
     def _deliver_from_cursors(self, first: int, frames: list[bytes], data: bytes) -> None:
         """Deliver frames that are for everyone, except those that a member has been given before."""
-        cursor_of, size, count = self._cursors.get, len(frames), len(self._members) * len(frames)
-        for member in self._members.values():
-            cursor = cursor_of(member)
-            if cursor is None or cursor <= first:
-                member.deliver(data, frames)
-            else:
-                start = min(cursor - first, size)
-                count -= start
-                if start < size:
-                    member.deliver(b"".join(frames[start:]), frames, start)
+        size, count = len(frames), len(self._members) * len(frames)
+        ahead = {member: cursor - first for member, cursor in self._cursors.items() if cursor > first}
+        for member, start in ahead.items():
+            break_off(member)
+            count -= min(start, size)
+            if start < size:
+                member.deliver(b"".join(frames[start:]), frames, start)
+        self._passes.give([member for member in self._members.values() if member not in ahead], data, frames)
         self._metrics.deliveries += count
         self._forget_cursors(first + len(frames))
 
@@ -294,8 +294,7 @@ class Fanout:
         """Return the published segment of this batch. Earlier ones that never came back count as dropped."""
         found: Segment | None = None
         while self._published and found is None:
-            segment, *rest = self._published
-            self._published = tuple(rest)
+            segment, self._published = self._published[0], self._published[1:]
             if segment.first == batch.first:
                 found = segment
             else:
@@ -323,15 +322,16 @@ class Fanout:
 
     def _serve(self, members: Iterable[Member], common: list[bytes], own: dict[Member, list[bytes]]) -> None:
         """Deliver the common frames to each member, or its own frames if it has any in `own`."""
-        data, count = b"".join(common), 0
-        for member in members if common else own:
-            part = own.get(member)
-            if part is None:
-                member.deliver(data, common)
-                count += len(common)
-            elif part:
+        count = 0
+        for member, part in own.items():
+            break_off(member)
+            if part:
                 member.deliver(b"".join(part), part)
                 count += len(part)
+        if common:
+            others = [member for member in members if member not in own] if own else list(members)
+            self._passes.give(others, b"".join(common), common, None if self._slices is None else self._slices.number)
+            count += len(common) * len(others)
         self._metrics.deliveries += count
 
     def _serve_slice(self) -> bool:

@@ -5,9 +5,13 @@ taken, and no longer.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .segment import Segment
+
+if TYPE_CHECKING:
+    from .._sessions.line import Line
+    from .._wire.history import History
 
 
 class Member(Protocol):
@@ -21,17 +25,23 @@ class Member(Protocol):
     def deliver(self) -> "Deliver":
         """Send frames[start:], which `data` holds joined. In a server: `Writer.deliver` of the session's connection."""
 
+    @property
+    def line(self) -> "Line | None":
+        """What is kept for its client, so that it can come back; None if it has not asked for that."""
+
 
 class Deliver(Protocol):
     """The function that sends frames to one member."""
 
-    def __call__(self, data: bytes, frames: list[bytes], start: int = 0, /) -> None: ...
+    def __call__(
+        self, data: bytes, frames: list[bytes], start: int = 0, history: "History | None" = None, /
+    ) -> None: ...
 
 
 class Slices:
     """The frames of a room that wait, and the members that still lack them."""
 
-    __slots__ = ("_common_bytes", "common", "own", "unserved", "waiting")
+    __slots__ = ("_common_bytes", "common", "number", "own", "unserved", "waiting")
 
     def __init__(self) -> None:
         self.waiting: list[Segment] = []  # the segments after the one that is being served
@@ -41,6 +51,7 @@ class Slices:
         self._common_bytes = 0
         self.own: dict[Member, list[bytes]] = {}
         self.unserved: dict[Member, None] = {}  # a dict as an ordered set
+        self.number = 0  # of the slice that is served now, among those of the segment
 
     @property
     def is_done(self) -> bool:
@@ -52,6 +63,7 @@ class Slices:
         self.common, self.own = segment.common, own
         self._common_bytes = sum(map(len, segment.common))
         self.unserved = dict.fromkeys(members if segment.common else own)
+        self.number = -1
 
     def next(self, most: int, most_bytes: int) -> list[Member]:
         """Return the next members to serve; they count as served.
@@ -68,6 +80,7 @@ class Slices:
             served.append(member)
         for member in served:
             del self.unserved[member]
+        self.number += 1
         return served
 
     def take(self, member: Member) -> list[bytes]:

@@ -344,6 +344,6 @@ class Session:
         self.give_up_requests(Gone(f"client {self.id} disconnected"))
 
 
-def _drop(metrics: Metrics, _: bytes, frames: Sequence[bytes], start: int = 0) -> None:
+def _drop(metrics: Metrics, _: bytes, frames: Sequence[bytes], start: int = 0, __: object = None) -> None:
     """Count the frames for a client that has no connection."""
     metrics.frames_dropped += len(frames) - start

@@ -1,7 +1,7 @@
 """The outboxes of a server together: how many bytes wait, which clients are slow, and which are closed to free memory.
 
 Laws:
-- A frame that waits for many clients, or is kept for them, counts once. A client for which nothing waits costs nothing.
+- A frame that waits for many clients counts once. A client for which nothing waits costs nothing.
 - No call looks at all clients: they are kept in the orders in which they are asked for.
 - The time is an argument. Only `watch` reads the clock.
 
@@ -10,7 +10,6 @@ Knows nothing of sockets and connections.
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final, Protocol
 
@@ -19,14 +18,13 @@ import trio
 from .._wakeup import Wakeup
 from ..limits import Limits
 from .outbox import PLACE_BYTES
-from .ring import Kept, Ring
+from .stretch import Holder
 
 FRAME_BYTES: Final = 128  # for each frame, in addition to its payload: the head of the object, and its entry here
-KEPT_BYTES: Final = 192  # for frames that went to the wire together and are kept: the object, and its list
 _STALLED_SECONDS: Final = 1.0  # without progress; a client that reads at all takes some bytes in that time
 _MOST_CLOSED: Final = 64  # clients closed by one call, so that the loop is not held up: about 1 ms
-_MOST_EMPTIED: Final = 4_096  # frames dropped from rings by one call: about 1 ms
-_FREED: Final = 7 / 8  # of the bound are left when rings are emptied
+_MOST_EMPTIED: Final = 4_096  # frames dropped from holders by one call: about 1 ms
+_FREED: Final = 7 / 8  # of the bound are left when holders are emptied
 _bytes_of: Final = attrgetter("bytes")
 
 
@@ -59,17 +57,17 @@ class Outboxes:
         "_above",
         "_class_of",
         "_classes",
+        "_holders",
         "_is_freeing",
+        "_is_held",
         "_largest",
         "_most",
         "_places",
         "_progress",
-        "_rings",
+        "_put_off",
         "_slow_seconds",
         "_wakeup",
         "bytes",
-        "last_frames",
-        "last_kept",
     )
 
     def __init__(self, limits: Limits) -> None:
@@ -83,10 +81,10 @@ class Outboxes:
         self._classes: dict[int, OrderedDict[Waiting, None]] = {}
         self._class_of: dict[Waiting, int] = {}
         self._wakeup = Wakeup()  # of `watch`
-        self.last_frames: Sequence[bytes] = ()  # what `share` was asked for last
-        self.last_kept = Kept(())  # and what it returned
-        self._rings: dict[Ring, None] = {}  # those that hold something
-        self._largest: list[Ring] = []  # those to be emptied next, the largest last; some are empty already
+        self._holders: dict[Holder, None] = {}  # the rings and histories that keep something
+        self._largest: list[Holder] = []  # those to be emptied next, the largest last; some are empty already
+        self._is_held = False
+        self._put_off: float | None = None  # since then clients are to be closed, after `let_go`
         self._is_freeing = False  # a client that is closed meanwhile puts its Close into its outbox
 
     # --- frames
@@ -112,51 +110,41 @@ class Outboxes:
             del places[key]
             self.bytes -= len(frame) + FRAME_BYTES + PLACE_BYTES
 
-    # --- rings
+    # --- what is kept for clients that may come back
 
-    def share(self, frames: Sequence[bytes], start: int) -> Kept:
-        """Return frames[start:] as rings keep them: for the same list the same object, if it is asked for in a row."""
-        if start:
-            return Kept(frames[start:])
-        if frames is not self.last_frames:
-            self.last_frames, self.last_kept = frames, Kept(frames)
-        return self.last_kept
+    def hold(self) -> None:
+        """Empty no holder and close no client until `let_go`: a room is given frames in this moment."""
+        self._is_held = True
 
-    def begin(self, kept: Kept) -> None:
-        """Count what the first ring holds. If too much is held in all, empty the largest rings."""
-        for frame in kept.frames:
-            if frame is not None:
-                self.keep(frame)
-        self.bytes += KEPT_BYTES
-        self.settle()
+    def let_go(self) -> None:
+        """Go on after `hold`: if too much is held in all, do what was put off."""
+        self._is_held = False
+        put_off, self._put_off = self._put_off, None
+        if put_off is not None:
+            self._relieve(put_off)
+        else:
+            self.settle()
 
-    def end(self, kept: Kept) -> None:
-        """Count no more what the last ring has dropped."""
-        for frame in kept.frames:
-            if frame is not None:
-                self.release(frame)
-        self.bytes -= KEPT_BYTES
+    def add_holder(self, holder: Holder) -> None:
+        """Know a holder that keeps something."""
+        self._holders[holder] = None
 
-    def add_ring(self, ring: Ring) -> None:
-        """Know a ring that holds something."""
-        self._rings[ring] = None
-
-    def remove_ring(self, ring: Ring) -> None:
-        """Forget a ring, which is empty."""
-        self._rings.pop(ring, None)
+    def remove_holder(self, holder: Holder) -> None:
+        """Forget a holder, which is empty."""
+        self._holders.pop(holder, None)
 
     def settle(self) -> None:
-        """Empty rings if too much is held in all: the largest first, until an eighth of the bound is free."""
-        if self.bytes <= self._most:
+        """If too much is held in all, empty the largest holders, until an eighth of the bound is free."""
+        if self.bytes <= self._most or self._is_held:
             return
         emptied = 0
-        while self._rings and self.bytes > self._most * _FREED and emptied < _MOST_EMPTIED:
-            # Sorted seldom: a ring that is emptied has taken at least one frame since it was empty.
-            self._largest = self._largest or sorted(self._rings, key=_bytes_of)
-            ring = self._largest.pop()
-            emptied += ring.frames
-            ring.give_way()
-        if not self._rings or self.bytes <= self._most * _FREED:
+        while self._holders and self.bytes > self._most * _FREED and emptied < _MOST_EMPTIED:
+            # Sorted seldom: a holder that is emptied has taken at least one frame since it was empty.
+            self._largest = self._largest or sorted(self._holders, key=_bytes_of)
+            holder = self._largest.pop()
+            emptied += holder.frames
+            holder.give_way()
+        if not self._holders or self.bytes <= self._most * _FREED:
             self._largest = []
 
     # --- clients
@@ -165,11 +153,8 @@ class Outboxes:
         """Note that frames were put into a client's outbox. If too much waits in all, close clients."""
         self._progress.setdefault(client, now)
         self._note_size(client, now)
-        if self.bytes > self._most and not self._is_freeing:
-            self._is_freeing = True
-            self.settle()
-            self._free(now)
-            self._is_freeing = False
+        if self.bytes > self._most:
+            self._relieve(now)
 
     def progressed(self, client: Waiting, now: float) -> None:
         """Note that a client's transport has taken bytes."""
@@ -228,6 +213,16 @@ class Outboxes:
         del clients[client]
         if not clients:
             del self._classes[number]
+
+    def _relieve(self, now: float) -> None:
+        """Free memory: empty the largest holders, and if that is not enough close clients."""
+        if self._is_held:
+            self._put_off = now
+        elif not self._is_freeing:
+            self._is_freeing = True
+            self.settle()
+            self._free(now)
+            self._is_freeing = False
 
     def _free(self, now: float) -> None:
         """Close clients until the bound is kept: first those without progress, longest first, then the largest."""

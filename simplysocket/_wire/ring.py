@@ -3,8 +3,8 @@
 Laws:
 - Kept is what went to the wire and is not acknowledged, in order and with its numbers. After it waits what was said
   while there was no connection; that has no numbers yet.
-- Frames that went to the wire together are one object, which all clients that were given them share. So a list of
-  frames is not changed after it was delivered.
+- What the client was given together with all members of a room is kept in the room's history (history.py), which the
+  ring follows. It keeps nothing of its own meanwhile, and pays nothing for a pass.
 - Volatile frames have numbers, take no memory and evict nothing. Uncounted frames leave no trace.
 - It holds no more than its bounds. The oldest that was sent goes first: a gap only for a client that lacks it.
   What waits was never sent: when it does not fit, the gap is certain, and nothing is kept until the client is told.
@@ -21,143 +21,150 @@ from .._protocol.delivery_classes import CoalescedFrame, UncountedFrame, Volatil
 from .._protocol.resume_tokens import GapReason
 from ..limits import Limits
 from ..metrics import Metrics
-from .outbox import PLACE_BYTES, Outbox
+from .history import NO_HISTORY, History
 from .outbox import Counts as FrameCounts
-
-SKIP_BYTES: Final = 40  # of a number of volatile frames between others
-
-
-class Kept:
-    """Frames that went to the wire together, as rings share them. `frames` has holes for volatile ones.
-
-    `count` of them have numbers, `held` of these are kept, and the last that is kept is number `last` among them.
-    `places` is in how many rings it is.
-    """
-
-    __slots__ = ("bytes", "count", "frames", "held", "last", "places")
-
-    def __init__(self, frames: Sequence[bytes]) -> None:
-        self.places = self.bytes = 0
-        self.frames: Sequence[bytes | None] = frames
-        self.count = self.held = self.last = len(frames)
-        for frame in frames:
-            if frame.__class__ is VolatileFrame or frame.__class__ is UncountedFrame:
-                self._leave_out(frames)
-                return
-            self.bytes += len(frame)
-
-    def _leave_out(self, frames: Sequence[bytes]) -> None:
-        """Keep only the frames that are sent again."""
-        holes = [
-            None if frame.__class__ is VolatileFrame else frame
-            for frame in frames
-            if frame.__class__ is not UncountedFrame
-        ]
-        self.frames, self.count, self.held = holes, len(holes), len(holes) - holes.count(None)
-        self.last = max((number for number, frame in enumerate(holes, 1) if frame is not None), default=0)
-        self.bytes = sum(len(frame) for frame in holes if frame is not None)
+from .outbox import Outbox
+from .part import PART_BYTES, Part
+from .stretch import Counts as StretchCounts
+from .stretch import Stretch, holes_of
 
 
-_Frames = Sequence[bytes]  # a class with a field `bytes` cannot name the type
-
-
-class Counts(FrameCounts, Protocol):
+class Counts(FrameCounts, StretchCounts, Protocol):
     """What counts the memory of all rings, as one ring sees it: `Outboxes`."""
 
-    bytes: int
-    last_frames: _Frames  # what `share` was asked for last
-    last_kept: Kept  # and what it returned
 
-    def share(self, frames: _Frames, start: int) -> Kept:
-        """Return frames[start:] as they are kept: for the same list the same object, if it is asked for in a row."""
-
-    def begin(self, kept: Kept) -> None:
-        """Count what the first ring holds. If too much is held in all, empty the largest rings."""
-
-    def end(self, kept: Kept) -> None:
-        """Count no more what the last ring has dropped."""
-
-    def settle(self) -> None:
-        """Empty the largest rings if too much is held in all."""
-
-    def add_ring(self, ring: "Ring") -> None:
-        """Know a ring that holds something."""
-
-    def remove_ring(self, ring: "Ring") -> None:
-        """Forget a ring, which is empty."""
-
-
-_NOTHING: Final[deque[Kept | int]] = deque(maxlen=0)  # of all rings that keep nothing: a deque takes 760 bytes
+_NOTHING: Final[deque[Part]] = deque(maxlen=0)  # of all rings that keep nothing: a deque takes 760 bytes
 
 
 class Ring:
-    """The frames that one client may lack. `sent` is the number of the last frame that went to the wire.
+    """The frames that one client may lack.
 
-    `frames` and `bytes` are how much is kept and waits. `acknowledged` is up to which number the client has said
-    that it has them. `gap` says why frames were lost that the client was never sent.
+    `frames` and `bytes` are how much is kept and waits, without what the history keeps that it follows.
+    `acknowledged` is up to which number the client has said that it has them. `gap` says why frames were
+    lost that the client was never sent.
     """
 
     __slots__ = (
-        "_base",
         "_counts",
-        "_kept",
         "_least",
+        "_limits",
         "_metrics",
         "_most_bytes",
         "_most_frames",
+        "_open",
+        "_parts",
+        "_sent",
+        "_shift",
         "_waiting",
         "acknowledged",
         "bytes",
+        "followed_from",
         "frames",
         "gap",
-        "sent",
+        "history",
     )
 
     def __init__(self, limits: Limits, counts: Counts, metrics: Metrics) -> None:
+        self._limits = limits
         self._most_frames = math.inf if limits.resume_frames is None else limits.resume_frames
         self._most_bytes = math.inf if limits.resume_bytes is None else limits.resume_bytes
         self._counts = counts
         self._metrics = metrics
-        # An integer stands for so many volatile frames; it is never the first, and never follows another one.
-        self._kept = _NOTHING
-        self._base = 0  # the number before the first of them
+        self._parts = _NOTHING
+        self._open: Part | None = None  # the last of them, if more frames may be appended to it
         self._least = 0  # who has received less lacks a frame that is not kept
+        self._sent = 0  # the number of the last frame that went to the wire, before those of the history
+        self.history: History | object = NO_HISTORY  # it follows this one
+        self.followed_from = 0  # the history's number before the first frame that this one keeps for the ring
+        self._shift = 0  # what makes a number of the history one of the ring
         self._waiting: Outbox | None = None  # None if nothing waits
         self.acknowledged = 0
-        self.sent = 0
         self.frames = self.bytes = 0
         self.gap: GapReason | None = None
 
+    def new_history(self) -> History:
+        """Return a history for a room, whose frames count together with those of this ring."""
+        return History(self._limits, self._counts)
+
+    @property
+    def sent(self) -> int:
+        """The number of the last frame that went to the wire."""
+        history = self.history
+        return history.end + self._shift if isinstance(history, History) else self._sent
+
     # --- frames
 
-    def add(self, frames: Sequence[bytes], start: int = 0) -> None:
-        """Keep frames[start:], which go to the wire. The hot path: 0.25 us if others were given the same list."""
-        counts = self._counts
-        kept = counts.last_kept if frames is counts.last_frames and not start else counts.share(frames, start)
-        self.sent += kept.count
-        if not kept.held:
-            self._skip(kept.count)
+    def add(self, frames: Sequence[bytes], start: int = 0, history: History | None = None) -> None:
+        """Keep frames[start:], which went to the wire. All of them are the pass of `history`, if it is given."""
+        if start:
+            frames = frames[start:]
+        kinds = set(map(type, frames))
+        if UncountedFrame in kinds:
+            frames = [frame for frame in frames if frame.__class__ is not UncountedFrame]
+        if not frames:
             return
-        if self._kept is _NOTHING:
-            self._kept = deque()
-            counts.add_ring(self)
-        self._kept.append(kept)
-        self.frames += kept.held
-        self.bytes += kept.bytes
-        kept.places += 1
-        if kept.places > 1:
-            counts.bytes += PLACE_BYTES
+        self.break_off()
+        number = self._sent
+        if history is not None:
+            self._open = None
+            self.history, self.followed_from, self._shift = history, history.last, number - history.last
+            history.followers[self] = None
+            return
+        self._sent += len(frames)
+        part = self._open
+        if VolatileFrame in kinds:
+            holes = holes_of(frames)
+            if part is None:
+                if holes.count(None) == len(holes):
+                    return
+                part = self._begin_part(number)
+            held, size = part.stretch.add_holes(holes)
         else:
-            counts.begin(kept)  # may empty this ring
+            part = part or self._begin_part(number)
+            held, size = len(frames), sum(map(len, frames))
+            part.stretch.add(frames, size)
+        part.high += len(frames)
+        part.frames += held
+        part.bytes += size
+        self.frames += held
+        self.bytes += size
+        if part.stretch.is_full:
+            self._open = None
+        if self.frames > self._most_frames or self.bytes > self._most_bytes:
+            self._make_room()
+        self._counts.settle()  # may empty this ring
+
+    def break_off(self, end: int | None = None) -> None:
+        """Follow no history any more: keep what the client was given of it, up to the number `end`, or all of it."""
+        history = self.history
+        if not isinstance(history, History):
+            return
+        self.history = NO_HISTORY
+        if end is None:
+            end = history.end
+        first, shift = self.followed_from, self._shift
+        self._sent = end + shift
+        lost = min(history.first, end)
+        if first < lost:  # more was said than is kept; what is older goes first
+            self._lose_parts()
+            first, self._least = lost, lost + shift
+        for stretch, low, high in history.slices(first, end):
+            part = Part(stretch, low, high, stretch.first + low + shift)
+            stretch.places += 1
+            self._append(part)
+            self.frames += part.frames
+            self.bytes += part.bytes
+        history.leave(self)
         if self.frames > self._most_frames or self.bytes > self._most_bytes:
             self._make_room()
 
-    def wait(self, _: bytes, frames: Sequence[bytes], start: int = 0) -> None:
+    def wait(self, _: bytes, frames: Sequence[bytes], start: int = 0, history: History | None = None) -> None:
         """Keep frames[start:] for a client that has no connection: as `Writer.deliver`."""
         self._put(frames[start:])
 
     def keep_back(self, frames: Sequence[bytes]) -> None:
-        """Keep frames that did not go to the wire, before those that wait already."""
+        """Keep frames that did not go to the wire, before those that wait already; the connection ends."""
+        self.break_off()
         if frames:
             self._put([*frames, *self._take_waiting()])
 
@@ -167,26 +174,27 @@ class Ring:
             return False
         if number > self.acknowledged:
             self.acknowledged = number
-            while self._kept and self._base + self._first.last <= number:
+            while self._parts and self._parts[0].last_held <= number:
                 self._drop_first()
+            history = self.history
+            if isinstance(history, History) and number - self._shift > self.followed_from:
+                self.followed_from = number - self._shift
+                history.acknowledged()
         return True
 
     def rewind(self, received: int | None) -> list[bytes] | None:
         """Return the frames that a client lacks which has those up to `received`, and count from there.
 
         They are to be sent, and do not belong to the ring any more. None if some of them are lost, or the number
-        cannot be; then nothing changes.
+        cannot be, since it is too large or was acknowledged already; then nothing changes.
         """
-        if received is None or self.gap is not None or not self._least <= received <= self.sent:
+        self.break_off()
+        least = max(self._least, self.acknowledged)
+        if received is None or self.gap is not None or not least <= received <= self._sent:
             return None
         lacking: list[bytes] = []
-        number = self._base
-        for each in self._kept:
-            if isinstance(each, int):
-                number += each
-                continue
-            for frame in each.frames:
-                number += 1
+        for part in self._parts:
+            for number, frame in enumerate(part.stretch.frames[part.low : part.high], part.number + 1):
                 if frame is not None and number > received:
                     lacking.append(frame)
         lacking += self._take_waiting()
@@ -203,12 +211,12 @@ class Ring:
         if self._waiting is not None:
             self.lose("overflow")
         else:
-            self._empty()
+            self._lose_parts()
 
     def clear(self, sent: int = 0) -> None:
         """Drop all frames, and count from `sent`."""
         self._empty()
-        self.sent = self.acknowledged = self._base = self._least = sent
+        self._sent = self.acknowledged = self._least = sent
         self.gap = None
 
     def end(self) -> None:
@@ -218,22 +226,18 @@ class Ring:
 
     # --- what is kept, and what waits
 
-    @property
-    def _first(self) -> Kept:
-        first = self._kept[0]
-        assert isinstance(first, Kept)
-        return first
+    def _begin_part(self, number: int) -> Part:
+        """Append a part of a stretch of the ring's own."""
+        self._open = part = Part(Stretch(number, self._counts), 0, 0, number)
+        self._append(part)
+        return part
 
-    def _skip(self, count: int) -> None:
-        """Give numbers to volatile frames, of which nothing is kept."""
-        last = self._kept[-1] if self._kept else None
-        if last is None:
-            self._base += count
-        elif isinstance(last, int):
-            self._kept[-1] = last + count
-        elif count:
-            self._kept.append(count)
-            self._counts.bytes += SKIP_BYTES
+    def _append(self, part: Part) -> None:
+        if self._parts is _NOTHING:
+            self._parts = deque()
+            self._counts.add_holder(self)
+        self._parts.append(part)
+        self._counts.bytes += PART_BYTES
 
     def _put(self, frames: Sequence[bytes]) -> None:
         """Let frames wait, after those that do."""
@@ -254,7 +258,7 @@ class Ring:
         if self.frames > self._most_frames or self.bytes > self._most_bytes:
             self.lose("overflow")
         else:
-            self._counts.add_ring(self)
+            self._counts.add_holder(self)
             self._counts.settle()
 
     def _take_waiting(self) -> list[bytes]:
@@ -266,55 +270,52 @@ class Ring:
         self.frames -= waiting.count
         self.bytes -= waiting.size
         waiting.clear()
-        if not self.frames:
-            self._counts.remove_ring(self)
+        if not self._parts:
+            self._counts.remove_holder(self)
         return frames
 
     def _make_room(self) -> None:
         """Drop the oldest of the frames that have gone to the wire, until the bounds are kept."""
-        while self._kept and (self.frames > self._most_frames or self.bytes > self._most_bytes):
-            self._drop_first()
+        while self._parts and (self.frames > self._most_frames or self.bytes > self._most_bytes):
+            part = self._parts[0]
+            frame = part.stretch.frames[part.low]
+            part.low += 1
+            part.number += 1
+            if frame is not None:
+                self._least = part.number
+                part.frames -= 1
+                part.bytes -= len(frame)
+                self.frames -= 1
+                self.bytes -= len(frame)
+            if not part.frames:
+                self._drop_first()
 
     def _drop_first(self) -> None:
-        """Drop the oldest of the frames that have gone to the wire."""
-        first = self._first
-        self._kept.popleft()
-        self._release(first)
-        self.frames -= first.held
-        self.bytes -= first.bytes
-        self._least = self._base + first.last
-        self._base += first.count
-        if self._kept and isinstance(self._kept[0], int):
-            self._base += self._kept[0]
-            self._counts.bytes -= SKIP_BYTES
-            self._kept.popleft()
-        if not self._kept:
-            self._kept = _NOTHING
-            if not self.frames:
-                self._counts.remove_ring(self)
+        """Drop the oldest part, which the client does not need or which is lost."""
+        part = self._parts.popleft()
+        if part is self._open:
+            self._open = None
+        self.frames -= part.frames
+        self.bytes -= part.bytes
+        self._counts.bytes -= PART_BYTES
+        part.stretch.let_go()
+        if not self._parts:
+            self._parts = _NOTHING
+            if self._waiting is None:
+                self._counts.remove_holder(self)
+
+    def _lose_parts(self) -> None:
+        """Drop all frames that have gone to the wire."""
+        if self._parts:
+            self._least = self._parts[-1].last_held
+        while self._parts:
+            self._drop_first()
 
     def _empty(self) -> None:
         """Drop all frames."""
-        last: Kept | int | None = None
-        for last in self._kept:
-            if isinstance(last, int):
-                self._counts.bytes -= SKIP_BYTES
-            else:
-                self._release(last)
-        if last is not None:
-            self._least = self.sent - (last if isinstance(last, int) else last.count - last.last)
-        self._base = self.sent
-        self._kept = _NOTHING
+        self.break_off()
+        self._lose_parts()
         self._metrics.frames_dropped += len(self._take_waiting())
-        self.frames = self.bytes = 0
-        self._counts.remove_ring(self)
-
-    def _release(self, kept: Kept) -> None:
-        kept.places -= 1
-        if kept.places:
-            self._counts.bytes -= PLACE_BYTES
-        else:
-            self._counts.end(kept)
 
 
 def _newest_only(frames: list[bytes]) -> list[bytes]:
@@ -329,3 +330,16 @@ def _newest_only(frames: list[bytes]) -> list[bytes]:
         newest.append(frame)
     newest.reverse()
     return newest
+
+
+class NoRing:
+    """What counts the frames of a client that has not asked to come back, or goes on over another connection."""
+
+    history: object = None
+
+    def add(self, frames: Sequence[bytes], start: int = 0, history: History | None = None) -> None: ...
+
+    def break_off(self, end: int | None = None) -> None: ...
+
+
+NO_RING: Final = NoRing()

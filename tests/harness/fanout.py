@@ -15,10 +15,11 @@ class Member:
 
     def __init__(self, id: str) -> None:
         self.id = id
+        self.line = None
         self.got: list[bytes] = []
         self.pieces: list[list[bytes]] = []
 
-    def deliver(self, data: bytes, frames: list[bytes], start: int = 0, /) -> None:
+    def deliver(self, data: bytes, frames: list[bytes], start: int = 0, _: object = None, /) -> None:
         piece = frames[start:]
         assert data == b"".join(piece), "the joined bytes and the frames are the same"
         assert piece, "nothing is delivered in vain"

@@ -8,8 +8,11 @@ import pytest
 from simplysocket import Limits
 from simplysocket._protocol.delivery_classes import CoalescedFrame, VolatileFrame
 from simplysocket._wire.outbox import PLACE_BYTES, Outbox
-from simplysocket._wire.outboxes import FRAME_BYTES, KEPT_BYTES, Outboxes
-from simplysocket._wire.ring import SKIP_BYTES, Kept, Ring
+from simplysocket._wire.outboxes import FRAME_BYTES, Outboxes
+from simplysocket._wire.part import PART_BYTES
+from simplysocket._wire.ring import Ring
+from simplysocket._wire.stretch import FRAME_BYTES as KEPT_BYTES
+from simplysocket._wire.stretch import LARGE, STRETCH_BYTES
 from simplysocket.metrics import Metrics
 
 COST = FRAME_BYTES + PLACE_BYTES  # of a frame that waits in one place, in addition to its bytes
@@ -181,32 +184,15 @@ def make_rings(count: int, limits: Limits) -> tuple[Outboxes, list[Ring]]:
     return outboxes, [Ring(limits, outboxes, Metrics()) for _ in range(count)]
 
 
-def test_a_frame_that_waits_for_some_and_is_kept_for_others_counts_once() -> None:
-    outboxes, (quick, quicker, away) = make_rings(3, Limits())
-    frames = [b"x" * 10_000]
-    slow = Reader(outboxes)
-    slow.put(*frames)
-    quick.add(frames)
-    quicker.add(frames)
-    away.wait(frames[0], frames)
-    assert outboxes.bytes < 10_000 + FRAME_BYTES + KEPT_BYTES + 10 * PLACE_BYTES
-    slow.read(10_000, 1)
-    quick.acknowledge(1)
-    away.clear()
-    assert outboxes.bytes == 10_000 + FRAME_BYTES + KEPT_BYTES + PLACE_BYTES
-    quicker.acknowledge(1)
-    assert outboxes.bytes == 0
-
-
 def test_what_is_kept_is_dropped_before_a_client_is_closed_and_the_largest_first() -> None:
     outboxes, (large, small) = make_rings(2, Limits(outboxes_bytes=20_000))
     for number in range(10):
         large.add([bytes(1_000)])
         small.add([bytes(number)])
     slow = Reader(outboxes)
-    slow.put(bytes(6_000))
+    slow.put(bytes(9_000))
     assert (slow.closed, large.frames, small.frames) == ("", 0, 10)
-    slow.put(bytes(12_000))
+    slow.put(bytes(10_000))
     assert (slow.closed, small.frames) == ("", 0)
     slow.put(bytes(6_000))
     assert slow.closed == "gave way"
@@ -254,23 +240,11 @@ def test_a_ring_that_holds_nothing_is_not_looked_at() -> None:
     rings[3].lose("slow")
     for ring in rings:
         ring.add([VolatileFrame(b"v")])
-    assert not outboxes._rings
+    assert not outboxes._holders
     rings[2].add(frames)
     rings[2].wait(b"", frames)
-    assert not outboxes._rings
+    assert not outboxes._holders
     assert outboxes.bytes == 0
-
-
-def test_a_list_that_nobody_keeps_any_more_is_kept_again() -> None:
-    outboxes, (first, second) = make_rings(2, Limits(resume_bytes=10))
-    large, small = [bytes(11)], [bytes(9)]
-    for ring in (first, second):
-        ring.add(large)
-        assert (ring.frames, outboxes.bytes) == (0, 0)
-    first.add(small)
-    first.acknowledge(2)
-    second.add(small)
-    assert outboxes.bytes == 9 + FRAME_BYTES + KEPT_BYTES + PLACE_BYTES
 
 
 def test_the_count_is_what_the_outboxes_hold_whatever_happens() -> None:
@@ -303,28 +277,20 @@ def test_the_count_is_what_the_outboxes_hold_whatever_happens() -> None:
                 for each in (*reader.outbox._frames, *filter(None, [reader.outbox._begun])):
                     held[id(each)] = each
                     places += 1
-            kept: dict[int, Kept] = {}
-            skips = 0
+            kept = 0
             for ring in rings:
-                assert (ring in outboxes._rings) == bool(ring.frames)
-                for entry in ring._kept:
-                    if isinstance(entry, int):
-                        skips += 1
-                    else:
-                        kept[id(entry)] = entry
-                        places += 1
+                assert (ring in outboxes._holders) == bool(ring.frames)
+                for part in ring._parts:
+                    frames = list(filter(None, part.stretch.frames))
+                    large = [each for each in frames if len(each) > LARGE]
+                    kept += PART_BYTES + STRETCH_BYTES + KEPT_BYTES * len(frames)
+                    kept += sum(map(len, frames)) - sum(map(len, large))
+                    held.update((id(each), each) for each in large)
+                    places += len(large)
                 waiting = () if ring._waiting is None else ring._waiting._frames
                 held.update((id(each), each) for each in waiting)
                 places += len(waiting)
-            for entry in kept.values():
-                held.update((id(each), each) for each in entry.frames if each is not None)
-                places += entry.held - 1  # the first ring does not count twice
-            expected = (
-                len(kept) * KEPT_BYTES
-                + skips * SKIP_BYTES
-                + sum(len(each) + FRAME_BYTES for each in held.values())
-                + places * PLACE_BYTES
-            )
+            expected = kept + sum(len(each) + FRAME_BYTES for each in held.values()) + places * PLACE_BYTES
             assert outboxes.bytes == expected
             assert set(outboxes._progress) == {reader for reader in readers if reader.waiting_bytes}
             assert sum(map(len, outboxes._classes.values())) == len(outboxes._class_of)
@@ -334,4 +300,4 @@ def test_the_count_is_what_the_outboxes_hold_whatever_happens() -> None:
         for ring in rings:
             ring.end()
         assert outboxes.bytes == 0
-        assert not any((outboxes._rings, outboxes._places, outboxes._above, outboxes._progress, outboxes._classes))
+        assert not any((outboxes._holders, outboxes._places, outboxes._above, outboxes._progress, outboxes._classes))

@@ -1,0 +1,177 @@
+"""The history of a room: what all its members were given, kept once for those that may come back.
+
+Laws:
+- A ring follows a history while its client is given each pass whole and directly, and nothing else: then a pass costs
+  the client nothing. Whatever comes in between, the ring breaks off before, and refers to its part.
+- So no ring may follow that is not given a pass. Who gives one sees to that.
+- Kept is what the slowest of the followers has not acknowledged, within the bounds of one ring.
+
+Knows nothing of sockets, tasks or clocks.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
+
+from .._protocol.delivery_classes import VolatileFrame
+from ..limits import Limits
+from .stretch import Counts, Stretch, holes_of
+
+
+class Follower(Protocol):
+    """A ring, as a history sees it."""
+
+    @property
+    def followed_from(self) -> int:
+        """Which frames of the history it does not need any more: those up to this number."""
+
+    def break_off(self, end: int | None = None) -> None:
+        """Follow no more; it was given the passes up to the number `end`, or all of them."""
+
+
+class History:
+    """The frames that the members of a room were given together; `end` is the number of the last.
+
+    `last` is the number before the pass that is given now, or was given last. `first`: the frames up to
+    this number are not kept.
+    """
+
+    __slots__ = (
+        "_acknowledged",
+        "_counts",
+        "_is_given",
+        "_limits",
+        "_most_bytes",
+        "_most_frames",
+        "_open",
+        "_stretches",
+        "bytes",
+        "end",
+        "first",
+        "followers",
+        "frames",
+        "last",
+    )
+
+    def __init__(self, limits: Limits, counts: Counts) -> None:
+        self._limits = limits
+        self._most_frames = math.inf if limits.resume_frames is None else limits.resume_frames
+        self._most_bytes = math.inf if limits.resume_bytes is None else limits.resume_bytes
+        self._counts = counts
+        self._stretches: deque[Stretch] = deque()
+        self._open: Stretch | None = None  # the last of them, while it is not full
+        self._is_given = False  # a pass is: others may follow next
+        self._acknowledged = 0  # how often a follower has acknowledged something since the last trim
+        self.followers: dict[Follower, None] = {}
+        self.first = self.last = self.end = 0
+        self.frames = self.bytes = 0
+
+    def successor(self) -> "History":
+        """Return another one like it, which keeps nothing."""
+        return History(self._limits, self._counts)
+
+    def begin(self, frames: Sequence[bytes], size: int) -> None:
+        """Keep a pass, of `size` bytes, which the members are given next, until `done`."""
+        self._counts.hold()
+        self._is_given = True
+        self.last = first = self.end
+        self.end += len(frames)
+        stretch = self._open
+        if VolatileFrame not in map(type, frames):
+            stretch = stretch or self._begin_stretch(first)
+            stretch.add(frames, size)
+            self.frames += len(frames)
+            self.bytes += size
+        else:
+            holes = holes_of(frames)
+            if stretch is None:
+                if holes.count(None) == len(holes):
+                    return
+                stretch = self._begin_stretch(first)
+            held, size = stretch.add_holes(holes)
+            self.frames += held
+            self.bytes += size
+        if stretch.is_full:
+            self._open = None
+        if self.frames > self._most_frames or self.bytes > self._most_bytes:
+            self._make_room()
+
+    def done(self) -> None:
+        """Note that all members were given the pass."""
+        self._is_given = False
+        if not self.followers:
+            self._empty()
+        self._counts.let_go()
+
+    def leave(self, follower: Follower) -> None:
+        """Forget a follower. What nobody follows is not kept."""
+        self.followers.pop(follower, None)
+        if not self.followers and not self._is_given:
+            self._empty()
+
+    def keep_only(self, followers: "set[Follower]") -> None:
+        """Let all others break off: they are not given the next pass."""
+        for each in self.followers.keys() - followers:
+            each.break_off()
+
+    def acknowledged(self) -> None:
+        """Note that a follower needs less. Once each has said so, about, what none of them needs is dropped."""
+        self._acknowledged += 1
+        if self._acknowledged >= len(self.followers):
+            self._acknowledged = 0
+            least = min((each.followed_from for each in self.followers), default=self.end)
+            while self._stretches and self._end_of_first <= least:
+                self._drop_first()
+
+    def slices(self, first: int, end: int) -> Iterator[tuple[Stretch, int, int]]:
+        """Return where the frames after the number `first` and up to `end` are: (stretch, from, to) in its list."""
+        found = []
+        for stretch in reversed(self._stretches):
+            if stretch.first + len(stretch.frames) <= first:
+                break
+            low, high = max(0, first - stretch.first), min(end - stretch.first, len(stretch.frames))
+            if low < high:
+                found.append((stretch, low, high))
+        return reversed(found)
+
+    def give_way(self) -> None:
+        """Free the memory: for all followers this is lost."""
+        self._empty()
+
+    def _begin_stretch(self, first: int) -> Stretch:
+        if not self._stretches:
+            self._counts.add_holder(self)
+        self._open = stretch = Stretch(first, self._counts)
+        self._stretches.append(stretch)
+        return stretch
+
+    @property
+    def _end_of_first(self) -> int:
+        first = self._stretches[0]
+        return first.first + len(first.frames)
+
+    def _make_room(self) -> None:
+        """Drop the oldest stretches that no ring can hold: without them there is as much as a ring may hold."""
+        while len(self._stretches) > 1 and (
+            self.frames - self._stretches[0].held >= self._most_frames
+            or self.bytes - self._stretches[0].bytes >= self._most_bytes
+        ):
+            self._drop_first()
+
+    def _drop_first(self) -> None:
+        self.first = self._end_of_first
+        stretch = self._stretches.popleft()
+        self.frames -= stretch.held
+        self.bytes -= stretch.bytes
+        stretch.let_go()
+        if not self._stretches:
+            self._open = None
+            self._counts.remove_holder(self)
+
+    def _empty(self) -> None:
+        while self._stretches:
+            self._drop_first()
+
+
+NO_HISTORY: Final = object()  # what a ring follows that follows none
