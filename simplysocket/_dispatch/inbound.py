@@ -79,8 +79,11 @@ class Inbound:
 
     def receive_counted(self, session: Session, payload: bytes, now: float) -> None:
         """Take one message of a client that may come back, and count it."""
-        if session.line is not None:
-            session.line.count(now)
+        line = session.line
+        if line is not None:
+            line.received += 1
+            if line.is_unheard:
+                line.hear(now)
         self.receive(session, payload, now)
 
     def _is_within_rate(self, session: Session, size: int, now: float, id: str | int | None, action: str) -> bool:

@@ -23,11 +23,11 @@ class Line:
 
     __slots__ = (
         "_acknowledged",
-        "_is_unheard",
         "_owed",
         "_quiet_seconds",
         "_silence_seconds",
         "is_confirmed",
+        "is_unheard",
         "is_waiting",
         "received",
         "returns",
@@ -43,18 +43,16 @@ class Line:
         self.is_confirmed = False  # True: the client has sent something, so it knows a token of this session
         self.returns = TokenBucket(limits.resumes_per_second, limits.resumes_burst, now)
         self._owed = 0  # up to this number the client sends again what has not come: it is not refused for its rate
-        self._is_unheard = True  # nothing was read from the connection of the newest token
+        self.is_unheard = True  # nothing was read from the connection of the newest token
         self._acknowledged = 0  # what the client had acknowledged at the last round of the heartbeat
         self._quiet_seconds = 0.0  # since it has acknowledged anything of what it was sent
         self._silence_seconds = math.inf if limits.silence_seconds is None else limits.silence_seconds
 
-    def count(self, now: float) -> None:
-        """Count a message of the client."""
-        self.received += 1
-        if self._is_unheard:
-            self._is_unheard = False
-            self.is_confirmed = True
-            self.tokens.heard(now)
+    def hear(self, now: float) -> None:
+        """Note that something was read from the connection of the newest token."""
+        self.is_unheard = False
+        self.is_confirmed = True
+        self.tokens.heard(now)
 
     @property
     def is_sent_again(self) -> bool:
@@ -68,7 +66,7 @@ class Line:
     def begin(self, sent: int) -> None:
         """Begin on another connection. `sent` is how many messages the client has sent in all, by its own count."""
         self._owed = sent
-        self._is_unheard = True
+        self.is_unheard = True
         self._quiet_seconds = 0.0
 
     def beat(self, seconds: float, *, is_read: bool) -> bool:

@@ -152,8 +152,8 @@ class Session:
         return (connection is not None and connection.is_open) or self.is_reachable
 
     def deliver_after_rooms(self, frame: bytes) -> None:
-        """Send a frame after the frames of its rooms that this client has not been given yet, in one piece."""
-        frames = self._take_from_rooms()
+        """Send a frame after those that its rooms have said before, in one piece; an uncounted one waits for none."""
+        frames = [] if frame.__class__ is UncountedFrame else self._take_from_rooms()
         frames.append(frame)
         self.home.metrics.deliveries += 1
         self.deliver(b"".join(frames) if len(frames) > 1 else frame, frames)

@@ -16,7 +16,9 @@ from typing import Final, Protocol
 
 from .._protocol.delivery_classes import VolatileFrame
 from ..limits import Limits
-from .stretch import Counts, Stretch, holes_of
+from .stretch import MOST_BYTES, MOST_FRAMES, Counts, Stretch, holes_of
+
+_Bytes = bytes  # a class with a property `bytes` cannot name the type
 
 
 class Follower(Protocol):
@@ -40,17 +42,17 @@ class History:
     __slots__ = (
         "_acknowledged",
         "_counts",
+        "_full_bytes",
+        "_full_frames",
         "_is_given",
         "_limits",
         "_most_bytes",
         "_most_frames",
         "_open",
         "_stretches",
-        "bytes",
         "end",
         "first",
         "followers",
-        "frames",
         "last",
     )
 
@@ -65,37 +67,25 @@ class History:
         self._acknowledged = 0  # how often a follower has acknowledged something since the last trim
         self.followers: dict[Follower, None] = {}
         self.first = self.last = self.end = 0
-        self.frames = self.bytes = 0
+        self._full_frames = self._full_bytes = 0  # in all that are full
 
     def successor(self) -> "History":
         """Return another one like it, which keeps nothing."""
         return History(self._limits, self._counts)
 
-    def begin(self, frames: Sequence[bytes], size: int) -> None:
+    def begin(self, frames: Sequence[_Bytes], size: int) -> None:
         """Keep a pass, of `size` bytes, which the members are given next, until `done`."""
-        self._counts.hold()
-        self._is_given = True
-        self.last = first = self.end
-        self.end += len(frames)
-        stretch = self._open
-        if VolatileFrame not in map(type, frames):
-            stretch = stretch or self._begin_stretch(first)
-            stretch.add(frames, size)
-            self.frames += len(frames)
-            self.bytes += size
-        else:
-            holes = holes_of(frames)
-            if stretch is None:
-                if holes.count(None) == len(holes):
-                    return
-                stretch = self._begin_stretch(first)
-            held, size = stretch.add_holes(holes)
-            self.frames += held
-            self.bytes += size
-        if stretch.is_full:
-            self._open = None
-        if self.frames > self._most_frames or self.bytes > self._most_bytes:
-            self._make_room()
+        self._counts.is_held = self._is_given = True
+        self.last = self.end
+        count = len(frames)
+        self.end += count
+        if frames[0].__class__ is VolatileFrame if count == 1 else VolatileFrame in map(type, frames):
+            self._keep_holes(holes_of(frames))
+            return
+        stretch = self._open or self._begin_stretch()
+        stretch.add(frames, size)
+        if len(stretch.frames) >= MOST_FRAMES or stretch.bytes >= MOST_BYTES:
+            self._end_stretch(stretch)
 
     def done(self) -> None:
         """Note that all members were given the pass."""
@@ -139,12 +129,41 @@ class History:
         """Free the memory: for all followers this is lost."""
         self._empty()
 
-    def _begin_stretch(self, first: int) -> Stretch:
+    @property
+    def frames(self) -> int:
+        """How many frames are kept."""
+        return self._full_frames + (0 if self._open is None else self._open.held)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes they have."""
+        return self._full_bytes + (0 if self._open is None else self._open.bytes)
+
+    def _begin_stretch(self) -> Stretch:
+        """Begin a stretch with the pass that is given now."""
         if not self._stretches:
             self._counts.add_holder(self)
-        self._open = stretch = Stretch(first, self._counts)
+        self._open = stretch = Stretch(self.last, self._counts)
         self._stretches.append(stretch)
         return stretch
+
+    def _end_stretch(self, stretch: Stretch) -> None:
+        """Append no more to a stretch that is full, and keep the bounds."""
+        self._open = None
+        self._full_frames += stretch.held
+        self._full_bytes += stretch.bytes
+        self._make_room()
+
+    def _keep_holes(self, holes: list[_Bytes | None]) -> None:
+        """Keep a pass with volatile frames."""
+        stretch = self._open
+        if stretch is None:
+            if holes.count(None) == len(holes):
+                return
+            stretch = self._begin_stretch()
+        stretch.add_holes(holes)
+        if stretch.is_full:
+            self._end_stretch(stretch)
 
     @property
     def _end_of_first(self) -> int:
@@ -154,19 +173,21 @@ class History:
     def _make_room(self) -> None:
         """Drop the oldest stretches that no ring can hold: without them there is as much as a ring may hold."""
         while len(self._stretches) > 1 and (
-            self.frames - self._stretches[0].held >= self._most_frames
-            or self.bytes - self._stretches[0].bytes >= self._most_bytes
+            self._full_frames - self._stretches[0].held >= self._most_frames
+            or self._full_bytes - self._stretches[0].bytes >= self._most_bytes
         ):
             self._drop_first()
 
     def _drop_first(self) -> None:
         self.first = self._end_of_first
         stretch = self._stretches.popleft()
-        self.frames -= stretch.held
-        self.bytes -= stretch.bytes
+        if stretch is self._open:
+            self._open = None
+        else:
+            self._full_frames -= stretch.held
+            self._full_bytes -= stretch.bytes
         stretch.let_go()
         if not self._stretches:
-            self._open = None
             self._counts.remove_holder(self)
 
     def _empty(self) -> None:

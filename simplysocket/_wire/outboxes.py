@@ -59,7 +59,6 @@ class Outboxes:
         "_classes",
         "_holders",
         "_is_freeing",
-        "_is_held",
         "_largest",
         "_most",
         "_places",
@@ -68,6 +67,7 @@ class Outboxes:
         "_slow_seconds",
         "_wakeup",
         "bytes",
+        "is_held",
     )
 
     def __init__(self, limits: Limits) -> None:
@@ -83,7 +83,7 @@ class Outboxes:
         self._wakeup = Wakeup()  # of `watch`
         self._holders: dict[Holder, None] = {}  # the rings and histories that keep something
         self._largest: list[Holder] = []  # those to be emptied next, the largest last; some are empty already
-        self._is_held = False
+        self.is_held = False  # True: a room is given frames in this moment; no holder is emptied and no client closed
         self._put_off: float | None = None  # since then clients are to be closed, after `let_go`
         self._is_freeing = False  # a client that is closed meanwhile puts its Close into its outbox
 
@@ -112,18 +112,15 @@ class Outboxes:
 
     # --- what is kept for clients that may come back
 
-    def hold(self) -> None:
-        """Empty no holder and close no client until `let_go`: a room is given frames in this moment."""
-        self._is_held = True
-
     def let_go(self) -> None:
-        """Go on after `hold`: if too much is held in all, do what was put off."""
-        self._is_held = False
-        put_off, self._put_off = self._put_off, None
-        if put_off is not None:
-            self._relieve(put_off)
-        else:
-            self.settle()
+        """Do what was put off while `is_held`, if too much is held in all."""
+        self.is_held = False
+        if self.bytes > self._most:
+            put_off, self._put_off = self._put_off, None
+            if put_off is None:
+                self.settle()
+            else:
+                self._relieve(put_off)
 
     def add_holder(self, holder: Holder) -> None:
         """Know a holder that keeps something."""
@@ -135,7 +132,7 @@ class Outboxes:
 
     def settle(self) -> None:
         """If too much is held in all, empty the largest holders, until an eighth of the bound is free."""
-        if self.bytes <= self._most or self._is_held:
+        if self.bytes <= self._most or self.is_held:
             return
         emptied = 0
         while self._holders and self.bytes > self._most * _FREED and emptied < _MOST_EMPTIED:
@@ -216,7 +213,7 @@ class Outboxes:
 
     def _relieve(self, now: float) -> None:
         """Free memory: empty the largest holders, and if that is not enough close clients."""
-        if self._is_held:
+        if self.is_held:
             self._put_off = now
         elif not self._is_freeing:
             self._is_freeing = True

@@ -41,6 +41,7 @@ class Counts(Protocol):
     """What counts the memory of all that is kept, as one holder sees it: `Outboxes`."""
 
     bytes: int
+    is_held: bool  # True: a room is given frames in this moment; no holder is emptied and no client closed
 
     def keep(self, frame: _Bytes) -> None:
         """Count one more place of a frame."""
@@ -48,11 +49,8 @@ class Counts(Protocol):
     def release(self, frame: _Bytes) -> None:
         """Count one place less of a frame."""
 
-    def hold(self) -> None:
-        """Empty no holder and close no client until `let_go`: a room is given frames in this moment."""
-
     def let_go(self) -> None:
-        """Go on after `hold`: if too much is held in all, do what was put off."""
+        """Do what was put off while `is_held`, if too much is held in all."""
 
     def settle(self) -> None:
         """If too much is held in all, empty the largest holders."""
