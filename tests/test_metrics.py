@@ -7,11 +7,13 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from simplysocket import ActionError, Client, Room
+from simplysocket import ActionError, Client, Request, Room
 from simplysocket.errors import ERROR_CODES, CloseCode
 from simplysocket.metrics import OTHER, UNKNOWN_CLOSE, Metrics
 from simplysocket.testing import open_server
 
+from .harness.admission import open_checked
+from .harness.phone import dial_again, in_hall, make_server
 from .harness.rooms import Hall
 from .harness.servers import make
 
@@ -136,3 +138,28 @@ async def test_joins_that_wait_for_on_auth_are_counted_when_asked(autojump_clock
             await trio.testing.wait_all_tasks_blocked()
             assert server.statistics()["askings"] == askings
             await trio.sleep(1)
+
+
+async def test_each_connection_of_a_client_that_comes_back_is_counted(autojump_clock: MockClock) -> None:
+    server = make_server()
+
+    @server.on_resume
+    async def on_resume(client: Client, request: Request) -> None:
+        if "bad" in request.query:
+            raise ActionError("no", "not today")
+
+    async with open_checked(server) as net:
+        phone = await in_hall(net)
+        await phone.drop()
+        back = await dial_again(net, phone, 1, 1)  # held
+        again = await dial_again(net, back, 1, 1)  # takes over
+        assert server.statistics()["connections_opened"] == 3
+        assert (await back.client.wait_ended()).code == 3502
+        entry = f"simplysocket.json, simplysocket.resume.{again.token}.1.1"
+        refused = await net.connect(path="/ws?bad=1&x", greet=False, headers={"Sec-WebSocket-Protocol": entry})
+        assert (await refused.wait_ended()).code == 1008
+        await server.clients[again.id].close(4500)
+        assert (await again.client.wait_ended()).code == 4500
+        assert server.statistics()["connections_opened"] == 4
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.statistics()["connections_closed"] == {1006: 1, 3502: 1, 1008: 1, 4500: 1}

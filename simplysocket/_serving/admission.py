@@ -63,6 +63,7 @@ class _Entry:
     connection: Connection
     upgrade: Upgrade
     session: Session | None = None
+    is_open: bool = False  # it was counted, as its end is to be
 
 
 class Admission:
@@ -125,11 +126,12 @@ class Admission:
             await run
         finally:
             session = entry.session
-            if session is not None:
+            if entry.is_open:
                 if hub.budget.is_spent():  # a crowd hangs up
                     await hub.budget.turn(shielded=True)
                 hub.metrics.count_closed(connection.close_code, is_ours=connection.is_closed_by_us)
-                if session.connection is connection:  # else it was taken over, or the server has ended it before
+                # Another one if that has taken over; None if the server has ended the session before.
+                if session is not None and session.connection is connection:
                     self._renewal.end(session)
                     self._returns.part(session, connection)
 
@@ -137,6 +139,8 @@ class Admission:
         """Make the client's session, after the handshake; return what takes its messages."""
         hub, connection, upgrade = self._hub, entry.connection, entry.upgrade
         del entry.upgrade
+        hub.metrics.connections_opened += 1
+        entry.is_open = True
         session = entry.session = await self._bring_back(connection, upgrade)
         if session is not None:
             return partial(self._inbound.receive_counted, session)
@@ -220,8 +224,6 @@ class Admission:
         except* BaseException:
             logger.exception("the option state= failed: no client can be made")
             connection.close(CloseCode.INTERNAL, "a fault of the server")
-        else:
-            hub.metrics.connections_opened += 1
         return session
 
     def _accounts_of(self, identity: Identity | None, address: str) -> tuple[str, ...]:
