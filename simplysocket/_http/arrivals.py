@@ -18,7 +18,7 @@ import attrs
 from .._accounts import Accounts, Rate, address_account
 from ..limits import Limits
 from ..metrics import Metrics
-from ..request import Request
+from ..request import Identity, Request
 from .proxies import Proxies, speaks_tls
 from .responses import ALWAYS_ANSWERED, Response, refusal
 
@@ -46,6 +46,9 @@ class Returning(Protocol):
 
     def wait(self, now: float) -> float | None:
         """Charge it for coming back; return in how many seconds it may, or None if it may now."""
+
+    def is_back_as(self, identity: Identity | None) -> bool:
+        """Tell, once it has authenticated, whether it goes on as the client that it was; otherwise it is a new one."""
 
 
 class Arrivals:

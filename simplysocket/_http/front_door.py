@@ -188,17 +188,22 @@ class FrontDoor:
             return self.arrivals.refuse_plain(request, visit) or self._respond(request)
         if not isinstance(verdict, Upgrade):
             return verdict
-        now = trio.current_time()
-        returning = self._find_returning(verdict.offer, now)
-        if not self.is_open and (returning is None or not self.takes_back):
-            return refusal(503, "stopping", "the server is stopping", ("Retry-After", "5"))
-        refused = self.arrivals.refuse_upgrade(request, visit, now, returning)
+        returning = self._find_returning(verdict.offer, trio.current_time())
+        refused = self._refuse_upgrade(request, visit, returning)
         if refused is not None:
             return refused
         visit.is_authenticating = True
         answer = await self._authenticate(verdict, visit, time)
         visit.is_authenticating = False
+        if returning is not None and isinstance(answer, Upgrade) and not returning.is_back_as(answer.identity):
+            return self._refuse_upgrade(request, visit, None) or answer  # it will be a new client
         return answer
+
+    def _refuse_upgrade(self, request: Request, visit: Visit, returning: Returning | None) -> Response | None:
+        """Return the refusal of an upgrade for which there is no place, or that comes too often."""
+        if not self.is_open and (returning is None or not self.takes_back):
+            return refusal(503, "stopping", "the server is stopping", ("Retry-After", "5"))
+        return self.arrivals.refuse_upgrade(request, visit, trio.current_time(), returning)
 
     async def _authenticate(self, upgrade: Upgrade, visit: Visit, time: PeerTime) -> Upgrade | TurnedAway | Response:
         """Return the upgrade with its identity, or the answer to what `authenticate` raised."""

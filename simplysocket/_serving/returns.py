@@ -32,6 +32,7 @@ from .._wire.connection import Connection
 from .._wire.outboxes import Outboxes
 from ..errors import CloseCode, Gone
 from ..message import GLOBAL_ROOM
+from ..request import Identity
 
 _LOOK_SECONDS: Final = 5.0  # between two looks at a session that a room holds beyond the grace
 _SPARE: Final = 64  # old deadlines that may be kept beside those that count
@@ -49,7 +50,14 @@ class Ended:
 class _Returning:
     """A client that asks for its session, for the front door."""
 
+    _session: Session
+    _offer: Offer
     _bucket: TokenBucket
+
+    def is_back_as(self, identity: Identity | None) -> bool:
+        """Whether it gets its session: it is the same user, and speaks of the same session still."""
+        user = None if identity is None else identity.user
+        return self._session.client.user == user and _fits(self._session, self._offer)
 
     def wait(self, now: float) -> float | None:
         return None if self._bucket.take(1, now) else self._bucket.seconds_until(1)
@@ -105,18 +113,28 @@ class Returns:
             found = session.line.tokens.check(token, now)
             if found == "superseded":
                 return Ended(CloseCode.TAKEN_OVER, "a newer connection has taken over")
-            return session if found == "valid" else None
+            return self._open_to_return(session) if found == "valid" else None
         until, tokens, ended = self._ended.get(lookup, (0.0, None, None))
         if tokens is None or until <= now or tokens.check(token, now) is None:
             return None
         return ended
 
+    def _open_to_return(self, session: Session) -> Session | Ended | None:
+        """Return a session whose client may come back to it now; else how it ends, or None if it has none yet."""
+        connection = session.connection
+        if session.id not in self._hub.clients:  # `on_connect` has not let it in
+            return None
+        if connection is None or connection.is_held:
+            return session
+        # Its connection waits for the client's Close, and the session ends with it.
+        return Ended(connection.close_code, connection.close_reason) if connection.is_closed_by_us else None
+
     def find_returning(self, offer: Offer | None, now: float) -> _Returning | None:
         """Return the client that an upgrade brings back, for the front door; None if it brings none."""
         found = None if offer is None or offer.token is None else self.find(offer.token, now)
-        if not isinstance(found, Session) or found.line is None:
+        if offer is None or not isinstance(found, Session) or found.line is None or not _fits(found, offer):
             return None
-        return _Returning(found.line.returns)
+        return _Returning(found, offer, found.line.returns)
 
     # --- back
 
@@ -128,11 +146,9 @@ class Returns:
         Return False if that cannot be, since the client and the server do not speak of the same session.
         """
         line, hub = session.line, self._hub
-        if line is None or offer.token is None:
+        if line is None or offer.token is None or not _fits(session, offer):
             return False
         standing = line.tokens.standing(offer.token)
-        if is_beyond(offer, line.received, line.ring.sent, standing):
-            return False
         was_away, old = session.is_away, session.connection
         if old is not None:
             old.take_over()
@@ -270,3 +286,11 @@ class Returns:
 
     def _account_of(self, session: Session) -> str | None:
         return address_account(self._proxies.origin_of(session.client.address))
+
+
+def _fits(session: Session, offer: Offer) -> bool:
+    """Tell whether an offer names positions that the session has reached."""
+    line = session.line
+    if line is None or offer.token is None:
+        return False
+    return not is_beyond(offer, line.received, line.ring.sent, line.tokens.standing(offer.token))
