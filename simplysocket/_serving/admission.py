@@ -97,7 +97,8 @@ class Admission:
         self._on_connect: list[Hook] = []
         self._on_resume: list[Hook] = []
         self._on_disconnect: list[Hook] = []
-        self._greetings: dict[Session, trio.Event] = {}  # {session: set when its `on_connect` has ended}
+        # {session: of each `on_connect` and `on_resume` that runs for it, what is set at its end}
+        self._greetings: dict[Session, list[trio.Event]] = {}
 
     def begin(self, nursery: trio.Nursery) -> None:
         """Take the nursery of the connections, in which `on_disconnect` is called."""
@@ -159,7 +160,7 @@ class Admission:
             session.is_greeted = True
         self._users.arrive(session)
         if self._on_connect:
-            await self._greet_new(session, upgrade.request, connection)
+            await self._greet("on_connect", self._on_connect, session, upgrade.request, connection)
         if hub.is_stopping:
             connection.close(CloseCode.SHUTDOWN, "shutdown")  # it was admitted while the server began to stop
         if connection.is_open:
@@ -231,18 +232,25 @@ class Admission:
         user = None if identity is None else f"user {identity.user}"
         return tuple(each for each in (user, address_account(self._proxies.origin_of(address))) if each is not None)
 
-    async def _greet_new(self, session: Session, request: Request, connection: Connection) -> None:
-        """Call `on_connect`, which `on_disconnect` waits for."""
-        self._greetings[session] = trio.Event()
-        try:
-            await self._greet("on_connect", self._on_connect, session, request, connection)
-        finally:
-            self._greetings.pop(session).set()
-
     async def _greet(
         self, name: str, hooks: Sequence[Hook], session: Session, request: Request, connection: Connection
     ) -> None:
-        """Call `on_connect` or `on_resume`. If it refuses the client, close the connection with the reason."""
+        """Call `on_connect` or `on_resume`, which `on_disconnect` waits for. Clients may come back twice at once."""
+        ended = trio.Event()
+        running = self._greetings.setdefault(session, [])
+        running.append(ended)
+        try:
+            await self._call_greeting(name, hooks, session, request, connection)
+        finally:
+            ended.set()
+            running.remove(ended)
+            if not running:
+                del self._greetings[session]
+
+    async def _call_greeting(
+        self, name: str, hooks: Sequence[Hook], session: Session, request: Request, connection: Connection
+    ) -> None:
+        """Call these hooks. If one refuses the client, close the connection with the reason."""
         seconds, client = self._hub.limits.handshake_seconds, session.client
         with trio.move_on_after(seconds) as scope:
             try:
@@ -273,24 +281,26 @@ class Admission:
         self._returns.forget(session)
         self._users.leave(session)
         if self._on_disconnect and self._nursery is not None:
-            greeting = self._greetings.get(session)
-            self._nursery.start_soon(self._bid_farewell, session.client, reason, departure, greeting)
+            greetings = tuple(self._greetings.get(session, ()))
+            self._nursery.start_soon(self._bid_farewell, session.client, reason, departure, greetings)
 
     async def _bid_farewell(
-        self, client: Client[Any], reason: Reason, departure: Departure, greeting: trio.Event | None
+        self, client: Client[Any], reason: Reason, departure: Departure, greetings: Sequence[trio.Event]
     ) -> None:
         """Call `on_disconnect` after all `on_leave`s, even while the server is cancelled: a task of the session.
 
-        `greeting`: its `on_connect` runs still, and is cancelled with its connection. A hook that hangs does not stop
-        the next one.
+        `greetings`: its `on_connect` runs still, and is cancelled with its connection, or an `on_resume` does, of
+        another connection. A hook that hangs does not stop the next one.
         """
         seconds = self._hub.limits.close_seconds
         try:
             await departure.wait(2 * seconds)  # in the global room, of a handler and of `on_leave`
         finally:
-            if greeting is not None:
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + 2 * seconds):
-                    await greeting.wait()
+            if greetings:
+                most = self._hub.limits.handshake_seconds + seconds
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + most):
+                    for greeting in greetings:
+                        await greeting.wait()
             await self._call_on_disconnect(client, reason, seconds)
 
     async def _call_on_disconnect(self, client: Client[Any], reason: Reason, seconds: float) -> None:
