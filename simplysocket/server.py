@@ -190,6 +190,7 @@ class Server(ServerNames):
         """Register `async def (client, request)`, called when a client whose connection was lost comes back.
 
         It is called instead of `on_connect`, and like it may refuse the client; its session is then kept as it was.
+        `client.identity` is the one from before; it becomes the new one afterwards, unless the hook calls `renew`.
         """
         self._assembly.admission.add_on_resume(hook)
         return hook

@@ -152,7 +152,7 @@ class Admission:
             return _discard
         self._renewal.begin(session, upgrade.request)
         if upgrade.subprotocol:
-            welcome = {"client": session.id, **self._welcome(upgrade)}
+            welcome = {"client": session.id, **self._welcome(upgrade.identity)}
             if upgrade.offer is not None:
                 welcome["resume"] = self._returns.begin(session, trio.current_time())
                 session.attach(connection)
@@ -173,18 +173,21 @@ class Admission:
         session = None if offer is None else self._find(connection, upgrade, offer)
         if offer is None or session is None:
             return None
+        identity, before = upgrade.identity, session.client.identity
         if self._on_resume:
             await self._greet("on_resume", self._on_resume, session, upgrade.request, connection)
             # Meanwhile it may have ended, or another connection may have taken over.
             if not connection.is_open or self._find(connection, upgrade, offer) is not session:
                 return None
+            if session.client.identity is not before:
+                identity = session.client.identity  # it was renewed since, such as by the hook
         if self._hub.is_stopping:
             connection.close(CloseCode.SHUTDOWN, "shutdown")
         if not connection.is_open:
             return None
-        if not self._returns.bring_back(session, connection, offer, self._welcome(upgrade), trio.current_time()):
+        if not self._returns.bring_back(session, connection, offer, self._welcome(identity), trio.current_time()):
             return None
-        session.client._come_back(upgrade.request.address, upgrade.identity)
+        session.client._come_back(upgrade.request.address, identity)
         self._renewal.begin(session, upgrade.request)
         self._hub.tell_of_stop(session)
         return session
@@ -198,10 +201,10 @@ class Admission:
         user = None if upgrade.identity is None else upgrade.identity.user
         return found if found is not None and found.client.user == user else None
 
-    def _welcome(self, upgrade: Upgrade) -> dict[str, object]:
+    def _welcome(self, identity: Identity | None) -> dict[str, object]:
         """Return what every `welcome` says."""
         ping, now = self._hub.limits.ping_seconds, round(time.time(), 3)
-        return {"ping": ping, "now": now, **time_left(upgrade.identity)}
+        return {"ping": ping, "now": now, **time_left(identity)}
 
     def _make_session(self, connection: Connection, upgrade: Upgrade) -> Session | None:
         """Make the session of a new client; None if `state=` raises, and then close the connection."""

@@ -5,8 +5,10 @@ from typing import Any
 
 import attrs
 import trio
+import trio.testing
 
-from simplysocket import ActionError, Identity, Limits, Refuse, Request, Server
+from simplysocket import ActionError, Client, Identity, Limits, Refuse, Request, Room, Server
+from simplysocket.testing import Net, TestClient
 
 from .hooks import cancel_itself_and_raise_a_group, sleep_and_raise_a_group
 
@@ -71,3 +73,31 @@ def make_with_logins(limits: dict[str, Any] | None = None, **options: Any) -> Lo
         raise AssertionError(request.token)
 
     return logins
+
+
+def make_with_hall(**options: Any) -> Logins:
+    """Return the same with a room "hall", whose `log` says who has left, and why."""
+    logins = make_with_logins(**options)
+
+    @logins.server.room("hall")
+    class Hall(Room):
+        async def on_create(self) -> None:
+            self.log: list[str] = []
+
+        async def on_leave(self, client: Client, reason: str) -> None:
+            self.log.append(f"left {client.name} {reason}")
+
+    return logins
+
+
+async def enter_hall(net: Net, token: str, name: str = "ana") -> TestClient:
+    """Return a client in the hall that may come back."""
+    client = await net.connect(name, token=token, resume=True)
+    await client.join("hall")
+    return client
+
+
+async def lose(client: TestClient) -> None:
+    """Break the connection of a client, and let the server see it."""
+    client.drop()
+    await trio.testing.wait_all_tasks_blocked()

@@ -13,7 +13,9 @@ class Phone:
 
     def __init__(self, client: TestClient, welcome: dict[str, Any]) -> None:
         self.client = client
+        self.welcome = welcome
         self.id: str = welcome["client"]
+        client.id = self.id
         self.resume: dict[str, Any] = welcome["resume"]
         self.token: str = self.resume["token"]
 
