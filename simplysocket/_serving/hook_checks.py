@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from .._functions import check_hook, name_place, takes
 from ..client import Client
 from ..errors import RegistrationError
+from ..reasons import Reason
 from ..request import Request
 
 Hook: TypeAlias = Callable[..., Awaitable[object]]
@@ -46,7 +47,9 @@ def taking(what: str, hook: Callable[..., Awaitable[object]], offered: tuple[str
     return hook
 
 
-_TYPES: Final[dict[str, type]] = {"client": Client, "request": Request, "reason": str}
+# {argument: the types by which a hook may annotate it}
+_TYPES: Final[dict[str, tuple[type, ...]]] = {"client": (Client,), "request": (Request,), "reason": (Reason, str)}
+_ALL_TYPES: Final = tuple(each for types in _TYPES.values() for each in types)
 
 
 def _check_order(what: str, hook: Callable[..., object], offered: tuple[str, ...]) -> None:
@@ -55,7 +58,7 @@ def _check_order(what: str, hook: Callable[..., object], offered: tuple[str, ...
         hint = parameter.annotation
         asked = typing.get_origin(hint) or hint
         named = parameter.name if parameter.name in _TYPES else None
-        if (asked in _TYPES.values() and asked is not _TYPES[name]) or (named is not None and named != name):
+        if (asked in _ALL_TYPES and asked not in _TYPES[name]) or (named is not None and named != name):
             written = f"`async def ({', '.join(offered)})`"
             raise RegistrationError(
                 f"{what}, {name_place(hook)}, takes {parameter.name!r} where {name!r} comes: write {written}"

@@ -14,9 +14,12 @@ from simplysocket import (
     Identity,
     Message,
     Next,
+    Reason,
     Refuse,
     RegistrationError,
     Request,
+    Room,
+    Server,
     middleware,
 )
 
@@ -107,6 +110,36 @@ def an_on_connect_the_other_way_round(server: Any) -> None:
     async def hello(request: Request, client: Client) -> None: ...
 
 
+@wrong("(client, request)")
+def an_on_connect_that_asks_for_a_reason(server: Any) -> None:
+    @server.on_connect
+    async def hello(client: Client, why: Reason) -> None: ...
+
+
+@wrong("(client, reason)")
+def an_on_disconnect_that_takes_only_the_reason(server: Any) -> None:
+    @server.on_disconnect
+    async def bye(why: Reason) -> None: ...
+
+
+@wrong("(client, reason)")
+def an_on_disconnect_that_takes_only_a_text(server: Any) -> None:
+    @server.on_disconnect
+    async def bye(why: str) -> None: ...
+
+
+@wrong("(client, reason)")
+def an_on_disconnect_the_other_way_round(server: Any) -> None:
+    @server.on_disconnect
+    async def bye(why: Reason, who: Client) -> None: ...
+
+
+@wrong("(client, reason)")
+def an_on_disconnect_that_asks_for_the_request(server: Any) -> None:
+    @server.on_disconnect
+    async def bye(who: Client, how: Request) -> None: ...
+
+
 @wrong("str(row.id)", place="Identity.user is 5", error=TypeError)
 def a_user_by_a_number(server: Any) -> None:
     Identity(5)
@@ -153,3 +186,29 @@ def test_the_error_for_a_wrong_hook_says_where_it_is_and_what_to_write(
     case: WrongUse, caplog: pytest.LogCaptureFixture
 ) -> None:
     case.judge(caplog)
+
+
+def test_a_reason_may_be_annotated_as_what_it_is_or_as_a_text() -> None:
+    server = Server("test")
+
+    @server.on_disconnect
+    async def by_its_class(client: Client, reason: Reason) -> None: ...
+
+    @server.on_disconnect
+    async def as_a_text(client: Client[int], reason: str) -> None: ...
+
+    @server.on_disconnect
+    async def as_any_object(who: Client, why: object) -> None: ...
+
+    @server.on_disconnect
+    async def by_name(who: "Client", why: "Reason") -> None: ...
+
+    @server.room("one")
+    class ByItsClass(Room):
+        async def on_leave(self, client: Client, reason: Reason) -> None: ...
+
+    @server.room("two")
+    class AsAText(Room):
+        async def on_leave(self, client: Client, reason: str) -> None: ...
+
+        async def on_close(self, reason: str) -> None: ...
