@@ -112,6 +112,7 @@ class _Hook(Job):
     def __init__(self, name: str, place: Place) -> None:
         self.name = name
         self.is_wanted = True
+        self.error = None
         self._place = place
 
     async def run(self) -> None:

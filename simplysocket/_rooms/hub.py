@@ -154,6 +154,7 @@ class Hub:
         """Close a client by the server's own will, and remove it at once, connected or away."""
         if not session.is_gone:
             connection = session.connection
+            reason = reason.encode(errors="replace").decode()  # no lone surrogates, as in a Close
             session.close(code, reason)  # nothing, if it is closing already
             session.ended_with = code, reason
             ended = Reason.of_close(code, reason) if connection is None else connection.why_it_ended

@@ -1,9 +1,12 @@
 """Jobs: functions of the server's own code that wait for a room's turn, such as a timer or a kick.
 
-Law: the caller of a job that waits gets its result, its error, or `busy`.
+Laws:
+- The caller of a job that waits gets its result, its error, or `busy`.
+- An error that no caller gets is logged.
 """
 
 import contextvars
+import logging
 import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -12,6 +15,8 @@ import trio
 
 from .._boundary import PASSING
 from ..errors import ActionError, RoomClosed, first_of
+
+logger = logging.getLogger("simplysocket.room")
 
 Work = Callable[[Any, Any, Any], Awaitable[object]]
 """The work of an entry in the inbox: called with (runtime, session or None, envelope or job).
@@ -36,15 +41,24 @@ class CutShort(RoomClosed):
 class Job:
     """A function that waits for the room's turn."""
 
-    __slots__ = ("done", "error", "function", "has_begun", "is_wanted", "name", "otherwise", "result")
+    __slots__ = ("done", "error", "function", "has_begun", "is_awaited", "is_wanted", "name", "otherwise", "result")
 
     id = None  # as of an envelope without an id: no client waits for an answer
 
     def __init__(
-        self, name: str, function: Callable[[], Awaitable[object]], *, otherwise: Callable[[], object] | None = None
+        self,
+        name: str,
+        function: Callable[[], Awaitable[object]],
+        *,
+        otherwise: Callable[[], object] | None = None,
+        is_awaited: bool = True,
     ) -> None:
-        """`name` is for logs. If the caller no longer waits, the turn calls `otherwise` instead."""
+        """`name` is for logs. If the caller no longer waits, the turn calls `otherwise` instead.
+
+        `is_awaited=False`: no caller takes the result or the error.
+        """
         self.name = name
+        self.is_awaited = is_awaited
         self.function = function
         self.otherwise = otherwise
         self.is_wanted = True  # False: the caller no longer waits; the job is skipped unless it has begun
@@ -104,3 +118,7 @@ async def run_job(runtime: Any, _: Any, job: Job) -> None:
         await job.run()
     finally:
         runtime.fanout.spared -= 1
+    error = job.error
+    if error is not None and not (job.is_awaited and job.is_wanted) and not isinstance(error, ActionError):
+        runtime.home.metrics.handlers_failed += 1
+        logger.error("%.200r in room %.200r failed, and nobody waits for it", job.name, runtime.name, exc_info=error)

@@ -165,7 +165,7 @@ class Joins:
         for runtime in list(session.rooms.values()):
             if runtime.is_open and not runtime.is_global:
                 work = functools.partial(remove, runtime, session, reason)
-                jobs.append(Job("on_leave", work))
+                jobs.append(Job("on_leave", work, is_awaited=False))
                 runtime.turns.post_always(run_job, session, jobs[-1])
         if is_registered:
             last = leave_global_room(self._hub.global_room, session, reason)

@@ -141,7 +141,8 @@ def give_up(place: Place) -> None:
     runtime = place.runtime
     if runtime.is_open and not place.is_leaving:
         place.is_leaving = True
-        runtime.turns.post_always(run_job, place.session, Job("on_leave", functools.partial(_leave_if_due, place)))
+        job = Job("on_leave", functools.partial(_leave_if_due, place), is_awaited=False)
+        runtime.turns.post_always(run_job, place.session, job)
 
 
 async def _leave_if_due(place: Place) -> None:
@@ -176,7 +177,8 @@ def _global_hook(runtime: RoomRuntime, hook: str, session: Session, *args: objec
     """Return the call of a hook of the global room for a client, which runs in the client's own turns there."""
     if not runtime.hooks.is_written(hook):
         return None
-    return Job(hook, functools.partial(runtime.hooks.call_guarded, hook, session.client, *args, session=session))
+    call = functools.partial(runtime.hooks.call_guarded, hook, session.client, *args, session=session)
+    return Job(hook, call, is_awaited=False)
 
 
 def let_go(runtime: RoomRuntime) -> bool:
