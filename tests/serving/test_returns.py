@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import trio
 
-from simplysocket import ActionError, Client, Limits
+from simplysocket import ActionError, Client, Limits, Room
 from simplysocket.testing import open_server
 from tests.harness.phone import bodies, dial, dial_again, in_hall, make_server
 
@@ -203,3 +203,66 @@ async def test_a_gap_ends_the_requests(autojump_clock: trio.testing.MockClock) -
         await dial_again(net, phone, "-", 0)
         await trio.testing.wait_all_tasks_blocked()
         assert failed == ["gone"]
+
+
+@pytest.mark.parametrize("hook", ["on_auth", "on_join"])
+@pytest.mark.parametrize("seconds", [0, 2])  # that the client is away
+async def test_a_return_in_the_middle_of_a_join_is_answered_once(
+    hook: str, seconds: float, autojump_clock: trio.testing.MockClock
+) -> None:
+    server, happened = make_server(), []
+
+    @server.room("slow")
+    class Slow(Room):
+        async def on_auth(self, client: Client, options: dict[str, Any]) -> None:
+            await trio.sleep(hook == "on_auth")
+
+        async def on_join(self, client: Client) -> None:
+            happened.append("join")
+            await trio.sleep(hook == "on_join")
+
+        async def on_leave(self, client: Client) -> None:
+            happened.append("leave")
+
+    async with open_server(server) as net:
+        phone = await in_hall(net)
+        await phone.client.send("join-room", {"roomname": "slow"}, id="join")
+        await phone.client.settle()
+        await phone.drop()
+        await trio.sleep(seconds)
+        back = await dial_again(net, phone, 1, 2)
+        assert (back.resume["outcome"], back.resume["received"]) == ("resumed", 2)
+        await trio.sleep(2)
+        answers = await back.client.settle()
+        assert [(each["action"], each["id"]) for each in answers] == [("reply", "join")]
+        assert list(server.rooms["slow"].members) == [phone.id]
+        assert happened == ["join"]
+
+
+async def test_coming_back_fills_no_rate_up(autojump_clock: trio.testing.MockClock) -> None:
+    limits = Limits(messages_per_second=0.01, messages_burst=5, account_bursts=None)
+    async with open_server(make_server(limits=limits)) as net:
+        phone = await in_hall(net)  # one message
+        for number in range(4):
+            await phone.client.request("shout", number, target="hall")
+        for sent in (5, 6):
+            with pytest.raises(ActionError, match="too many messages"):
+                await phone.client.request("shout", 5, target="hall")
+            await phone.drop()
+            phone = await dial_again(net, phone, "-", sent)
+        assert net.server.statistics()["messages_refused"] == {"rate-limited": 2}
+
+
+async def test_who_has_stolen_a_token_is_found_out_by_a_takeover(autojump_clock: trio.testing.MockClock) -> None:
+    """Without `authenticate` the token is all there is: its holder goes on, and the other one is told."""
+    async with open_server(make_server()) as net:
+        phone = await in_hall(net)
+        thief = await dial_again(net, phone, "-", 0)
+        assert (await phone.client.wait_ended()).code == 3502
+        back = await dial_again(net, phone, 1, 1)  # the owner tries once more, as the thief was not heard yet
+        assert (back.id, (await thief.client.wait_ended()).code) == (phone.id, 3502)
+        await back.client.request("shout", 1, target="hall")
+        entry = f"simplysocket.json, simplysocket.resume.{thief.token}.-.0"
+        late = await net.connect(greet=False, headers={"Sec-WebSocket-Protocol": entry})
+        assert (await late.wait_ended()).code == 3502
+        assert net.server.clients[phone.id].is_connected
