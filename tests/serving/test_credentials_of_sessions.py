@@ -336,6 +336,18 @@ async def test_another_device_ends_the_session_that_is_away_and_no_other(autojum
         assert "now" in await laptop.request("ping")
 
 
+async def test_another_device_ends_a_session_that_is_connected_and_its_token_says_so(
+    autojump_clock: MockClock,
+) -> None:
+    logins = make_with_hall(connections_per_user=1)
+    async with open_checked(logins.server) as net:
+        phone, laptop = await enter_hall(net, "ana", "phone"), await enter_hall(net, "ana", "laptop")
+        with pytest.raises(ConnectionEnded) as refused:
+            await phone.come_back()
+        assert refused.value.code == 3504
+        assert "now" in await laptop.request("ping")
+
+
 async def test_who_comes_back_is_no_further_connection_of_its_user(autojump_clock: MockClock) -> None:
     logins = make_with_hall(connections_per_user=2)
     async with open_checked(logins.server) as net:

@@ -123,3 +123,26 @@ async def test_an_on_resume_that_hangs_is_cancelled_and_the_session_waits_on(aut
         await trio.sleep(6)
         assert log == ["resume", "resumed"]
         assert (await dial_again(net, phone, 1, 1, path="/ws?fast=1&x")).id == phone.id
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+async def test_an_on_resume_that_closes_its_client_ends_the_session(is_away: bool, autojump_clock: MockClock) -> None:
+    server, log = make_logging()
+
+    @server.on_resume
+    async def close_it(client: Client) -> None:
+        await client.close(4500, "not you")
+        log.append("closed")
+
+    async with open_checked(server) as net:
+        phone = await dial(net, "ana")
+        await phone.client.join("hall")
+        if is_away:
+            await phone.drop()
+        entry = f"simplysocket.json, simplysocket.resume.{phone.token}.1.1"
+        late = await net.connect(greet=False, headers={"Sec-WebSocket-Protocol": entry})
+        ended = await late.wait_ended()
+        assert (ended.code, ended.reason) == (4500, "not you")
+        await trio.sleep(1)
+        assert log == ["resume", "resumed", "closed", "disconnect not you"]
+        assert not server.clients
