@@ -26,10 +26,11 @@ else:
 
 
 class Client(Generic[State]):
-    """A client that is connected, or was. The server makes one for each connection.
+    """A client that is connected, or was.
 
-    A client that connects again is a new `Client`, with a new `id` and a new `state`. After it
-    has disconnected, messages to it are dropped. For a type checker, annotate the client with the
+    A client that connects again is a new `Client`, with a new `id` and a new `state`, unless it
+    comes back to its session: then it is the same. After it has disconnected for good, messages
+    to it are dropped. For a type checker, annotate the client with the
     class of its state: `client: Client[Player]`.
 
     Attributes: `id`, `name` (yours to change), `user` and `identity` (where there is
@@ -39,15 +40,18 @@ class Client(Generic[State]):
     __slots__ = ("__weakref__", "_name", "_session", "address", "id", "identity", "state")
 
     id: str
-    """The client's id: the `sender` of its messages. The server chooses a new one for each connection."""
+    """The client's id: the `sender` of its messages. The server chooses a new one for each new client."""
     address: str
     """The client's IP address; "" on a Unix socket."""
     identity: Identity | None
-    """The identity that `authenticate` returned, or the newest one after a renewal; None without `authenticate`."""
+    """The identity that `authenticate` returned, or the newest one after a renewal; None without `authenticate`.
+
+    A client that comes back has the one that `authenticate` has returned for its new connection.
+    """
     state: State
     """Your own data about this client: what `Server(state=...)` returned for it, by default an empty dict.
 
-    It exists as long as this object, and is lost when the client disconnects.
+    It exists as long as this object, and is lost when the client disconnects for good.
     """
 
     _session: "Session"
@@ -56,7 +60,7 @@ class Client(Generic[State]):
     def __init__(self, session: Any = None, id: str = "", address: str = "", identity: Identity | None = None) -> None:
         """Clients are made by the server, which also sets the name and the state."""
         if session is None:
-            raise TypeError("Client(): clients are made by the server, one for each connection")
+            raise TypeError("Client(): clients are made by the server")
         for attribute, value in (("_session", session), ("id", id), ("address", address), ("identity", identity)):
             object.__setattr__(self, attribute, value)
 
@@ -95,7 +99,7 @@ class Client(Generic[State]):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the client has disconnected; messages to it are then dropped."""
+        """Whether the client has disconnected for good; messages to it are then dropped."""
         return self._session.is_gone
 
     @property
@@ -121,8 +125,9 @@ class Client(Generic[State]):
         """Send a message to this client only. Never waits.
 
         It arrives after the messages that the client's rooms have sent to it before. `sender` is a
-        name; None is the server's name. Returns False if the client has disconnected or is being
-        closed. True means that the message was queued or sent, not that it has arrived. Raises
+        name; None is the server's name. For a client that is away, it waits until that is back. Returns
+        False if the client has disconnected for good or is being closed. True means that the
+        message was queued or sent, not that it has arrived. Raises
         `EncodeError` for a body that JSON cannot hold, and ValueError for an action that is
         reserved for the protocol.
         """
@@ -134,7 +139,8 @@ class Client(Generic[State]):
         """Send a request to the client, wait for its answer, and return the body of its reply.
 
         Raises `PeerError` with the client's own code if it answers with an error, `ActionError` with
-        the code `timeout` after `timeout` seconds, and `Gone` if it disconnects. Catch them in a
+        the code `timeout` after `timeout` seconds, and `Gone` if it disconnects for good, or comes
+        back and has missed messages. Catch them in a
         task of a room (`start_soon`), which would close with them. A handler that waits here keeps
         its room's turn, so register it with `turn=False`.
         """
