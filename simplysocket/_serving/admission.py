@@ -173,13 +173,13 @@ class Admission:
         session = None if offer is None else self._find(connection, upgrade, offer)
         if offer is None or session is None:
             return None
-        identity, before = upgrade.identity, session.client.identity
+        identity, before = upgrade.identity, (session.client.identity, session.connection)
         if self._on_resume:
             await self._greet("on_resume", self._on_resume, session, upgrade.request, connection)
             # Meanwhile it may have ended, or another connection may have taken over.
             if not connection.is_open or self._find(connection, upgrade, offer) is not session:
                 return None
-            if session.client.identity is not before:
+            if session.client.identity is not before[0] and session.connection is before[1]:
                 identity = session.client.identity  # it was renewed since, such as by the hook
         if self._hub.is_stopping:
             connection.close(CloseCode.SHUTDOWN, "shutdown")
@@ -195,10 +195,11 @@ class Admission:
     def _find(self, connection: Connection, upgrade: Upgrade, offer: Offer) -> Session | None:
         """Return the session of this user that an offer is for; close the connection if that has ended."""
         found = None if offer.token is None else self._returns.find(offer.token, trio.current_time())
-        if isinstance(found, Ended):
-            connection.close(found.code, found.reason)
-            return None
         user = None if upgrade.identity is None else upgrade.identity.user
+        if isinstance(found, Ended):
+            if found.user == user:
+                connection.close(found.code, found.reason)
+            return None
         return found if found is not None and found.client.user == user else None
 
     def _welcome(self, identity: Identity | None) -> dict[str, object]:

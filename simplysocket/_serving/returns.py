@@ -40,8 +40,9 @@ _SPARE: Final = 64  # old deadlines that may be kept beside those that count
 
 @attrs.frozen
 class Ended:
-    """A session that is no more. A client that asks for it is closed with this code."""
+    """A session that is no more. A client of its user that asks for it is closed with this code."""
 
+    user: str | None
     code: int
     reason: str
 
@@ -112,7 +113,7 @@ class Returns:
         if session is not None and session.line is not None:
             found = session.line.tokens.check(token, now)
             if found == "superseded":
-                return Ended(CloseCode.TAKEN_OVER, "a newer connection has taken over")
+                return Ended(session.client.user, CloseCode.TAKEN_OVER, "a newer connection has taken over")
             return self._open_to_return(session) if found == "valid" else None
         until, tokens, ended = self._ended.get(lookup, (0.0, None, None))
         if tokens is None or until <= now or tokens.check(token, now) is None:
@@ -127,7 +128,9 @@ class Returns:
         if connection is None or connection.is_held:
             return session
         # Its connection waits for the client's Close, and the session ends with it.
-        return Ended(connection.close_code, connection.close_reason) if connection.is_closed_by_us else None
+        if not connection.is_closed_by_us:
+            return None
+        return Ended(session.client.user, connection.close_code, connection.close_reason)
 
     def find_returning(self, offer: Offer | None, now: float) -> _Returning | None:
         """Return the client that an upgrade brings back, for the front door; None if it brings none."""
@@ -224,7 +227,7 @@ class Returns:
         self._sessions.pop(line.tokens.lookup, None)
         if session.ended_with is not None:
             until = now + self._hub.limits.resume_seconds
-            self._ended[line.tokens.lookup] = until, line.tokens, Ended(*session.ended_with)
+            self._ended[line.tokens.lookup] = until, line.tokens, Ended(session.client.user, *session.ended_with)
         while (self._ended and next(iter(self._ended.values()))[0] <= now) or len(self._ended) > self._most_ended:
             self._ended.popitem(last=False)
 

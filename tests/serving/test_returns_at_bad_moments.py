@@ -321,3 +321,27 @@ async def test_who_comes_back_while_its_on_resume_outlasts_the_beginning_of_a_st
         late = await come_late(net, phone)
         await server.stop(60)
         assert (await late.wait_ended()).code == 3001
+
+
+@pytest.mark.parametrize("how", ["ended", "closing", "superseded"])
+async def test_what_has_ended_for_one_user_is_nothing_to_another(how: str, autojump_clock: MockClock) -> None:
+    """As in a browser in which another user has logged in, and that still holds the token."""
+    server = make_server()
+
+    @server.authenticate
+    async def authenticate(request: Request) -> Identity:
+        return Identity(request.token or "")
+
+    async with open_checked(server) as net:
+        phone = await dial(net, token="ana", reads=False)
+        await phone.client.join("hall")
+        if how == "ended":
+            await phone.drop()
+        if how == "superseded":
+            await (await dial_again(net, phone, 1, 1, token="ana")).client.request("ping")
+        else:
+            await server.clients[phone.id].close(4500, "banned")
+        other = await dial_again(net, phone, 1, 1, token="eve")
+        assert (other.id != phone.id, other.resume["outcome"]) == (True, "new")
+        late = await come_late(net, phone, token="ana")
+        assert (await late.wait_ended()).code == (3502 if how == "superseded" else 4500)
