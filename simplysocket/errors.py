@@ -157,6 +157,25 @@ def _is_time(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+_OF_A_REFUSAL: Final = ("code", "message", "retry_after", "path")
+
+
+def text_of(error: Refuse | ActionError) -> str:
+    """Return the message of a refusal as a text, where nothing else can be sent; "" if it has none."""
+    message: object = error.message  # the application may have given anything
+    return message if isinstance(message, str) else "" if message is None else str(message)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether an error is an `ActionError` that its caller can be answered with.
+
+    One whose `__init__` has not called that of `ActionError` has no code: it is a bug, like any other exception.
+    """
+    if not isinstance(error, ActionError) or not all(hasattr(error, name) for name in _OF_A_REFUSAL):
+        return False
+    return isinstance(error.code, str) and (error.retry_after is None or _is_time(error.retry_after))
+
+
 class BadBody(ActionError):
     """The body does not fit the action; `path` says where."""
 

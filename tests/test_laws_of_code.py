@@ -37,8 +37,12 @@ HANDED_ON = {
     ("_dispatch.chain", "caught"),
     ("testing.guest_run", "_main"),
 }
-# A line of the log is written whatever its values raise when they are shown: they say that they could not be.
-SHOWN_ANYWAY = {("logs", name) for name in ("_message", "_exception", "_field", "_repr_of")}
+# A line of the log is written whatever its values raise when they are shown: they say that they could not be. So does
+# what is raised in place of an exception that cannot be shown.
+SHOWN_ANYWAY = {
+    *(("logs", name) for name in ("_message", "_exception", "_field", "_repr_of")),
+    ("_boundary", "_fault_of"),
+}
 # What a log line may hold by %s: never a client's text.
 TRUSTED_LINES = {
     ("_rooms.hooks", "%s of room %.200r failed"),  # the name of a hook, a constant of ours

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .._functions import check_hook, name_place, source_of
-from ..errors import ActionError, RegistrationError
+from ..errors import ActionError, RegistrationError, is_refusal
 from ..middleware import MIDDLEWARE_MARK, Call, ExceptionHandler, Middleware
 from ..room import Room
 from .signature import Answer
@@ -97,8 +97,8 @@ class ExceptionHandlers:
 def _is_answer(error: BaseException) -> bool:
     """Tell whether only `ActionError` was raised, which is an answer to the caller and not a bug."""
     if isinstance(error, BaseExceptionGroup):
-        return error.split(ActionError)[1] is None
-    return isinstance(error, ActionError)
+        return error.split(is_refusal)[1] is None
+    return is_refusal(error)
 
 
 def _alone(error: BaseException) -> BaseException:

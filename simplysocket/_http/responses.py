@@ -9,7 +9,7 @@ import attrs
 import h11
 import msgspec
 
-from ..errors import ActionError, CloseCode, Refuse
+from ..errors import ActionError, CloseCode, Refuse, text_of
 
 _CODES: Final = {  # the `code` in the JSON of a `Refuse`; "refused" for any other status
     400: "bad-request",
@@ -90,14 +90,14 @@ def is_failed_login(error: Refuse | ActionError) -> bool:
 def close_of(error: Refuse | ActionError) -> tuple[int, str]:
     """Return the close code and the reason with which a client is told that its credentials are refused."""
     if isinstance(error, ActionError):
-        return CloseCode.BAD_TOKEN, error.message or error.code
+        return CloseCode.BAD_TOKEN, text_of(error) or error.code
     code = CloseCode.EXPIRED if error.expired else CloseCode.BAD_TOKEN
-    return code, error.message or REASONS[error.status]
+    return code, text_of(error) or REASONS[error.status]
 
 
 def refuse_client(error: Refuse | ActionError) -> Response:
     """Return the answer to an error of `authenticate`: the status of a `Refuse`, else 403 with the error's code."""
     if isinstance(error, ActionError):
-        return refusal(403, error.code, error.message or REASONS[403])
+        return refusal(403, error.code, text_of(error) or REASONS[403])
     reason = REASONS.get(error.status, "refused")
-    return refusal(error.status, _CODES.get(error.status, "refused"), error.message or reason)
+    return refusal(error.status, _CODES.get(error.status, "refused"), text_of(error) or reason)

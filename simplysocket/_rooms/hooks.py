@@ -10,7 +10,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Final
 
-from .._boundary import PASSING
+from .._boundary import PASSING, SHOWN
 from .._functions import is_overridden, takes
 from .._sessions.session import Session
 from ..errors import ActionError, first_of
@@ -44,7 +44,8 @@ class Hooks:
         """Call a hook; its exceptions are for the caller to handle."""
         room = self._runtime.room
         hook = functools.partial(getattr(room, name), *args[: self.takes(name)])
-        await bounded(self._runtime, name, hook)
+        with SHOWN:
+            await bounded(self._runtime, name, hook)
 
     async def call_guarded(self, name: str, *args: object, session: Session | None = None) -> None:
         """Call a hook, and log and report its exceptions; `session` is the client that it is called for."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import trio
 
-from .._boundary import PASSING
+from .._boundary import PASSING, SHOWN
 from ..errors import ActionError, RoomClosed, first_of
 
 logger = logging.getLogger("simplysocket.room")
@@ -76,7 +76,8 @@ class Job:
             self.has_begun = True
             self.error = CutShort("the room closed meanwhile")  # stays if the function is cancelled
             try:
-                self.result = await self.function()
+                with SHOWN:
+                    self.result = await self.function()
                 self.error = None
             except* PASSING:
                 raise

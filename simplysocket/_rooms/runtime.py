@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
-from .._boundary import PASSING
+from .._boundary import PASSING, SHOWN
 from .._loop_watch import LoopWatch
 from .._pass_budget import PassBudget
 from .._protocol.codec import Envelope
@@ -206,7 +206,8 @@ class RoomRuntime:
         if self.state is not RoomState.WAITING:
             return  # the room was closed while it waited for its name
         try:
-            self._channel = self.home.broker.open(self.name, self.fanout.deliver)
+            with SHOWN:
+                self._channel = self.home.broker.open(self.name, self.fanout.deliver)
             self.fanout.publish = self._channel.publish
         except* PASSING:
             raise
@@ -332,7 +333,8 @@ class RoomRuntime:
         channel, self._channel = self._channel, None
         if channel is not None:
             try:
-                channel.close()
+                with SHOWN:
+                    channel.close()
             except* PASSING:
                 raise
             except* BaseException:

@@ -3,7 +3,7 @@
 Laws:
 - All of them are in the room's nursery, so that none outlives the room.
 - A task does not hold the turn, even if a handler in the turn has started it.
-- A task that raises crashes the room.
+- A task that raises crashes the room. What it raises can be shown, since trio asks for its repr.
 """
 
 import contextvars
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
+from .._boundary import SHOWN
 from .._functions import coroutine_of, name_of
 from .._sessions.handler_scope import CURRENT_SCOPE
 from ..errors import RoomClosed
@@ -73,7 +74,8 @@ class Tasks:
         TURN.set(None)  # a task that a handler has started does not share its turn
         CURRENT_ROOM.set(self._runtime)
         CURRENT_SCOPE.set(None)  # nor is it part of the handler
-        await function(*args)
+        with SHOWN:
+            await function(*args)
 
     @property
     def is_cancelled(self) -> bool:

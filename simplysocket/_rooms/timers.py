@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._boundary import PASSING
+from .._boundary import PASSING, SHOWN
 from .._functions import coroutine_of, name_of
 from ..errors import RoomClosed, first_of
 from ..timer import Timer
@@ -50,7 +50,8 @@ class Timers:
             if timer._scope.cancel_called:
                 return  # while the call waited for its turn
             try:
-                await bounded(runtime, name, lambda: coroutine_of(function))
+                with SHOWN:
+                    await bounded(runtime, name, lambda: coroutine_of(function))
             except* (RoomClosed, TookTooLong):
                 pass  # the room closed while the call ran; or it is logged already
             except* PASSING:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .._boundary import PASSING
+from .._boundary import PASSING, check_shown
 from .._log_limit import PLACE
 from .._protocol.codec import Envelope
 from .._sessions.session import Session
@@ -40,7 +40,11 @@ class TurnBoundary:
         is_answered = False
         TURN.set(item)
         try:
-            result = await work(self._runtime, session, item)
+            try:
+                result = await work(self._runtime, session, item)
+            except BaseException as error:  # costs nothing where nothing is raised, unlike `SHOWN`
+                check_shown(error)
+                raise
             if item.id is not None and result is not LATER:
                 session.reply(item.id, result)
             is_answered = True

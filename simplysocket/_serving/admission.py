@@ -17,7 +17,7 @@ import attrs
 import trio
 
 from .._accounts import address_account
-from .._boundary import PASSING
+from .._boundary import PASSING, SHOWN
 from .._dispatch.inbound import Inbound
 from .._http.proxies import Proxies
 from .._http.upgrade import Upgrade
@@ -29,7 +29,7 @@ from .._wire.connection import Connection, Receive
 from .._wire.outboxes import Outboxes
 from .._wire.transport import Transport
 from ..client import Client
-from ..errors import ActionError, CloseCode, PeerError, Refuse, first_of
+from ..errors import ActionError, CloseCode, PeerError, Refuse, first_of, text_of
 from ..reasons import Reason
 from ..request import Identity, Request
 from .expiry import time_left
@@ -213,7 +213,8 @@ class Admission:
         name = (identity and identity.name) or request.query.get("name", "")
         session: Session | None = None
         try:
-            state = self._make_state()
+            with SHOWN:
+                state = self._make_state()
             session = Session(
                 hub.make_id(),
                 name,
@@ -265,7 +266,7 @@ class Admission:
                 logger.warning("%s for %r did not catch: %.500r", name, client, str(first_of(group)))
                 connection.close(CloseCode.INTERNAL, f"{name} failed")
             except* (ActionError, Refuse) as group:
-                reason = first_of(group).message
+                reason = text_of(first_of(group))
                 # While the server stops, a client that is refused may come back later.
                 code = CloseCode.SHUTDOWN if self._hub.is_stopping else CloseCode.POLICY
                 connection.close(code, reason or "refused")

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from .._boundary import SHOWN
 from .._rooms.hub import Hub
 from .._rooms.tasks import CURRENT_ROOM
 
@@ -26,7 +27,8 @@ async def call_hook(
         CURRENT_ROOM.set(hub.global_room)
         if turn is not None:
             await turn()
-        result = await function(*args)
+        with SHOWN:
+            result = await function(*args)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(call)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
-from .._boundary import PASSING
+from .._boundary import PASSING, SHOWN
 from .._functions import name_place
 from .._log_limit import PLACE
 from .._protocol import codec
@@ -60,7 +60,8 @@ class OutboundHooks:
         for hook in self.hooks:
             seen = message
             try:
-                message = hook(message) if message is not None else None
+                with SHOWN:
+                    message = hook(message) if message is not None else None
                 if not isinstance(message, (Message, type(None))):
                     raise TypeError(f"an outbound hook returns a Message or None, not {message!r:.200}")
                 if message is not None and message is not seen:

@@ -1,4 +1,7 @@
-"""A bug is a bug whatever its class: a BaseException of one's own, `GeneratorExit`, or asyncio's `CancelledError`."""
+"""A bug is a bug whatever its class: a BaseException of one's own, `GeneratorExit`, asyncio's `CancelledError`.
+
+So is one that cannot be shown, and a refusal that lacks what it is answered with.
+"""
 
 from typing import Any, ClassVar
 
@@ -11,11 +14,12 @@ from simplysocket.brokers import Batch, MemoryBroker
 from simplysocket.middleware import Next, middleware
 from simplysocket.testing import TestClient, open_server
 
-from ..harness.bugs import IS_ANY_BUG
+from ..harness.bugs import BUGS, IS_ANY_BUG, Unshowable, UnshowableGroup, name_seen
 from ..harness.messages import actions_of, bodies_of, code_of
 from ..harness.servers import make
 
 HANDLERS = ("at once", "later", "group", "outside", "cancelled", "thread", "middleware", "exception handler", "unknown")
+_NO_REPR = (Unshowable, UnshowableGroup)
 HOOKS = ("on_create", "on_auth", "on_join", "on_leave", "on_close")
 
 
@@ -127,8 +131,11 @@ async def is_served(client: TestClient) -> bool:
     return bool(await client.request("list-rooms") is not None)
 
 
-@IS_ANY_BUG
-@pytest.mark.parametrize("name", HANDLERS)
+@pytest.mark.parametrize(
+    ("name", "bug"),
+    # Of a nursery of one's own trio asks for the repr before any code of ours sees the exception.
+    [(name, bug) for name in HANDLERS for bug in BUGS if name != "group" or not issubclass(bug, _NO_REPR)],
+)
 async def test_of_a_handler_it_costs_one_message(
     autojump_clock: MockClock, bug: type[BaseException], name: str
 ) -> None:
@@ -141,7 +148,7 @@ async def test_of_a_handler_it_costs_one_message(
         await ben.join("one")
         assert await code_of(ana, name, target="one") == "internal"
         assert await ben.request("ping-room", target="one") == "here"
-        assert await ana.request("noted") == [bug.__name__]
+        assert await ana.request("noted") == [name_seen(bug)]
         assert server.metrics.handlers_failed == 2  # the handler, and the room's on_error
 
 
@@ -155,7 +162,7 @@ async def test_of_a_timer_it_costs_one_call(autojump_clock: MockClock, bug: type
         await trio.sleep(4.5)
         assert await ana.request("ping-room", target="one") == "here"
         noted = await ana.request("noted")
-        assert set(noted) == {bug.__name__}
+        assert set(noted) == {name_seen(bug)}
         assert (len(noted) > 1) == (kind == "every")
 
 
@@ -258,7 +265,7 @@ async def test_of_a_broker_it_costs_the_room(autojump_clock: MockClock, bug: typ
             self.inner = inner
 
         def publish(self, batch: Batch) -> None:
-            raise bug
+            raise Unshowable if bug is UnshowableGroup else bug
 
         def close(self) -> None:
             raise bug

@@ -60,6 +60,23 @@ async def test_a_refusal_is_answered_in_http(
     assert errors_of(caplog) == []
 
 
+@pytest.mark.parametrize(("text", "told"), [(None, "Forbidden"), (404, "404"), (["not", "you"], "['not', 'you']")])
+async def test_a_refusal_whose_message_is_no_text_is_answered_too(
+    text: Any, told: str, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server("test")
+
+    @server.authenticate
+    async def authenticate(_: Request) -> Identity:
+        raise ActionError("no", text)
+
+    async with open_checked(server) as net:
+        _, answer = await request_upgrade(net)
+        assert answer.status == 403
+        assert json.loads(answer.body) == {"code": "no", "message": told}
+    assert errors_of(caplog) == []
+
+
 @pytest.mark.parametrize("status", [200, 101, 399, 600, 0, -1, True, None, "401", 401.0])
 def test_a_refusal_needs_an_error_status(status: Any) -> None:
     with pytest.raises(ValueError, match="HTTP status of 400 to 599"):

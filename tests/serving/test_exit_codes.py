@@ -12,6 +12,10 @@ ENDING = """
 import sys, trio
 from simplysocket import GLOBAL_ROOM, Room, Server
 server = Server("ending")
+class Unshowable(SystemExit):
+    def __repr__(self):
+        raise LookupError
+    __str__ = __repr__
 async def end():
     {end}
 async def end_in_a_nursery():
@@ -25,11 +29,23 @@ class Lobby(Room):
 server.run("127.0.0.1", 0)
 """
 STARTS = ("self.after(0.01, end_in_a_nursery)", "self.start_soon(end)", "await end_in_a_nursery()")
-ENDS = {"sys.exit(7)": 7, "sys.exit()": 0, "raise SystemExit('a text')": 1, "raise KeyboardInterrupt": -2}
+STARTS_WITHOUT_NURSERY = ("self.after(0.01, end)", "self.start_soon(end)", "await end()")
+ENDS = {
+    "sys.exit(7)": 7,
+    "sys.exit()": 0,
+    "raise SystemExit('a text')": 1,
+    "raise KeyboardInterrupt": -2,
+    "raise Unshowable(7)": 7,
+}
 
 
 @pytest.mark.parametrize(
-    ("start", "end"), [*((each, "sys.exit(7)") for each in STARTS), *((STARTS[0], each) for each in ENDS)]
+    ("start", "end"),
+    [
+        *((each, "sys.exit(7)") for each in STARTS),
+        *((STARTS[0], each) for each in ENDS if "Unshowable" not in each),
+        *((each, "raise Unshowable(7)") for each in STARTS_WITHOUT_NURSERY),
+    ],
 )
 def test_the_exit_code_is_the_one_asked_for(tmp_path: Path, start: str, end: str) -> None:
     script = tmp_path / "ending.py"

@@ -1,5 +1,7 @@
 """on_connect that refuses, fails, or takes too long: the client is closed, and on_disconnect is called."""
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -126,10 +128,13 @@ async def test_an_on_connect_that_swallows_its_cancellation_lets_the_client_in_l
         ("a" + "\xe4" * 100, "a" + "\xe4" * 61),
         ("\ud800", "?"),
         ("a\r\n\0b", "a\r\n\0b"),
+        (None, "refused"),
+        (404, "404"),
+        (["not", "you"], "['not', 'you']"),
     ],
 )
-async def test_the_text_of_a_refusal_is_cut_to_fit_into_a_close(
-    text: str, reason: str, autojump_clock: MockClock
+async def test_the_text_of_a_refusal_is_made_to_fit_into_a_close(
+    text: Any, reason: str, autojump_clock: MockClock
 ) -> None:
     async def refuse(_: Client) -> None:
         raise ActionError("forbidden", text)
