@@ -11,7 +11,7 @@ LOWEST := $(VENV)-lowest
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test test-lowest check bench bench-against bench-resume bystander conformance soak proxies docs pictures format clean
+.PHONY: demo test test-lowest check bench bench-against bench-resume bench-fragments bystander conformance soak proxies docs pictures format clean
 
 ## demo: install the dependencies and run the chat at http://localhost:8080 (or PORT=...)
 demo: $(VENV)/installed
@@ -43,6 +43,10 @@ bench-against: $(VENV)/developing
 ## bench-resume: speed and memory with clients that may come back, beside clients that may not; about fifteen minutes (PAIRS=9, COLUMNS=echo,come-back)
 bench-resume: $(VENV)/developing
 	$(BIN)/python -m tests.benchmarks.with_resume $(if $(PAIRS),--pairs '$(PAIRS)') $(if $(COLUMNS),--columns '$(COLUMNS)')
+
+## bench-fragments: one message of 4 MiB in fragments of 64 bytes, beside plain trio-websocket; about half a minute (ROUNDS=9)
+bench-fragments: $(VENV)/developing
+	$(BIN)/python -m tests.benchmarks.fragments $(if $(ROUNDS),--rounds '$(ROUNDS)')
 
 ## bystander: how long others wait while one address attacks; about three minutes (ATTACKS=empty-pings,bad-JSON)
 bystander: $(VENV)/developing
