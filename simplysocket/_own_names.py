@@ -29,6 +29,11 @@ class KeepsNames:
                 raise AttributeError(f"{type(self).__name__}.{name} cannot be set: {self._simplysocket_own[name]}")
             _set(self, name, value)
 
+        def __delattr__(self, name: str) -> None:
+            if name in self._simplysocket_own and self._simplysocket_last in self.__dict__:
+                raise AttributeError(f"{type(self).__name__}.{name} cannot be deleted: it is the package's own")
+            super().__delattr__(name)
+
 
 def keeps_names(*attributes: str, free: Iterable[str] = ()) -> Callable[[type[Facade]], type[Facade]]:
     """Let a class keep the names that it defines, and `attributes` of its objects; the last of these is set last.

@@ -73,6 +73,9 @@ class Client(Generic[State]):
                 )
             object.__setattr__(self, name, value)
 
+        def __delattr__(self, name: str) -> None:
+            raise AttributeError(f"Client.{name} cannot be deleted: set client.state to another value instead")
+
     def __repr__(self) -> str:
         return f"<Client {self.id} {self.name!r}>"
 

@@ -30,6 +30,14 @@ class Plain(Room):
             return str(error)
         return "set"
 
+    @action("delete")
+    async def delete(self, body: str) -> str:
+        try:
+            delattr(self, body)
+        except AttributeError as error:
+            return str(error)
+        return "deleted"
+
     @action("say")
     async def say(self) -> str:
         await self.broadcast("said", self.options)
@@ -51,6 +59,34 @@ async def test_a_room_refuses_each_of_its_own_names(autojump_clock: MockClock) -
     assert "it is a method of the package's; give your attribute another name" in said["broadcast"]
     assert "it is a hook; write `async def on_join` in the class" in said["on_join"]
     assert "it is an option of the class" in said["open"]
+
+
+async def test_a_room_keeps_its_own_names(autojump_clock: MockClock) -> None:
+    async with open_server(make(("*", Plain))) as net:
+        ana = await net.connect("ana")
+        await ana.join("one")
+        for name in (*PUBLIC_OF_ROOM, "_runtime"):
+            answer = await ana.request("delete", name, target="one")
+            assert answer == f"Plain.{name} cannot be deleted: it is the package's own"
+        assert await ana.request("set", "mine", target="one") == "set"
+        assert await ana.request("delete", "mine", target="one") == "deleted"
+        assert await ana.request("say", target="one") == "one"
+
+
+async def test_a_client_keeps_its_names(autojump_clock: MockClock) -> None:
+    async with open_server(make()) as net:
+        await net.connect("ana")
+        (client,) = net.server.clients.values()
+        for name in (*PUBLIC_OF_CLIENT, "name", "state", "_session"):
+            with pytest.raises(AttributeError, match=f"Client.{name} cannot be deleted"):
+                delattr(client, name)
+
+
+def test_a_server_keeps_its_names() -> None:
+    server = Server("test")
+    for name in ("name", "limits", "metrics", "_lifecycle"):
+        with pytest.raises(AttributeError, match=rf"Server\.{name} cannot be deleted"):
+            delattr(server, name)
 
 
 @pytest.mark.parametrize("name", sorted({name for name in PUBLIC_OF_ROOM if not name.startswith("on_")} - {"open"}))

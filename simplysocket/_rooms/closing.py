@@ -184,8 +184,8 @@ class Closing:
 
     async def _run_on_close(self) -> None:
         """Run the hook in a task of its own, so that no scope or task that it leaves open stops the closing."""
-        runtime = self._runtime
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + runtime.home.limits.close_seconds):
+        runtime, seconds = self._runtime, self._runtime.home.limits.close_seconds
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds) as scope:
             try:
                 async with trio.open_nursery() as nursery:
                     call = runtime.hooks.call_guarded
@@ -194,3 +194,5 @@ class Closing:
                 raise
             except* BaseException:
                 logger.exception("on_close of room %.200r failed", runtime.name)
+        if scope.cancelled_caught:
+            logger.error("on_close of room %.200r took over %g s and was cancelled", runtime.name, seconds)

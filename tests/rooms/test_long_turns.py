@@ -11,6 +11,7 @@ from simplysocket import GLOBAL_ROOM, Call, Client, Room, action
 from simplysocket.middleware import Next, middleware
 from simplysocket.testing import open_server
 
+from ..harness.error_log import errors_of
 from ..harness.messages import answers_of, code_of
 from ..harness.servers import make
 
@@ -181,3 +182,22 @@ async def test_a_bound_holds_for_a_handler_that_may_be_cancelled_too(autojump_cl
         assert await code_of(ana, "cancellable", target="one") == "timeout"
         assert trio.current_time() == pytest.approx(20)
         assert server.metrics.handlers_failed == 1
+
+
+@pytest.mark.parametrize("why", ["closed", "stopped"])
+async def test_an_on_close_that_takes_too_long_is_named(
+    why: str, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hall(Room):
+        async def on_close(self) -> None:
+            await trio.sleep(1_000)
+
+    server = make(("*", Hall), close_seconds=3)
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        await ana.join("one")
+        if why == "closed":
+            await server.rooms["one"].close()
+        else:
+            await server.stop(60)
+    assert errors_of(caplog) == ["on_close of room 'one' took over 3 s and was cancelled"]
