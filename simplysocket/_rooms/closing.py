@@ -138,12 +138,28 @@ class Closing:
         if runtime.askings:
             return
         waits_for_first = runtime.creator is None and not runtime.members.was_joined
-        seconds: float | None = runtime.room.unjoined_ttl if waits_for_first else runtime.room.empty_ttl
+        seconds = self._seconds_of("unjoined_ttl" if waits_for_first else "empty_ttl")
         if seconds:
             self.empty_until = trio.current_time() + seconds
             self._empty_timer = runtime.timers.start(seconds, self.check_empty, repeat=False)
         elif seconds is not None:
             self.begin("empty")
+
+    def _seconds_of(self, option: str) -> float | None:
+        """Return an option of the room that is a time; that of its class if the room has set it to something else."""
+        room = self._runtime.room
+        seconds: object = getattr(room, option)
+        if seconds is None or isinstance(seconds, (int, float)):
+            return seconds
+        usual: float | None = getattr(type(room), option)  # checked when the class was registered
+        logger.error(
+            "room %.200r has set %s to %.200r, so %s counts: give seconds, or None for ever",
+            room.name,
+            option,
+            seconds,
+            usual,
+        )
+        return usual
 
     def joined(self) -> None:
         """Note that the room has a member: it does not close as empty."""

@@ -61,6 +61,8 @@ class Outgoing:
         if volatile:
             frame = VolatileFrame(frame)
         elif coalesce is not None:
+            if not isinstance(coalesce, str):  # a key without a hash would fail where the frame waits for a slow client
+                raise TypeError(f"coalesce={coalesce!r:.100}: give a text, the same for all that replace each other")
             frame = CoalescedFrame.of(frame, (runtime.name, coalesce))
         ids: tuple[str, ...] = ()
         if exclude:

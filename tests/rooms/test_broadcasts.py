@@ -14,7 +14,7 @@ from simplysocket.testing import open_server
 from ..harness.crowd import connect_many
 from ..harness.frames import message
 from ..harness.limits import UNBOUNDED
-from ..harness.messages import actions_of, bodies_of
+from ..harness.messages import actions_of, bodies_of, code_of
 from ..harness.rooms import Talk
 from ..harness.servers import make
 
@@ -126,6 +126,26 @@ async def test_a_volatile_message_reaches_who_can_take_it_and_waits_for_nobody(a
         assert bodies_of(heard, "moved") in ([], [{"n": 0}])
         assert bodies_of(heard, "scored") == [{"n": 3}]
         assert server.statistics()["frames_dropped"] >= 5
+
+
+@pytest.mark.parametrize("key", [["score"], 3, b"score", {}])
+async def test_a_key_that_is_no_text_is_the_callers_error(key: Any, autojump_clock: MockClock) -> None:
+    class Moving(Room):
+        @action("score")
+        async def score(self) -> None:
+            await self.broadcast("scored", "x" * 50_000, coalesce=key)
+
+    server = make(("*", Moving))
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        slow = await net.connect("slow", reads=False, pipe_bytes=100)  # for whom a message waits by its key
+        await ana.join("one")
+        await slow.send("join-room", {"roomname": "one"})
+        for _ in range(3):
+            assert await code_of(ana, "score", target="one") == "internal"
+        with pytest.raises(TypeError, match=r"coalesce=.*: give a text"):
+            await server.broadcast("news", coalesce=key)
+        assert len(server.rooms["one"].members) == 2
 
 
 async def test_a_broadcast_to_everyone_may_exclude_a_client(autojump_clock: MockClock) -> None:

@@ -1,5 +1,6 @@
 """Rooms without members: how long they stay, whoever knocks meanwhile."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from trio.testing import MockClock
 from simplysocket import ActionError, Client, Room, action
 from simplysocket.testing import Net, TestClient, open_server
 
+from ..harness.error_log import errors_of
 from ..harness.messages import code_of
 from ..harness.servers import make
 
@@ -156,3 +158,31 @@ async def test_a_join_of_the_servers_own_code_that_is_let_in_too_late_joins_the_
         await trio.sleep(58)
         assert (await server.clients[ana.id].join("one", {"seconds": 5}))["total"] == 1
         assert server.rooms["one"] is not room
+
+
+@pytest.mark.parametrize("seconds", ["5", [5], Decimal(5)])
+@pytest.mark.parametrize("option", ["empty_ttl", "unjoined_ttl"])
+async def test_a_time_that_is_none_is_logged_and_that_of_the_class_counts(
+    option: str, seconds: Any, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd(Room):
+        empty_ttl = 10
+        unjoined_ttl = 10
+
+        async def on_create(self) -> None:
+            setattr(self, option, seconds)
+
+    server = make(("one", Odd))
+    async with open_server(server) as net:
+        room = await server.open_room("one")
+        if option == "empty_ttl":
+            ana = await net.connect("ana")
+            await ana.join("one")
+            await ana.request("leave-room", {"roomname": "one"})
+        await trio.sleep(9)
+        assert room.is_open
+        await trio.sleep(2)
+        assert not room.is_open
+    assert errors_of(caplog) == [
+        f"room 'one' has set {option} to {seconds!r}, so 10 counts: give seconds, or None for ever"
+    ]
