@@ -147,8 +147,7 @@ class Arrivals:
         elif self.connections + self.away - self._answered > (limits.connections or math.inf):
             return refusal(503, "too-many", "too many connections", ("Retry-After", "5"))
         elif account is None:
-            if visit.address and not visit.is_forwarded:
-                self._warn_of_silent_proxy(visit)
+            self._warn_of_silent_proxy(visit)
             return None
         elif self._places_of(account, visit) > (limits.connections_per_address or math.inf):
             refused = refusal(429, "too-many", "too many connections from this address", ("Retry-After", "5"))
@@ -207,14 +206,24 @@ class Arrivals:
             )
 
     def _warn_of_silent_proxy(self, visit: Visit) -> None:
-        """Say once that a trusted proxy sends no X-Forwarded-For, so that no address has a limit."""
-        if not self._has_warned_of_silence:
-            self._has_warned_of_silence = True
+        """Say once that a trusted proxy does not name its clients, so that no address has a limit."""
+        if self._has_warned_of_silence or not self._proxies.trust(visit.address):
+            return
+        self._has_warned_of_silence = True
+        peer = visit.address or "unix"
+        if not visit.is_forwarded:
             logger.warning(
                 "the trusted proxy %.64r sends no X-Forwarded-For: its clients have no addresses of their own, and"
                 " connections_per_address and the rates of an address do not count for them: let the proxy set it",
-                visit.address,
+                peer,
             )
+            return
+        logger.warning(
+            "the X-Forwarded-For of a trusted proxy names no client: the last address in it is %.64r, which is a"
+            " trusted proxy, too. connections_per_address and the rates of an address do not count for it: let the"
+            " proxy write the address of its client, and list only your proxies in trusted_proxies",
+            peer,
+        )
 
 
 def _beyond(message: str, wait: float) -> Response:
