@@ -226,7 +226,8 @@ class Room(KeepsNames, Generic[State]):
         that cannot take it at once.
 
         Raises `EncodeError` for a body that JSON cannot hold, `RoomClosed` after the room has
-        closed, and ValueError for an action that is reserved for the protocol.
+        closed, ValueError for an action that is reserved for the protocol, and TypeError for a
+        `coalesce` that is no text.
         """
         check_said(action)
         runtime = self._runtime
