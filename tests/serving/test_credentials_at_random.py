@@ -125,7 +125,7 @@ class House:
             assembly.admission._greetings,
             assembly.front_door.arrivals.away,
             +assembly.front_door.arrivals._away_by_account,
-            assembly.outboxes._rings,
+            assembly.outboxes._holders,
         ]
         assert not any(left), left
 

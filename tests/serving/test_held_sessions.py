@@ -208,7 +208,7 @@ async def test_clients_that_never_come_back_leave_nothing(autojump_clock: trio.t
         assert server.statistics()["away"] == 0
         assert not server.clients
         assert server.statistics()["queued_bytes"] == 0
-        assert not server._assembly.outboxes._rings
+        assert not server._assembly.outboxes._holders
 
 
 async def test_a_connection_that_is_refused_ends_with_no_session(autojump_clock: trio.testing.MockClock) -> None:
