@@ -106,8 +106,7 @@ class Writer:
         try:
             sent = self._send(data)
         except OSError as failure:
-            self._break_off(history)
-            self._not_sent(failure, data, frames, start)
+            self._not_sent(failure, data, frames, start, history)
             return
         if sent != len(data):
             self._break_off(history)
@@ -237,16 +236,20 @@ class Writer:
 
     # --- the slow path
 
-    def _not_sent(self, failure: OSError, data: bytes, frames: Sequence[bytes], start: int) -> None:
+    def _not_sent(
+        self, failure: OSError, data: bytes, frames: Sequence[bytes], start: int, history: History | None = None
+    ) -> None:
         """Leave frames[start:], of which the transport took nothing, to the write pump, or end if it is broken."""
+        if isinstance(failure, BlockingIOError) and not self._transport.sends_now:
+            self._begin(data, frames, start, history)
+            return
+        self._break_off(history)
         if not isinstance(failure, BlockingIOError):
             if self._ring is not None:
                 self._ring.keep_back(frames[start:])
             self._owner.broken()
-        elif self._transport.sends_now:
-            self._keep_rest(frames, start, 0)
         else:
-            self._begin(data, frames, start)
+            self._keep_rest(frames, start, 0)
 
     async def pump(self) -> None:
         """Send what waits in the outbox as fast as the transport takes it; ends when it stalls or is cancelled."""
@@ -264,7 +267,7 @@ class Writer:
             self._owner.end_if_both_closed()
             await self._wakeup.wait()
 
-    def _begin(self, data: bytes, frames: Sequence[bytes], start: int) -> None:
+    def _begin(self, data: bytes, frames: Sequence[bytes], start: int, history: History | None) -> None:
         """Leave frames[start:] to the write pump, for a transport that never takes bytes at once.
 
         Nothing waits before them, so they count as begun and no volatile frame is dropped;
@@ -272,10 +275,11 @@ class Writer:
         """
         fits = len(data) <= self._most_begun
         self._outbox.begin(data if fits else frames[start])
-        if fits:
-            self._counting.add(frames, start)
-        else:
+        if not fits:
+            self._break_off(history)
             self._counting.add(frames[start : start + 1])
+        elif history is None or self._counting.history is not history:
+            self._counting.add(frames, start, history)
         self.is_blocked = True
         self._wake_pump()
         if not fits or len(data) > self._transport.chunk:  # one write, which the pump makes next, need not be judged

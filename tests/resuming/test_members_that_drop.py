@@ -64,6 +64,7 @@ async def run(seed: int, **options: Any) -> tuple[int, int]:
     choose, expected = random.Random(seed), defaultdict[tuple[str, str], list[int]](list)
     limits = Limits(
         resume_seconds=1_000,
+        resume_bytes=None,
         resumes_per_second=None,
         connects_per_second=None,
         http_requests_per_second=None,
@@ -81,13 +82,13 @@ async def run(seed: int, **options: Any) -> tuple[int, int]:
                 await each.join(room)
         for number in range(STEPS):
             client = choose.choice(clients)
-            what = choose.choice(("say", "say", "others", "whisper", "ask", "flash", "drop", "return", "wait"))
+            what = choose.choice(("say", "say", "others", "whisper", "ask", "flash", "drop", "return", "wait", "leave"))
             room = choose.choice(ROOMS)
             body = {
                 "n": number,
                 "room": room,
                 "to": choose.choice(clients).id,
-                "pad": "." * choose.choice((0, 50, 5_000)),
+                "pad": "." * choose.choice((0, 50, 5_000, 20_000)),
             }
             if what == "wait":
                 await trio.sleep(choose.choice((0.1, 1, 3)))
@@ -97,7 +98,12 @@ async def run(seed: int, **options: Any) -> tuple[int, int]:
             elif what == "return":  # also one that has a connection: it takes over
                 resumed += (await client.come_back())["outcome"] == "resumed"
                 away.discard(client)
-            elif client not in away:
+            elif client in away:
+                continue
+            elif what == "leave":
+                await client.request("leave-room", {"roomname": room}, target=room)
+                await client.join(room)
+            else:
                 for _ in range(choose.choice((1, 1, 3))):
                     await client.send(what, body, target=room, id=number if what == "ask" else None)
         for each in away:
