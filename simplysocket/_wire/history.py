@@ -41,9 +41,11 @@ class History:
 
     __slots__ = (
         "_acknowledged",
+        "_all_have",
         "_counts",
         "_full_bytes",
         "_full_frames",
+        "_having_all",
         "_is_given",
         "_limits",
         "_most_bytes",
@@ -65,6 +67,7 @@ class History:
         self._open: Stretch | None = None  # the last of them, while it is not full
         self._is_given = False  # a pass is: others may follow next
         self._acknowledged = 0  # how often a follower has acknowledged something since the last trim
+        self._all_have = self._having_all = 0  # so many of the followers have all up to this number
         self.followers: dict[Follower, None] = {}
         self.first = self.last = self.end = 0
         self._full_frames = self._full_bytes = 0  # in all that are full
@@ -105,9 +108,18 @@ class History:
         for each in self.followers.keys() - followers:
             each.break_off()
 
-    def acknowledged(self) -> None:
-        """Note that a follower needs less. Once each has said so, about, what none of them needs is dropped."""
+    def acknowledged(self, number: int) -> None:
+        """Note that a follower has all up to this number, and did not before.
+
+        When all followers have all, nothing is kept. Otherwise what none of them needs is dropped now and then.
+        """
         self._acknowledged += 1
+        if number == self.end:
+            if self._all_have != number:
+                self._all_have, self._having_all = number, 0
+            self._having_all += 1
+            if self._having_all >= len(self.followers):
+                self._empty()
         if self._acknowledged >= len(self.followers):
             self._acknowledged = 0
             least = min((each.followed_from for each in self.followers), default=self.end)

@@ -179,7 +179,7 @@ class Ring:
             history = self.history
             if isinstance(history, History) and number - self._shift > self.followed_from:
                 self.followed_from = number - self._shift
-                history.acknowledged()
+                history.acknowledged(self.followed_from)
         return True
 
     def rewind(self, received: int | None) -> list[bytes] | None:

@@ -76,6 +76,23 @@ def test_what_all_have_acknowledged_is_dropped() -> None:
     hall.end()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_when_all_have_all_nothing_is_kept_in_whatever_order_they_say_so(seed: int) -> None:
+    rng = random.Random(seed)
+    hall = Hall(7)
+    for _ in range(20):
+        for number in range(rng.randrange(1, 200)):
+            hall.give(b"%d" % number)
+            if rng.random() < 0.2:
+                ring = rng.choice(hall.rings)
+                ring.acknowledge(rng.randint(ring.acknowledged, ring.sent))
+        for ring in rng.sample(hall.rings, 7):
+            assert hall.history.frames or ring.acknowledged == ring.sent
+            ring.acknowledge(ring.sent)
+        assert (hall.history.frames, hall.outboxes.bytes) == (0, 0)
+    hall.end()
+
+
 def test_what_nobody_follows_is_not_kept() -> None:
     hall = Hall(2)
     hall.give(b"1")
