@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from .._protocol.delivery_classes import VolatileFrame
 from ..limits import Limits
-from .stretch import MOST_BYTES, MOST_FRAMES, Counts, Stretch, holes_of
+from .stretch import FRAME_BYTES, LARGE, MOST_BYTES, MOST_FRAMES, Counts, Stretch, holes_of
 
 _Bytes = bytes  # a class with a property `bytes` cannot name the type
 
@@ -46,7 +46,6 @@ class History:
         "_full_bytes",
         "_full_frames",
         "_having_all",
-        "_is_given",
         "_limits",
         "_most_bytes",
         "_most_frames",
@@ -65,7 +64,6 @@ class History:
         self._counts = counts
         self._stretches: deque[Stretch] = deque()
         self._open: Stretch | None = None  # the last of them, while it is not full
-        self._is_given = False  # a pass is: others may follow next
         self._acknowledged = 0  # how often a follower has acknowledged something since the last trim
         self._all_have = self._having_all = 0  # so many of the followers have all up to this number
         self.followers: dict[Follower, None] = {}
@@ -78,29 +76,37 @@ class History:
 
     def begin(self, frames: Sequence[_Bytes], size: int) -> None:
         """Keep a pass, of `size` bytes, which the members are given next, until `done`."""
-        self._counts.is_held = self._is_given = True
-        self.last = self.end
+        counts = self._counts
+        counts.giver = self
+        self.last = end = self.end
         count = len(frames)
-        self.end += count
+        self.end = end + count
         if frames[0].__class__ is VolatileFrame if count == 1 else VolatileFrame in map(type, frames):
             self._keep_holes(holes_of(frames))
             return
         stretch = self._open or self._begin_stretch()
-        stretch.add(frames, size)
+        # As `stretch.add`, whose call would cost as much as the rest.
+        stretch.frames += frames
+        stretch.bytes += size
+        counts.bytes += size + FRAME_BYTES * count
+        if size > LARGE:
+            stretch.count_large(frames)
         if len(stretch.frames) >= MOST_FRAMES or stretch.bytes >= MOST_BYTES:
             self._end_stretch(stretch)
 
     def done(self) -> None:
         """Note that all members were given the pass."""
-        self._is_given = False
+        counts = self._counts
+        counts.giver = None
         if not self.followers:
             self._empty()
-        self._counts.let_go()
+        if counts.bytes > counts.most:
+            counts.let_go()
 
     def leave(self, follower: Follower) -> None:
         """Forget a follower. What nobody follows is not kept."""
         self.followers.pop(follower, None)
-        if not self.followers and not self._is_given:
+        if not self.followers and self._counts.giver is not self:  # else others may follow next
             self._empty()
 
     def keep_only(self, followers: "set[Follower]") -> None:

@@ -60,19 +60,19 @@ class Outboxes:
         "_holders",
         "_is_freeing",
         "_largest",
-        "_most",
         "_places",
         "_progress",
         "_put_off",
         "_slow_seconds",
         "_wakeup",
         "bytes",
-        "is_held",
+        "giver",
+        "most",
     )
 
     def __init__(self, limits: Limits) -> None:
         self.bytes = 0
-        self._most = math.inf if limits.outboxes_bytes is None else limits.outboxes_bytes
+        self.most = math.inf if limits.outboxes_bytes is None else limits.outboxes_bytes
         self._slow_seconds = limits.slow_seconds
         self._places: dict[int, int] = {}  # {id() of a frame: in how many places it waits}
         self._above: OrderedDict[Waiting, float] = OrderedDict()  # {client above a bound: since when}, oldest first
@@ -83,7 +83,8 @@ class Outboxes:
         self._wakeup = Wakeup()  # of `watch`
         self._holders: dict[Holder, None] = {}  # the rings and histories that keep something
         self._largest: list[Holder] = []  # those to be emptied next, the largest last; some are empty already
-        self.is_held = False  # True: a room is given frames in this moment; no holder is emptied and no client closed
+        # The history whose pass is given in this moment, in which no holder is emptied and no client closed; or None.
+        self.giver: object = None
         self._put_off: float | None = None  # since then clients are to be closed, after `let_go`
         self._is_freeing = False  # a client that is closed meanwhile puts its Close into its outbox
 
@@ -113,14 +114,12 @@ class Outboxes:
     # --- what is kept for clients that may come back
 
     def let_go(self) -> None:
-        """Do what was put off while `is_held`, if too much is held in all."""
-        self.is_held = False
-        if self.bytes > self._most:
-            put_off, self._put_off = self._put_off, None
-            if put_off is None:
-                self.settle()
-            else:
-                self._relieve(put_off)
+        """Do what was put off while something was held: too much is held in all."""
+        put_off, self._put_off = self._put_off, None
+        if put_off is None:
+            self.settle()
+        else:
+            self._relieve(put_off)
 
     def add_holder(self, holder: Holder) -> None:
         """Know a holder that keeps something."""
@@ -132,16 +131,16 @@ class Outboxes:
 
     def settle(self) -> None:
         """If too much is held in all, empty the largest holders, until an eighth of the bound is free."""
-        if self.bytes <= self._most or self.is_held:
+        if self.bytes <= self.most or self.giver is not None:
             return
         emptied = 0
-        while self._holders and self.bytes > self._most * _FREED and emptied < _MOST_EMPTIED:
+        while self._holders and self.bytes > self.most * _FREED and emptied < _MOST_EMPTIED:
             # Sorted seldom: a holder that is emptied has taken at least one frame since it was empty.
             self._largest = self._largest or sorted(self._holders, key=_bytes_of)
             holder = self._largest.pop()
             emptied += holder.frames
             holder.give_way()
-        if not self._holders or self.bytes <= self._most * _FREED:
+        if not self._holders or self.bytes <= self.most * _FREED:
             self._largest = []
 
     # --- clients
@@ -150,7 +149,7 @@ class Outboxes:
         """Note that frames were put into a client's outbox. If too much waits in all, close clients."""
         self._progress.setdefault(client, now)
         self._note_size(client, now)
-        if self.bytes > self._most:
+        if self.bytes > self.most:
             self._relieve(now)
 
     def progressed(self, client: Waiting, now: float) -> None:
@@ -213,7 +212,7 @@ class Outboxes:
 
     def _relieve(self, now: float) -> None:
         """Free memory: empty the largest holders, and if that is not enough close clients."""
-        if self.is_held:
+        if self.giver is not None:
             self._put_off = now
         elif not self._is_freeing:
             self._is_freeing = True
@@ -224,7 +223,7 @@ class Outboxes:
     def _free(self, now: float) -> None:
         """Close clients until the bound is kept: first those without progress, longest first, then the largest."""
         for _ in range(_MOST_CLOSED):
-            if self.bytes <= self._most or not self._progress:
+            if self.bytes <= self.most or not self._progress:
                 return
             client, since = next(iter(self._progress.items()))
             if now - since < _STALLED_SECONDS:

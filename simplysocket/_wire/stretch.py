@@ -41,7 +41,8 @@ class Counts(Protocol):
     """What counts the memory of all that is kept, as one holder sees it: `Outboxes`."""
 
     bytes: int
-    is_held: bool  # True: a room is given frames in this moment; no holder is emptied and no client closed
+    most: float  # of these bytes
+    giver: object  # the history whose pass is given in this moment: no holder is emptied and no client closed; or None
 
     def keep(self, frame: _Bytes) -> None:
         """Count one more place of a frame."""
@@ -50,7 +51,7 @@ class Counts(Protocol):
         """Count one place less of a frame."""
 
     def let_go(self) -> None:
-        """Do what was put off while `is_held`, if too much is held in all."""
+        """Do what was put off while something was held: too much is held in all."""
 
     def settle(self) -> None:
         """If too much is held in all, empty the largest holders."""
@@ -68,21 +69,26 @@ def holes_of(frames: Sequence[bytes]) -> list[bytes | None]:
 
 
 class Stretch:
-    """Frames with consecutive numbers. `first` is the number before them; `held` of them are no holes.
+    """Frames with consecutive numbers. `first` is the number before them; `bytes` are those of all.
 
     `places` is how many refer to it. While it is not full, more frames may be appended.
     """
 
-    __slots__ = ("_counts", "_large", "bytes", "first", "frames", "held", "places")
+    __slots__ = ("_counts", "_holes", "_large", "bytes", "first", "frames", "places")
 
     def __init__(self, first: int, counts: Counts) -> None:
         self._counts = counts
         self._large: tuple[_Bytes, ...] = ()  # those of the frames that count once in all
         self.first = first
         self.frames: list[_Bytes | None] = []
-        self.held = self.bytes = 0
+        self.bytes = self._holes = 0
         self.places = 1
         counts.bytes += STRETCH_BYTES
+
+    @property
+    def held(self) -> int:
+        """How many of the frames are no holes."""
+        return len(self.frames) - self._holes
 
     @property
     def is_full(self) -> bool:
@@ -92,25 +98,24 @@ class Stretch:
     def add(self, frames: Sequence[_Bytes], size: int) -> None:
         """Append frames, none of which is volatile; together they have `size` bytes."""
         self.frames += frames
-        self.held += len(frames)
         self.bytes += size
         self._counts.bytes += size + FRAME_BYTES * len(frames)
         if size > LARGE:
-            self._count_large(frames)
+            self.count_large(frames)
 
     def add_holes(self, frames: Sequence[_Bytes | None]) -> tuple[int, int]:
         """Append frames, with None for volatile ones. Return how many are held, and their bytes."""
         held = [frame for frame in frames if frame is not None]
         size = sum(map(len, held))
         self.frames += frames
-        self.held += len(held)
+        self._holes += len(frames) - len(held)
         self.bytes += size
         self._counts.bytes += size + FRAME_BYTES * len(held)
-        self._count_large(held)
+        self.count_large(held)
         return len(held), size
 
-    def _count_large(self, frames: Sequence[_Bytes]) -> None:
-        """Count large frames as those of outboxes."""
+    def count_large(self, frames: Sequence[_Bytes]) -> None:
+        """Count the large ones of these frames, which were appended, as those of outboxes."""
         large = [frame for frame in frames if len(frame) > LARGE]
         for frame in large:
             self._counts.bytes -= len(frame)
