@@ -105,8 +105,12 @@ class History:
 
     def leave(self, follower: Follower) -> None:
         """Forget a follower. What nobody follows is not kept."""
-        self.followers.pop(follower, None)
-        if not self.followers and self._counts.giver is not self:  # else others may follow next
+        del self.followers[follower]
+        if self._all_have == self.end:
+            self._having_all -= follower.followed_from == self.end
+        else:
+            self._all_have, self._having_all = self.end, 0
+        if self._having_all == len(self.followers) and self._counts.giver is not self:  # else others may follow next
             self._empty()
 
     def keep_only(self, followers: "set[Follower]") -> None:
@@ -124,7 +128,7 @@ class History:
             if self._all_have != number:
                 self._all_have, self._having_all = number, 0
             self._having_all += 1
-            if self._having_all >= len(self.followers):
+            if self._having_all == len(self.followers):
                 self._empty()
         if self._acknowledged >= len(self.followers):
             self._acknowledged = 0

@@ -93,6 +93,18 @@ def test_when_all_have_all_nothing_is_kept_in_whatever_order_they_say_so(seed: i
     hall.end()
 
 
+def test_who_has_all_and_breaks_off_is_not_counted_any_more() -> None:
+    hall = Hall(3)
+    quick, other, slow = hall.rings
+    hall.give(b"1")
+    quick.acknowledge(1)
+    quick.add([b"own"])
+    other.acknowledge(1)
+    assert slow.rewind(0) == [b"1"]
+    assert (hall.history.frames, hall.history.bytes) == (0, 0)  # the only one that still follows has all
+    hall.end()
+
+
 def test_what_nobody_follows_is_not_kept() -> None:
     hall = Hall(2)
     hall.give(b"1")
@@ -255,7 +267,7 @@ def test_whatever_happens_each_client_gets_what_it_lacks_or_a_gap(bounds: dict[s
                 ring.add(frames)
                 client.wire += frames
             elif what == "acknowledge":
-                ring.acknowledge(rng.randint(client.base, client.sent))
+                ring.acknowledge(rng.choice((client.sent, rng.randint(client.base, client.sent))))
             elif what == "lose":
                 ring.keep_back([])
                 ring.wait(b"", frames)
