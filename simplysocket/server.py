@@ -217,7 +217,8 @@ class Server(ServerNames):
 
         `index.html` is served under its folder's name, too. Hidden files, links to folders
         and links that lead out of the directory are left out. All files are held in
-        memory, at most `Limits.static_bytes`. `RegistrationError` if that cannot work.
+        memory, at most `Limits.static_bytes`. `RegistrationError` if that cannot work. A
+        file of the path `/simplysocket.js` is served in place of the client for browsers.
 
         >>> server.static("/", Path(__file__).with_name("static"))
         """

@@ -1,4 +1,4 @@
-"""Pages: the answers to plain HTTP: health, static files, and errors as JSON or as a page.
+"""Pages: the answers to plain HTTP: health, static files, our client, and errors as JSON or as a page.
 
 Law: a plain function from a request to a response.
 """
@@ -30,7 +30,7 @@ _PAGE: Final = """<!doctype html>
 
 
 class Pages:
-    """Answers `/health`, `/ready` and the static files; anything else is 404."""
+    """Answers `/health`, `/ready`, the static files and `/simplysocket.js`; anything else is 404."""
 
     def __init__(self, *, static_bytes: int | None, paths: Sequence[str], is_ready: Callable[[], bool]) -> None:
         """`static_bytes`: the most that all static files together may have; `paths`: where WebSockets connect."""

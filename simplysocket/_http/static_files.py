@@ -1,10 +1,12 @@
-"""Static files: the files below the registered directories.
+"""Static files: the files below the registered directories, and the client for browsers.
 
 Law: files are read once, at registration, and served by their exact path, so no
 request reaches the disk.
 """
 
+import functools
 import hashlib
+import importlib.resources
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +23,8 @@ _INDEX: Final = "index.html"
 _ETAG_BYTES: Final = 16  # so many that two versions of a file never share an ETag by chance
 _URL: Final = re.compile(r"/|(/(?!\.{1,2}(/|$))[^/?#%\\\x00-\x1f\x7f]+)+/?")
 _ETAG: Final = re.compile(r'"([^"]*)"')
+_CLIENT: Final = "/simplysocket.js"  # ours, unless a registered directory has a file of this path
+_ANY_ORIGIN: Final = ("Access-Control-Allow-Origin", "*")  # a module that pages of other sites may import
 _REVALIDATE: Final = ("Cache-Control", "no-cache")  # kept by the browser, which asks each time whether it is current
 # Not the tables of the machine: they differ, and a browser runs no script whose type is wrong.
 _TYPES: Final = {
@@ -68,13 +72,23 @@ class _File:
     content: bytes
     content_type: str
     etag: str  # with its quotes
+    headers: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, name: str, content: bytes) -> "_File":
+    def of(cls, name: str, content: bytes, *headers: tuple[str, str]) -> "_File":
         content_type = _TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
         if content_type.startswith("text/"):
             content_type += "; charset=utf-8"
-        return cls(content, content_type, f'"{hashlib.blake2b(content, digest_size=_ETAG_BYTES).hexdigest()}"')
+        etag = f'"{hashlib.blake2b(content, digest_size=_ETAG_BYTES).hexdigest()}"'
+        return cls(content, content_type, etag, headers)
+
+
+@functools.cache
+def _read_client() -> _File:
+    """Return the client for browsers, as it is in the package."""
+    name = _CLIENT.removeprefix("/")
+    content = importlib.resources.files("simplysocket").joinpath("browser", name).read_bytes()
+    return _File.of(name, content, _ANY_ORIGIN)
 
 
 class StaticFiles:
@@ -87,10 +101,11 @@ class StaticFiles:
         self._own_paths = own_paths
         self._websocket_paths = websocket_paths
         self._files: dict[str, _File | None] = {}  # {path: file}; None: a folder without its slash, which redirects
-        self._size = 0  # bytes of all files
+        self._own_files = {_CLIENT: _read_client()}
+        self._size = 0  # bytes of all registered files
 
     def __contains__(self, path: str) -> bool:
-        return path in self._files
+        return path in self._files or path in self._own_files
 
     def add_directory(self, url: str, directory: str | Path) -> None:
         """Serve the files below `directory`, as they are now, under `url`; an `index.html` also as its folder.
@@ -136,7 +151,7 @@ class StaticFiles:
 
     def answer(self, path: str, request: Request) -> Response:
         """Answer a GET or HEAD request for a path that is served."""
-        file = self._files[path]
+        file = self._files[path] if path in self._files else self._own_files[path]
         if file is None:
             return _redirect_to_folder(path, request)
         is_known = _is_known(request.headers.get("if-none-match", ""), file.etag)
@@ -144,7 +159,7 @@ class StaticFiles:
             304 if is_known else 200,
             file.content,
             file.content_type,
-            headers=(("ETag", file.etag), _REVALIDATE),
+            headers=(("ETag", file.etag), _REVALIDATE, *file.headers),
             sends_body=not is_known,
         )
 
