@@ -355,6 +355,7 @@ function makeLink(address, { name, token, getToken, WebSocket = globalThis.WebSo
       if (early) return void early.push({ text, action, id });
     }
     if (session.sending(text, action, id, isVolatile)) current.send(text);
+    if (session.pingDue < beatAt) arm();
   }
 
   /** Forget a request; tell whether it was sent. */
