@@ -1,7 +1,7 @@
 """A chat: anyone may open a room, see who is in it, and write to everyone in it.
 
 Run it with `python -m examples.chat.server` and open the address that it prints.
-The page (static/index.html) speaks the protocol with the browser's own WebSocket.
+The page (static/index.html) uses the client for browsers that every server serves.
 """
 
 import argparse
@@ -16,8 +16,9 @@ from simplysocket import Client, Limits, Room, Server, action
 TEXT_LENGTH = 2_000  # characters of one message: a long paragraph
 NAME_LENGTH = 40  # characters of a person's name
 ROOMS = 5  # of one person at a time: each of them is told of a new name
+GRACE = 10  # seconds that the place of a lost connection is kept: who closes the page is gone after this
 
-server = Server("chat", limits=Limits(rooms_per_client=ROOMS))
+server = Server("chat", limits=Limits(rooms_per_client=ROOMS, resume_seconds=GRACE))
 server.static("/", Path(__file__).with_name("static"))
 
 
@@ -53,6 +54,12 @@ class Chat(Room):
 
     async def on_close(self) -> None:
         await self.list_it(0)
+
+    async def on_drop(self, client: Client) -> None:
+        await self.broadcast("away", {"client": client.id})
+
+    async def on_resume(self, client: Client) -> None:
+        await self.broadcast("back", {"client": client.id})
 
     async def list_it(self, members: int) -> None:
         """Tell all clients how many members the room has, for their lists of rooms; 0 means that it has closed."""

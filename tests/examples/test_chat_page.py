@@ -11,6 +11,7 @@ from examples.chat.server import TEXT_LENGTH
 from simplysocket import GLOBAL_ROOM
 
 from ..harness.browser import Process, open_pages, people_on, run_example
+from ..harness.line import Line
 
 HTML = "<img src=x onerror=\"document.title='broken'\">"
 
@@ -112,7 +113,79 @@ def test_a_page_that_is_closed_leaves_its_room(enter: Enter) -> None:
     join(ben, "garden")
     expect(people_on(ana)).to_have_text(["Ana", "Ben"])
     ben.close()
+    expect(ana.get_by_role("list", name="Who is here")).to_contain_text("Benaway")
     expect(people_on(ana)).to_have_text(["Ana"])
+    expect(log(ana).get_by_text("Ben left")).to_be_visible()
+
+
+def test_a_page_that_is_loaded_anew_is_where_it_was(enter: Enter) -> None:
+    ana, ben = enter("Ana"), enter("Ben")
+    join(ana, "garden")
+    join(ben, "garden")
+    expect(people_on(ana)).to_have_text(["Ana", "Ben"])
+    ana.reload()
+    expect(ana.get_by_role("heading", name="garden")).to_be_visible()
+    expect(people_on(ana)).to_have_text(["Ana", "Ben"])
+    write(ana, "still here")
+    expect(log(ben).locator(".message .text")).to_have_text("still here")
+    expect(log(ben).get_by_text("left")).to_have_count(0)
+    expect(log(ben).get_by_text("Ana joined")).to_have_count(0)
+
+
+def test_a_cut_line_costs_nothing_and_leaves_no_trace_in_the_log(browser: Browser, process: Process) -> None:
+    with Line(int(process.url.rpartition(":")[2])) as line, open_pages(browser) as open_page:
+        ana, ben = open_page(), open_page()
+        for page, name in ((ana, "Ana"), (ben, "Ben")):
+            page.goto(line.url)
+            page.get_by_label("Your name").fill(name)
+            page.keyboard.press("Enter")
+            join(page, "garden")
+        expect(people_on(ana)).to_have_text(["Ana", "Ben"])
+        line.block()
+        expect(ana.get_by_role("status")).to_contain_text("Trying again")
+        expect(people_on(ana)).to_have_text(["Ana", "Ben"])
+        write(ana, "written while the line was down")
+        line.open()
+        expect(log(ben).locator(".message .text")).to_have_text("written while the line was down")
+        expect(ana.get_by_role("alert")).to_have_count(0)
+        for page, lines in ((ana, 2), (ben, 1)):
+            expect(log(page).locator(".happening")).to_have_count(lines)  # who has come in
+
+
+def test_a_phone_shows_everything_whatever_the_names_are(enter: Enter) -> None:
+    ana = enter("A" * 40)
+    ana.set_viewport_size({"width": 390, "height": 844})
+    join(ana, "a-room-with-a-name-" + "x" * 100)
+    write(ana, "hello " + "y" * 100)
+    own = log(ana).locator(".message.own .text")
+    expect(own).to_be_visible()
+    for part in (ana.get_by_role("button", name="Send"), own, ana.get_by_role("button", name="Leave")):
+        box = part.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+    assert ana.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_two_tabs_of_one_person_know_each_other(enter: Enter) -> None:
+    ana = enter("Ana")
+    join(ana, "garden")
+    other = ana.context.new_page()
+    other.goto(ana.url)
+    expect(other.get_by_label("Your name")).to_have_value("Ana")
+    other.get_by_role("button", name="Enter").click()
+    for page in (ana, other):
+        expect(page.get_by_role("list", name="Who is here")).to_contain_text("another tab")
+    write(other, "it is me")
+    expect(log(ana).locator(".message.own .name")).to_have_text("You")
+
+
+def test_a_page_without_a_connection_does_not_say_that_there_are_no_rooms(enter: Enter) -> None:
+    page = enter("Ana", [3000] * 3)
+    expect(page.get_by_role("status")).to_contain_text("Trying again")
+    expect(page.get_by_text("There is no room yet.")).to_be_hidden()
+    expect(page.get_by_role("status")).to_have_text("Connected")
+    expect(page.get_by_text("There is no room yet.")).to_be_visible()
 
 
 def test_a_page_shows_what_comes_over_the_wire_as_text(enter: Enter) -> None:
@@ -278,7 +351,7 @@ def test_a_page_shows_why_it_was_refused_and_keeps_the_text(enter: Enter) -> Non
     ana, ben = enter("Ana"), enter("Ben")
     join(ana, "garden")
     join(ben, "garden")
-    ana.evaluate("link.request('leave-room', {roomname: 'garden'})")  # without the page knowing
+    ana.evaluate("chat.socket.request('leave-room', {roomname: 'garden'})")  # without the page knowing
     write(ana, "nobody hears it")
     expect(ana.get_by_role("alert")).to_contain_text("You are not in room 'garden': join it first.")
     expect(ana.get_by_label("Message", exact=True)).to_have_value("nobody hears it")
@@ -294,7 +367,6 @@ def test_after_a_restart_of_the_server_the_pages_are_back_in_their_room(enter: E
     assert process.stop() == 0
     for page in (ana, ben):
         expect(page.get_by_role("status")).to_contain_text("Trying again")
-        expect(page.get_by_role("button", name="Send")).to_be_disabled()
         expect(log(page).get_by_text("The server is restarting; you will be back in this room.")).to_be_visible()
     write(ben, "kept")  # not sent, and not lost
 
