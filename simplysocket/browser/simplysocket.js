@@ -279,7 +279,7 @@ function makePlace(url) {
     clear,
     /** Take the token out of the storage; undefined if there is none, or another page holds its session. */
     async claim() {
-      const [token, name] = attempt((storage) => JSON.parse(storage.getItem(key))) ?? [];
+      const [token, name] = attempt((storage) => [...JSON.parse(storage.getItem(key))]) ?? [];
       clear();
       if (token && (await hold(name))) return token;
       hold(`simplysocket ${Math.random()}`);
@@ -386,6 +386,7 @@ function makeLink(address, { name, token, getToken, WebSocket = globalThis.WebSo
       if (attempt === attempts) ended({ code: 1006, reason: `getToken failed: ${error}` });
       return;
     }
+    if (attempt !== attempts) return; // a handler of "connecting" has closed it
     if (token === null) return finish(REFUSED, "there is no token");
     const url = new URL(address);
     if (link.name) url.searchParams.set("name", link.name);
@@ -429,7 +430,12 @@ function makeLink(address, { name, token, getToken, WebSocket = globalThis.WebSo
   }
 
   function receive({ data }) {
-    const message = JSON.parse(data);
+    let message;
+    try {
+      message = JSON.parse(data);
+    } catch {
+      return fail();
+    }
     answerDue = Infinity;
     hasSlept = false;
     if (session.isOpen) {
@@ -495,10 +501,8 @@ function makeLink(address, { name, token, getToken, WebSocket = globalThis.WebSo
     if (now() - openedAt >= STEADY_SECONDS) failures = 0;
     openedAt = Infinity;
     const mayComeBack = session.closed(code);
-    if (code === 1000 || (code >= 3000 && !HELD_CODES.includes(code))) {
-      isHeld = false;
-      owner.lost();
-    }
+    if (code === 1000 || (code >= 3000 && !HELD_CODES.includes(code))) isHeld = false;
+    if (!isHeld) owner.lost();
     if (code === EXPIRED || code === REFUSED) {
       if (!getToken || hasAskedAgain) return finish(code, reason);
       hasAskedAgain = true;

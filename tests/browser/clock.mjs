@@ -178,6 +178,33 @@ test("a session that was taken over is taken back once", async () => {
   assert.deepEqual([seen.at(-1).state, seen.at(-1).code], ["closed", 3502]);
 });
 
+test("a handler that closes the socket while it connects is obeyed", async () => {
+  const { socket, seen } = await start();
+  socket.onState(({ state }) => state === "connecting" && socket.close());
+  made[0].lose();
+  await pass(60);
+  assert.deepEqual([socket.state, made.length, seen.at(-1).code], ["closed", 1, 1000]);
+});
+
+test("a close before the connection is open leaves nothing behind", async () => {
+  const { socket } = await start({ getToken: () => Promise.resolve("ana") });
+  const lost = socket.request("word").catch(({ code }) => code);
+  const joined = socket.join("hall").catch(({ code }) => code);
+  socket.close();
+  assert.deepEqual([await lost, await joined], ["gone", "gone"]);
+  await pass(60);
+  assert.deepEqual([timers.length, made.length], [0, 1]);
+});
+
+test("what is no JSON ends the connection, and the next one goes on", async () => {
+  const { seen } = await start();
+  made[0].welcome();
+  made[0].onmessage({ data: "{" });
+  assert.equal(seen.at(-1).state, "waiting");
+  await pass(0.6);
+  assert.equal(made[1].protocols[1], "simplysocket.resume.t1.0.0");
+});
+
 // ---- The life of a connection.
 
 test("it pings at once, each second while something comes, and then after the server's interval", async () => {
@@ -283,11 +310,13 @@ test("without a session nothing waits for a connection", async () => {
   assert.equal(made[0].sent[0].message_body, 1);
   const lost = socket.request("word").catch(({ code }) => code);
   made[0].lose();
+  assert.equal(await lost, "gone");
   assert.throws(() => socket.send("word"), { code: "gone", name: "SimplySocketError" });
   await pass(1);
   assert.equal(made[1].protocols[1], "simplysocket.resume");
   made[1].welcome(undefined, { resume: undefined });
-  assert.equal(await lost, "gone");
+  socket.send("word", 2);
+  assert.deepEqual(made[1].sent.map((each) => each.message_body), [{ received: 0 }, 2]);
 });
 
 test("a request that was given up while the line was down is not sent", async () => {
