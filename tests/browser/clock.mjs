@@ -59,7 +59,7 @@ class FakeSocket {
   }
   close(code) {
     this.readyState = 3;
-    this.closedWith = code ?? "nothing";
+    this.closedWith ??= code ?? "nothing"; // the first one is sent
   }
   // what the server does:
   hear(action, body = {}, more = {}) {
@@ -194,6 +194,17 @@ test("a close before the connection is open leaves nothing behind", async () => 
   assert.deepEqual([await lost, await joined], ["gone", "gone"]);
   await pass(60);
   assert.deepEqual([timers.length, made.length], [0, 1]);
+});
+
+test("a closed socket that connects again asks for a token again, and begins a new session", async () => {
+  const asked = [];
+  const { socket } = await start({ getToken: () => asked.push(1) && "ana" });
+  made[0].welcome();
+  socket.close();
+  assert.equal(made[0].closedWith, 1000);
+  socket.connect();
+  await settle();
+  assert.deepEqual([asked.length, made[1].protocols], [2, ["simplysocket.json", "simplysocket.resume", "simplysocket.token.YW5h"]]);
 });
 
 test("what is no JSON ends the connection, and the next one goes on", async () => {
@@ -333,6 +344,16 @@ test("a request that was given up while the line was down is not sent", async ()
   assert.deepEqual(made[1].sent.map(({ action }) => action), ["ping"]);
 });
 
+test("a request that was given up before the first welcome is not sent", async () => {
+  const { socket } = await start();
+  const late = socket.request("late", 1, { timeout: 0.2 }).catch(({ code }) => code);
+  socket.send("word", 2);
+  await pass(0.3);
+  assert.equal(await late, "timeout");
+  made[0].welcome();
+  assert.deepEqual(made[0].sent.map(({ action }) => action), ["word", "ping"]);
+});
+
 test("an answer to a request of another session is not given", async () => {
   const { socket } = await start();
   let give;
@@ -415,4 +436,18 @@ test("a room that is left while the line is down is not joined again", async () 
   made[1].welcome({ outcome: "new", token: "t2", received: 0 });
   await left;
   assert.deepEqual(made[1].sent.map(({ action }) => action), ["ping"]);
+});
+
+test("a room that is left while its join is to be tried again is not joined", async () => {
+  const { socket } = await start();
+  made[0].welcome();
+  const room = socket.room("hall");
+  const joined = room.join().catch(({ code }) => code);
+  const { id } = made[0].sent.at(-1);
+  made[0].hear("error", { code: "busy", message: "later", action: "join-room", retry_after: 1 }, { id });
+  room.leave();
+  made[0].pong();
+  await pass(2);
+  assert.equal(await joined, "cancelled");
+  assert.equal(made[0].sent.filter(({ action }) => action === "join-room").length, 1);
 });
