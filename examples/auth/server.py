@@ -14,7 +14,7 @@ import os
 import secrets
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import attrs
 import msgspec
@@ -89,9 +89,7 @@ def card_of(client: Client) -> dict[str, str]:
 
 @server.on_connect
 async def greet(client: Client) -> None:
-    """Tell a client who it is, and tell all clients that it has connected."""
-    expires_at = client.identity.expires_at if client.identity else None
-    await client.send("you", {**card_of(client), "expires_at": expires_at})
+    """Tell the other clients that a client has connected."""
     await server.broadcast("came", card_of(client))
 
 
@@ -102,6 +100,12 @@ async def see_off(client: Client) -> None:
 
 
 # --- actions for everyone
+
+
+@server.action("me")
+async def me(client: Client) -> dict[str, Any]:
+    """Reply with who the client is. A page asks each time it has connected: its session may be an older one."""
+    return {**card_of(client), "expires_at": client.identity.expires_at if client.identity else None}
 
 
 @attrs.frozen

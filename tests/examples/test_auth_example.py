@@ -33,8 +33,8 @@ def token_of(user: str, role: Role = "member", seconds: float = HOUR) -> str:
 async def enter_as(net: Net, user: str, role: Role = "member", seconds: float = HOUR) -> TestClient:
     """Connect with a token, and check the user and the role that the server found."""
     client = await net.connect(headers={"Authorization": f"Bearer {token_of(user, role, seconds)}"})
-    you = await client.receive()
-    assert (you["action"], you["message_body"]["name"], you["message_body"]["role"]) == ("you", user, role)
+    me = await client.request("me")
+    assert (me["name"], me["role"]) == (user, role)
     return client
 
 
@@ -48,7 +48,7 @@ async def test_a_browsers_token_comes_as_a_subprotocol(autojump_clock: trio.abc.
     async with open_server(server) as net:
         entry = base64.urlsafe_b64encode(token_of("Ana").encode()).decode().rstrip("=")
         ana = await net.connect("Somebody else", headers={"Sec-WebSocket-Protocol": f"simplysocket.token.{entry}"})
-        assert (await ana.receive())["message_body"]["name"] == "Ana"
+        assert (await ana.request("me"))["name"] == "Ana"
 
 
 def tampered() -> str:
