@@ -2,9 +2,13 @@
 
 import json
 import subprocess
+import sys
+import zipfile
+from pathlib import Path
 
 import simplysocket
 
+from ..harness import ROOT
 from ..harness.node import LIBRARY, tool
 
 MOST_BYTES = 12_000  # when minified
@@ -31,3 +35,11 @@ def test_the_library_imports_nothing() -> None:
     lines = text.splitlines()
     assert not any(line.startswith(("import ", "export * ", "export {")) for line in lines)
     assert max(map(len, lines)) <= 120
+
+
+def test_the_wheel_holds_the_package_of_npm(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"simplysocket/browser/{each.name}" for each in LIBRARY.iterdir()} <= names

@@ -2,6 +2,7 @@
 
 from playwright.sync_api import BrowserContext
 
+from ..harness.browser import Process
 from ..harness.line import Line
 from ..harness.scripts import PageScript
 
@@ -95,6 +96,30 @@ def test_a_hidden_page_that_has_come_back_stores_its_newest_token(page: PageScri
     assert page.run("return Object.values(sessionStorage)[0]") != before
     page.reload()
     assert page.run(ENTER) == first
+
+
+def test_a_page_that_one_goes_back_to_is_the_same_client(page: PageScript, line: Line) -> None:
+    first = page.run(ENTER)
+    page.page.goto(f"{line.url}/health")
+    page.page.go_back()
+    page.wait()
+    assert page.run(ENTER) == first
+
+
+def test_a_page_of_another_site_may_import_it_but_not_connect(page: PageScript, house: Process) -> None:
+    states = page.run(
+        """
+        const { connect } = await import(`${given}/simplysocket.js`);
+        const socket = connect(`${given}/ws`);
+        const seen = states(socket);
+        await until(() => seen.length >= 2);
+        const found = seen.slice(0, 2);
+        socket.close();
+        return found;
+        """,
+        house.url,
+    )
+    assert states == [["waiting", 1006], ["connecting", None]]
 
 
 def test_two_sockets_of_one_page_keep_their_sessions_apart(page: PageScript) -> None:
