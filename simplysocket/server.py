@@ -215,10 +215,9 @@ class Server(ServerNames):
     def static(self, url: str, directory: str | Path) -> None:
         """Serve the files below a directory to plain HTTP requests under `url`, as they are now.
 
-        `index.html` is served under its folder's name, too. Hidden files, links to folders
-        and links that lead out of the directory are left out. All files are held in
-        memory, at most `Limits.static_bytes`. `RegistrationError` if that cannot work. A
-        file of the path `/simplysocket.js` is served in place of the client for browsers.
+        `index.html` is served under its folder's name, too, and a `/simplysocket.js` in place of ours.
+        Hidden files, links to folders and links that lead out of the directory are left out. All files
+        are held in memory, at most `Limits.static_bytes`. `RegistrationError` if that cannot work.
 
         >>> server.static("/", Path(__file__).with_name("static"))
         """
