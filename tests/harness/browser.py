@@ -89,11 +89,12 @@ class Process:
         command = [sys.executable, "-m", self._module, "--port", port]
         self._process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
-        line = self._process.stderr.readline()
-        found = re.search(r"http://\S+:\d+", line)
-        if found is None:
-            self.kill()
-            raise AssertionError(f"the example printed no address, but {line!r}")
+        lines: list[str] = []  # on a busy machine, it may first say that it was held up
+        while not (found := re.search(r"http://\S+:\d+", lines[-1] if lines else "")):
+            lines.append(self._process.stderr.readline())
+            if not lines[-1]:
+                self.kill()
+                raise AssertionError(f"the example printed no address, but {lines}")
         self.url = found[0]
 
     def stop(self) -> int:
