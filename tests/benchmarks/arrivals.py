@@ -2,7 +2,7 @@
 
 Laws:
 - Only what lies between a client's `connect` and the reply to its join is measured. A batch stays connected until all
-  of it has joined; then it is closed, and the server has a moment to forget it.
+  of it has joined; then it says goodbye, and the server has a moment to forget it.
 - Every wait and every number is bounded. A client that did not get in is reported as lost.
 - It knows the wire, not the servers, and reads no more of an answer than it needs.
 
@@ -10,6 +10,7 @@ Run: python -m tests.benchmarks.arrivals PORT --at-once 200; prints one line of 
 """
 
 import argparse
+import contextlib
 import gc
 import json
 import select
@@ -28,6 +29,7 @@ ROOM_MEMBERS = 10  # of a batch: the first join creates the room, and its member
 BATCH_SECONDS = 10.0  # for a batch to get in
 PAUSE_SECONDS = 0.15  # after a batch has closed
 READ_BYTES = 65_536
+CLOSE = b"\x88\x82" + bytes(4) + (1000).to_bytes(2)  # a Close with 1000, whose mask changes nothing
 
 
 @attrs.frozen
@@ -134,8 +136,16 @@ class Door:
         return opened
 
     def close(self, arrivals: Sequence[Arrival]) -> None:
-        """Close a batch, and give the server a moment to forget it."""
+        """Close a batch, so that no session is held, and give the server a moment to forget it."""
         for arrival in arrivals:
+            with contextlib.suppress(OSError):  # it did not get in
+                arrival.sock.setblocking(True)
+                arrival.sock.sendall(CLOSE)
+        for arrival in arrivals:
+            with contextlib.suppress(OSError):
+                arrival.sock.settimeout(BATCH_SECONDS)
+                while arrival.sock.recv(READ_BYTES):
+                    pass
             arrival.sock.close()
         time.sleep(PAUSE_SECONDS)
 
