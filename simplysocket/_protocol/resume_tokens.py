@@ -9,7 +9,6 @@ Laws:
 import base64
 import hmac
 import secrets
-from collections import deque
 from typing import Final, Literal
 
 import attrs
@@ -64,7 +63,7 @@ class ResumeTokens:
     def __init__(self, grace: float) -> None:
         self._grace = grace
         self._valid: list[_Token] = []  # the one that the client was last known to hold comes first
-        self._superseded: deque[tuple[bytes, float]] = deque(maxlen=_MOST_SUPERSEDED)  # (secret, until when)
+        self._superseded: tuple[tuple[bytes, float], ...] = ()  # (secret, until when)
         self._settled = 0
         self.lookup = _encode(secrets.token_bytes(_LOOKUP_BYTES))
 
@@ -120,7 +119,7 @@ class ResumeTokens:
             self._forget(self._valid.pop(0), now)
 
     def _forget(self, token: _Token, now: float) -> None:
-        self._superseded.append((token.secret, now + self._grace))
+        self._superseded = (*self._superseded, (token.secret, now + self._grace))[-_MOST_SUPERSEDED:]
 
 
 def _encode(data: bytes) -> str:

@@ -10,7 +10,6 @@ Knows nothing of sockets, tasks or clocks.
 """
 
 import math
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
@@ -62,7 +61,7 @@ class History:
         self._most_frames = math.inf if limits.resume_frames is None else limits.resume_frames
         self._most_bytes = math.inf if limits.resume_bytes is None else limits.resume_bytes
         self._counts = counts
-        self._stretches: deque[Stretch] = deque()
+        self._stretches: list[Stretch] = []  # few of them
         self._open: Stretch | None = None  # the last of them, while it is not full
         self._acknowledged = 0  # how often a follower has acknowledged something since the last trim
         self._all_have = self._having_all = 0  # so many of the followers have all up to this number
@@ -202,7 +201,7 @@ class History:
 
     def _drop_first(self) -> None:
         self.first = self._end_of_first
-        stretch = self._stretches.popleft()
+        stretch = self._stretches.pop(0)
         if stretch is self._open:
             self._open = None
         else:

@@ -13,7 +13,6 @@ Knows nothing of sockets, tasks or clocks.
 """
 
 import math
-from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Final, Protocol
 
@@ -31,9 +30,6 @@ from .stretch import Stretch, holes_of
 
 class Counts(FrameCounts, StretchCounts, Protocol):
     """What counts the memory of all rings, as one ring sees it: `Outboxes`."""
-
-
-_NOTHING: Final[deque[Part]] = deque(maxlen=0)  # of all rings that keep nothing: a deque takes 760 bytes
 
 
 class Ring:
@@ -70,7 +66,7 @@ class Ring:
         self._most_bytes = math.inf if limits.resume_bytes is None else limits.resume_bytes
         self._counts = counts
         self._metrics = metrics
-        self._parts = _NOTHING
+        self._parts: list[Part] = []  # few of them; a deque takes 760 bytes, and there is one of these for each client
         self._open: Part | None = None  # the last of them, if more frames may be appended to it
         self._least = 0  # who has received less lacks a frame that is not kept
         self._sent = 0  # the number of the last frame that went to the wire, before those of the history
@@ -233,8 +229,7 @@ class Ring:
         return part
 
     def _append(self, part: Part) -> None:
-        if self._parts is _NOTHING:
-            self._parts = deque()
+        if not self._parts:
             self._counts.add_holder(self)
         self._parts.append(part)
         self._counts.bytes += PART_BYTES
@@ -292,17 +287,15 @@ class Ring:
 
     def _drop_first(self) -> None:
         """Drop the oldest part, which the client does not need or which is lost."""
-        part = self._parts.popleft()
+        part = self._parts.pop(0)
         if part is self._open:
             self._open = None
         self.frames -= part.frames
         self.bytes -= part.bytes
         self._counts.bytes -= PART_BYTES
         part.stretch.let_go()
-        if not self._parts:
-            self._parts = _NOTHING
-            if self._waiting is None:
-                self._counts.remove_holder(self)
+        if not self._parts and self._waiting is None:
+            self._counts.remove_holder(self)
 
     def _lose_parts(self) -> None:
         """Drop all frames that have gone to the wire."""
