@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 from tests.benchmarks.runs import ServerProgram, machine, run_command, running
 from tests.harness.browser import open_browser, open_pages
 
-MESSAGES = 100_000  # in a round
+MESSAGES = 30_000  # in a round
 GOAL, SHARE = 50_000, 0.8  # messages a second, or this share of the bare WebSocket
 
 SCRIPTS = {
