@@ -4,7 +4,7 @@ import os
 import socket
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import trio
@@ -14,6 +14,8 @@ from simplysocket import Server
 
 from ..harness.attack import under_attack
 from ..harness.servers import make_attacked
+
+NOBODY: Final = 65_534  # the user of this name on Linux
 
 
 async def test_serve_needs_something_to_serve_on() -> None:
@@ -60,7 +62,23 @@ def test_the_line_where_it_cannot_listen_names_the_place(options: dict[str, Any]
         Server("m").run(**{"port": 0, **options})
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="no port is privileged for root")
+@pytest.fixture
+def without_privileges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let root bind as nobody, who may not listen on every port."""
+    bind = socket.socket.bind
+
+    def bind_as_nobody(self: socket.socket, address: Any) -> None:
+        os.seteuid(NOBODY)
+        try:
+            bind(self, address)
+        finally:
+            os.seteuid(0)
+
+    if os.geteuid() == 0:
+        monkeypatch.setattr(socket.socket, "bind", bind_as_nobody)
+
+
+@pytest.mark.usefixtures("without_privileges")
 def test_a_port_that_needs_privileges_is_named() -> None:
     with pytest.raises(SystemExit, match=r"^m: cannot listen on port 1 of '127.0.0.1': Permission denied$"):
         Server("m").run("127.0.0.1", 1)
