@@ -65,8 +65,7 @@ soak: $(VENV)/developing
 	$(BIN)/python -m tests.soak $(if $(SEEDS),--seeds '$(SEEDS)')
 
 ## proxies: install nginx, HAProxy and Caddy and try the settings of the how-to page with them
-proxies: $(VENV)/developing
-	@(command -v nginx && command -v haproxy && command -v caddy) >/dev/null || ($(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends nginx-light haproxy caddy)
+proxies: $(VENV)/developing proxy-programs
 	$(BIN)/python -m pytest tests/docs/test_proxies.py
 
 ## docs: build the documentation, and say where it is
@@ -113,3 +112,7 @@ chromium:
 .PHONY: graphviz
 graphviz:
 	@command -v dot >/dev/null || ($(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends graphviz)
+
+.PHONY: proxy-programs
+proxy-programs:
+	@(command -v nginx && command -v haproxy && command -v caddy) >/dev/null || ($(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends nginx-light haproxy caddy)
