@@ -45,8 +45,8 @@ SHOWN_ANYWAY = {
 }
 # What a log line may hold by %s: never a client's text.
 TRUSTED_LINES = {
-    # The name of an option, and the value that its class has.
-    ("_rooms.closing", "room %.200r has set %s to %.200r, so %s counts: give seconds, or None for ever"),
+    # The name of an option, the value that its class has, and a word of ours.
+    ("_rooms.seconds", "room %.200r has set %s to %.200r, so %s counts: give seconds, or None for %s"),
     ("_rooms.hooks", "%s of room %.200r failed"),  # the name of a hook, a constant of ours
     ("_serving.admission", "%s for %r did not catch: %.500r"),  # the same
     ("_serving.admission", "%s failed for %r"),

@@ -8,7 +8,7 @@ import inspect
 from typing import Any, Final
 
 from .._functions import source_of
-from .._rooms.away import is_hold
+from .._rooms.seconds import is_seconds
 from ..actions import ACTION_MARK, mark_of
 from ..errors import RegistrationError
 from ..room import Room
@@ -62,14 +62,14 @@ def check_class(room_class: type[Room[Any]]) -> None:
     capacity, seconds = room_class.capacity, room_class.empty_ttl
     if capacity is not None and not (isinstance(capacity, int) and capacity > 0):
         raise RegistrationError(f"{room_class.__qualname__}.capacity is {capacity!r}: give a number above 0, or None")
-    if seconds is not None and not (isinstance(seconds, (int, float)) and seconds >= 0):
+    if seconds is not None and not is_seconds(seconds, may_be_endless=True):
         raise RegistrationError(f"{room_class.__qualname__}.empty_ttl is {seconds!r}: give seconds, or None for ever")
     seconds = room_class.unjoined_ttl
-    if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
+    if seconds is not None and not (is_seconds(seconds, may_be_endless=True) and seconds > 0):
         place = f"{room_class.__qualname__}.unjoined_ttl"
         raise RegistrationError(f"{place} is {seconds!r}: give seconds above 0, or None for ever")
     seconds = room_class.hold_seconds
-    if seconds is not None and not is_hold(seconds):
+    if seconds is not None and not is_seconds(seconds):
         place = f"{room_class.__qualname__}.hold_seconds"
         raise RegistrationError(f"{place} is {seconds!r}: give seconds, or None for Limits.resume_seconds")
 

@@ -6,9 +6,7 @@ Laws:
 - However often a client goes and comes back while a room does not keep up, a few hooks for it wait there.
 """
 
-import logging
-import sys
-from typing import Final, TypeGuard
+from typing import Final
 
 from .._sessions.session import Session
 from ..errors import ActionError
@@ -16,8 +14,7 @@ from ..reasons import Reason, ReasonKind
 from .holds import Place
 from .jobs import Job, run_job
 from .runtime import RoomRuntime
-
-logger = logging.getLogger("simplysocket.room")
+from .seconds import seconds_of
 
 _PENDING_MOST: Final = 4  # of `on_drop` and `on_resume` for one member: it was away twice, and came back
 
@@ -64,25 +61,9 @@ def hold_places(session: Session) -> None:
 
 def hold_seconds(runtime: RoomRuntime) -> float:
     """Return for how long a room keeps the place of a member that is away: `hold_seconds`, or else the grace."""
-    seconds: object = runtime.room.hold_seconds
-    if seconds is None or not is_hold(seconds):
-        grace = runtime.home.limits.resume_seconds
-        if seconds is not None:
-            logger.error(
-                "room %.200r has set hold_seconds to %.200r, so %g s count: give seconds, or None for these",
-                runtime.name,
-                seconds,
-                grace,
-            )
-        return grace
-    return seconds
-
-
-def is_hold(seconds: object) -> TypeGuard[float]:
-    """Tell whether a value is a time for which a place can be held."""
-    return (
-        isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 <= seconds <= sys.float_info.max
-    )  # an int may be larger than any float
+    grace = runtime.home.limits.resume_seconds
+    seconds = seconds_of(runtime, "hold_seconds", grace, none_means="Limits.resume_seconds")
+    return grace if seconds is None else seconds
 
 
 def why_away(session: Session) -> Reason:

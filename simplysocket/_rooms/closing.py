@@ -24,6 +24,7 @@ from .._protocol.frames import text_frame
 from ..errors import ActionError
 from ..timer import Timer
 from .jobs import TURN
+from .seconds import seconds_of
 from .state import RoomState
 from .tasks import CURRENT_ROOM
 
@@ -138,28 +139,14 @@ class Closing:
         if runtime.askings:
             return
         waits_for_first = runtime.creator is None and not runtime.members.was_joined
-        seconds = self._seconds_of("unjoined_ttl" if waits_for_first else "empty_ttl")
+        option = "unjoined_ttl" if waits_for_first else "empty_ttl"
+        usual = getattr(type(runtime.room), option)  # checked when the class was registered
+        seconds = seconds_of(runtime, option, usual, none_means="ever", may_be_endless=True)
         if seconds:
             self.empty_until = trio.current_time() + seconds
             self._empty_timer = runtime.timers.start(seconds, self.check_empty, repeat=False)
         elif seconds is not None:
             self.begin("empty")
-
-    def _seconds_of(self, option: str) -> float | None:
-        """Return an option of the room that is a time; that of its class if the room has set it to something else."""
-        room = self._runtime.room
-        seconds: object = getattr(room, option)
-        if seconds is None or isinstance(seconds, (int, float)):
-            return seconds
-        usual: float | None = getattr(type(room), option)  # checked when the class was registered
-        logger.error(
-            "room %.200r has set %s to %.200r, so %s counts: give seconds, or None for ever",
-            room.name,
-            option,
-            seconds,
-            usual,
-        )
-        return usual
 
     def joined(self) -> None:
         """Note that the room has a member: it does not close as empty."""

@@ -1,5 +1,6 @@
 """Rooms without members: how long they stay, whoever knocks meanwhile."""
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -160,7 +161,9 @@ async def test_a_join_of_the_servers_own_code_that_is_let_in_too_late_joins_the_
         assert server.rooms["one"] is not room
 
 
-@pytest.mark.parametrize("seconds", ["5", [5], Decimal(5)])
+@pytest.mark.parametrize(
+    "seconds", ["5", [5], Decimal(5), math.nan, -1, pytest.param(10**400, id="beyond any float"), True]
+)
 @pytest.mark.parametrize("option", ["empty_ttl", "unjoined_ttl"])
 async def test_a_time_that_is_none_is_logged_and_that_of_the_class_counts(
     option: str, seconds: Any, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
@@ -184,5 +187,5 @@ async def test_a_time_that_is_none_is_logged_and_that_of_the_class_counts(
         await trio.sleep(2)
         assert not room.is_open
     assert errors_of(caplog) == [
-        f"room 'one' has set {option} to {seconds!r}, so 10 counts: give seconds, or None for ever"
+        f"room 'one' has set {option} to {seconds!r:.200}, so 10 counts: give seconds, or None for ever"
     ]
