@@ -11,7 +11,8 @@ from typing import Final
 
 from .._protocol.resume_tokens import ResumeTokens
 from .._token_bucket import TokenBucket
-from .._wire.ring import Counts, Ring
+from .._wire.ring import Ring
+from .._wire.stretch import Counts
 from ..limits import Limits
 from ..metrics import Metrics
 

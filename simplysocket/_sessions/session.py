@@ -2,8 +2,8 @@
 
 Laws:
 - Only the session knows its connection.
-- A message to this client alone is sent after the messages that its rooms have sent before,
-  so that the client gets all of them in order.
+- A message to this client alone is sent after the messages that its rooms have sent before, so that the client gets
+  all of them in order. Only what has no number (`welcome`, the answers to `ping`) waits for none.
 - Nothing here waits for the peer to read.
 """
 

@@ -114,7 +114,7 @@ class Outboxes:
     # --- what is kept for clients that may come back
 
     def let_go(self) -> None:
-        """Do what was put off while something was held: too much is held in all."""
+        """Do what was put off while a pass was given: too much is held in all."""
         put_off, self._put_off = self._put_off, None
         if put_off is None:
             self.settle()

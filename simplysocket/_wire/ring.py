@@ -14,22 +14,16 @@ Knows nothing of sockets, tasks or clocks.
 
 import math
 from collections.abc import Hashable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from .._protocol.delivery_classes import CoalescedFrame, UncountedFrame, VolatileFrame
 from .._protocol.resume_tokens import GapReason
 from ..limits import Limits
 from ..metrics import Metrics
 from .history import NO_HISTORY, History
-from .outbox import Counts as FrameCounts
 from .outbox import Outbox
 from .part import PART_BYTES, Part
-from .stretch import Counts as StretchCounts
-from .stretch import Stretch, holes_of
-
-
-class Counts(FrameCounts, StretchCounts, Protocol):
-    """What counts the memory of all rings, as one ring sees it: `Outboxes`."""
+from .stretch import Counts, Stretch, holes_of
 
 
 class Ring:

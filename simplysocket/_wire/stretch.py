@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from .._protocol.delivery_classes import VolatileFrame
+from .outbox import Counts as FrameCounts
 
 MOST_FRAMES: Final = 64  # a stretch of so many takes no more, nor one
 MOST_BYTES: Final = 16_384  # of so many bytes: it is freed as a whole
@@ -37,21 +38,15 @@ class Holder(Protocol):
         """Free the memory."""
 
 
-class Counts(Protocol):
+class Counts(FrameCounts, Protocol):
     """What counts the memory of all that is kept, as one holder sees it: `Outboxes`."""
 
     bytes: int
     most: float  # of these bytes
     giver: object  # the history whose pass is given in this moment: no holder is emptied and no client closed; or None
 
-    def keep(self, frame: _Bytes) -> None:
-        """Count one more place of a frame."""
-
-    def release(self, frame: _Bytes) -> None:
-        """Count one place less of a frame."""
-
     def let_go(self) -> None:
-        """Do what was put off while something was held: too much is held in all."""
+        """Do what was put off while a pass was given: too much is held in all."""
 
     def settle(self) -> None:
         """If too much is held in all, empty the largest holders."""

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplysocket import ActionError, Client, Identity, Limits, Request, Room
+from simplysocket import ActionError, Client, Identity, Limits, Request, Room, Server
 from simplysocket.testing import Net, TestClient, open_server
 
 from ..harness.admission import CLOSE_SECONDS, open_checked
@@ -30,6 +30,24 @@ async def in_hall_unread(net: Net) -> Phone:
     phone = await dial(net, "ana", reads=False)
     await phone.client.join("hall")
     return phone
+
+
+def make_slow_server(seconds: float = 1) -> Server:
+    """Return a server whose `on_resume` takes so long."""
+    server = make_server()
+
+    @server.on_resume
+    async def on_resume(client: Client) -> None:
+        await trio.sleep(seconds)
+
+    return server
+
+
+async def on_the_way_back(net: Net) -> tuple[Phone, TestClient]:
+    """Return a client that has lost its connection, and its next one, before `on_resume` has returned."""
+    phone = await in_hall(net)
+    await phone.drop()
+    return phone, await come_late(net, phone)
 
 
 # --- while its connection closes
@@ -74,16 +92,9 @@ async def test_who_has_said_goodbye_is_a_new_client_at_once(autojump_clock: Mock
 
 
 async def test_who_is_closed_while_on_resume_runs_is_told_the_code(autojump_clock: MockClock) -> None:
-    server = make_server()
-
-    @server.on_resume
-    async def on_resume(client: Client) -> None:
-        await trio.sleep(1)
-
+    server = make_slow_server()
     async with open_checked(server) as net:
-        phone = await in_hall(net)
-        await phone.drop()
-        late = await come_late(net, phone)
+        phone, late = await on_the_way_back(net)
         await trio.sleep(0.5)
         await server.clients[phone.id].close(4500, "banned")
         assert (await late.wait_ended()).code == 4500
@@ -146,12 +157,7 @@ async def test_who_has_not_read_a_welcome_comes_back_with_the_token_from_before(
 async def test_of_two_that_come_back_at_once_one_goes_on(
     seconds: int, is_away: bool, autojump_clock: MockClock
 ) -> None:
-    server = make_server()
-
-    @server.on_resume
-    async def on_resume(client: Client) -> None:
-        await trio.sleep(seconds)
-
+    server = make_slow_server(seconds)
     async with open_checked(server) as net:
         phone = await in_hall(net)
         if is_away:
@@ -309,16 +315,9 @@ async def test_while_a_server_stops_nobody_comes_back(autojump_clock: MockClock)
 async def test_who_comes_back_while_its_on_resume_outlasts_the_beginning_of_a_stop_is_told(
     autojump_clock: MockClock,
 ) -> None:
-    server = make_server()
-
-    @server.on_resume
-    async def on_resume(client: Client) -> None:
-        await trio.sleep(1)
-
+    server = make_slow_server()
     async with open_checked(server) as net:
-        phone = await in_hall(net)
-        await phone.drop()
-        late = await come_late(net, phone)
+        _, late = await on_the_way_back(net)
         await server.stop(60)
         assert (await late.wait_ended()).code == 3001
 
