@@ -12,7 +12,8 @@ from typing import Final
 
 MOST: Final = 800  # less than what CPython 3.11 takes from within a handler
 
-_STRING: Final = re.compile(rb'(?s)"(?:[^"\\]++|\\.)*+"')
+# A string without an end counts up to the end: if it did not match, each quote in it would be tried again as a start.
+_STRING: Final = re.compile(rb'(?s)"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)')
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS: Final = [1 if each in b"[{" else -1 for each in range(256)]  # of a bracket
 

@@ -95,6 +95,7 @@ TEXTS = (
     ),
     AttackInput("dense bodies", many([frame(f'{{"action":"echo","id":1,"message_body":{_BODY}}}')] * 4)),
     AttackInput("dear numbers", many([frame('{"action":"echo","message_body":[' + "1e308," * 10_500 + "1]}")] * 4)),
+    AttackInput("strings without an end", many([frame('"\\' * 30_000 + "[" * 900)] * 4)),
     AttackInput("deep bodies", many([frame(f'{{"action":"echo","id":1,"message_body":{"[" * 30_000}')] * 4)),
 )
 """Texts that are dear to look at."""

@@ -41,6 +41,7 @@ MEASURED: Final = {
     "names-that-nearly-match": Work(91, 21_200, 321),
     "invented-error-codes": Work(94, 10_900, 23),
     "dense-bodies": Work(80, 10_900, 21),
+    "strings-without-an-end": Work(77, 5_500, 21),
     "deep-bodies": Work(90, 3_200, 22),
     "joins-with-large-options": Work(110, 41_500, 23),
     "a-room-with-each-join": Work(71, 39_400, 321),
