@@ -37,8 +37,9 @@ def test_the_site_fetches_nothing_from_elsewhere(site: Path, browser: Browser) -
     page = browser.new_page()
     fetched: list[str] = []
     page.on("request", lambda request: fetched.append(request.url))
-    pages = sorted(site.rglob("*.html"))
+    pages = sorted(page for page in site.rglob("*.html") if page.parent.name != "adr")  # which all look alike
     assert len(pages) > 20
+    pages.append(next((site / "adr").glob("*.html")))
     for each in pages:
         page.goto(each.as_uri())
         assert page.locator("h1").count() == 1, each
