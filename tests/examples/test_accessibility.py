@@ -61,6 +61,23 @@ def test_the_chat(open_page: Callable[[], Page]) -> None:
         assert faults(ana) == []
 
 
+def test_the_echo(open_page: Callable[[], Page]) -> None:
+    with run_example("examples.echo.server:server") as process:
+        page = open_page()
+        page.goto(process.url)
+        expect(page.get_by_role("status")).to_have_text("Connected")
+        assert faults(page) == []
+        page.get_by_label("Say something").fill("hello " + "y" * 100)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("log").get_by_role("listitem")).to_have_count(1)
+        process.stop()
+        expect(page.get_by_role("status")).not_to_have_text("Connected")
+        page.get_by_label("Say something").fill("nobody hears it")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Not sent")).to_be_visible()
+        assert faults(page) == []
+
+
 def test_the_page_with_identities(open_page: Callable[[], Page], monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "s" * 32
     monkeypatch.setenv("AUTH_SECRET", secret)
