@@ -1,6 +1,7 @@
 """The server of the tests in JavaScript, as a process of its own: `python -m tests.browser.house --port 0`.
 
-With HOUSE=doors in the environment it lets in only who has a token: `ana` for ever, `ana:2` for two seconds.
+With HOUSE=doors in the environment it lets in only who has a token: `ana` for ever, `ana:2` for two seconds. With
+HOUSE_GRACE it keeps a session for so many seconds.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from simplysocket import ActionError, Client, Identity, Limits, PeerError, Refus
 STATIC = Path(__file__).with_name("static")
 
 limits = Limits(
+    resume_seconds=float(os.environ.get("HOUSE_GRACE", "30")),
     connects_per_second=None,
     resumes_per_second=None,
     http_requests_per_second=None,

@@ -26,14 +26,19 @@ PATIENCE = 20_000  # milliseconds that the browser may take; passed only when so
 HURRY = "const random = Math.random; Math.random = () => random() / 1000;"  # the shortest pauses between attempts
 
 
-@contextlib.contextmanager
-def open_browser() -> Iterator[Browser]:
-    """Open Debian's chromium."""
+def find_chromium() -> str:
+    """Return the path of Debian's chromium."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.fail("this test drives Debian's chromium: apt-get install chromium")
+    return chromium
+
+
+@contextlib.contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Open Debian's chromium."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()

@@ -23,6 +23,7 @@ class Line:
         self.url = f"http://localhost:{self._listener.getsockname()[1]}"
         self.connections = 0  # that clients have made
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._lost: set[socket.socket] = set()  # clients' ends whose servers' ends are gone
         self._lock = threading.Lock()
         self._is_blocked = False
         self._flows = threading.Event()
@@ -44,10 +45,15 @@ class Line:
         with self._lock:
             pairs, self._pairs = self._pairs, []
         for each in (end for pair in pairs for end in pair):
-            with contextlib.suppress(OSError):
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                each.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads it
-            each.close()
+            _reset(each)
+
+    def lose(self) -> None:
+        """Reset every connection at the server only: clients are not told, and what they send goes nowhere."""
+        with self._lock:
+            self._lost.update(client for client, _ in self._pairs)
+            servers = [server for _, server in self._pairs]
+        for each in servers:
+            _reset(each)
 
     def block(self) -> None:
         """Reset every connection, and each that is made from now on."""
@@ -93,4 +99,12 @@ class Line:
                 self._flows.wait()
                 target.sendall(data)
             self._flows.wait()
-            target.shutdown(socket.SHUT_WR)
+            if target not in self._lost:
+                target.shutdown(socket.SHUT_WR)
+
+
+def _reset(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        end.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads it
+    end.close()

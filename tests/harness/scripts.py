@@ -1,6 +1,8 @@
 """A place where JavaScript runs: a process of Node, or a page in a browser. A test says the same to both."""
 
 import json
+import os
+import signal
 import subprocess
 from typing import Any, Final, Protocol
 
@@ -52,6 +54,14 @@ class NodeScript:
         said: str = self.run("return said.join('\\n')")
         return said
 
+    def stop(self) -> None:
+        """Stop the process as it is, until `go_on`: what a machine that sleeps does to it."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def end(self) -> None:
         self._process.kill()
         self._process.communicate()
@@ -90,7 +100,8 @@ class PageScript:
         return "\n".join(self._said)
 
     def end(self) -> None:
-        self.page.close()
+        if not self.page.is_closed():  # with its browser
+            self.page.close()
 
     def _hear(self, message: ConsoleMessage) -> None:
         if "WebSocket connection to" not in message.text:  # the browser's own, for each attempt that fails

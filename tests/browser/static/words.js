@@ -3,6 +3,12 @@
 const random = Math.random;
 Math.random = () => random() / 1000; // the shortest pauses between attempts to connect
 
+const now = Date.now;
+let skipped = 0;
+Date.now = () => now() + skipped;
+/** Let the clock go forward, as that of a machine that has slept; timers have slept, too. */
+export const skip = (seconds) => void (skipped += seconds * 1000);
+
 export const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 /** Wait until a test holds; return what it returned. */
