@@ -27,9 +27,10 @@ my.room.onSync((sync) => my.syncs.push(sync));
 await my.room.join();
 return my.socket.id;
 """
-HEARD = (
-    "while (my.said.length < given) await new Promise((resolve) => { my.wake = resolve }); return my.said"  # no timer
-)
+HEARD = """ // without timers: they are not to be trusted here
+while (my.said.length < given) await new Promise((resolve) => { my.wake = resolve });
+return my.said;
+"""
 SAY = "for (const number of given) await my.socket.request('say', number, { target: 'hall-1' })"
 IS_ALONE = "await until(async () => (await my.socket.request('clients')).join() === 'Ben')"
 SEEN = "await until(() => my.syncs.length === given); return [my.states, my.syncs]"

@@ -50,7 +50,10 @@ def hidden(page: Page) -> Iterator[None]:
 
 @contextlib.contextmanager
 def frozen(page: Page) -> Iterator[None]:
-    """Hide and freeze a page during the block, as a browser does with pages that nobody looks at; it closes their WebSockets."""
+    """Hide and freeze a page during the block, as a browser does with pages that nobody looks at.
+
+    It closes their WebSockets; the pages hear of it when they go on.
+    """
     session = page.context.new_cdp_session(page)
     session.send("Page.setWebLifecycleState", {"state": "frozen"})
     yield
