@@ -84,6 +84,8 @@ export interface StateInfo {
   at?: number | null;
   /** What became of the session. After "gap" messages are missing, after "new" this is another client. Only in "open". */
   outcome?: "resumed" | "gap" | "new";
+  /** The rooms that this client is in, after "gap": a page that was loaded anew joins those that it shows. */
+  rooms?: string[];
 }
 
 export interface Sync {

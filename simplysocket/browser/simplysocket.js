@@ -426,7 +426,7 @@ function makeLink(address, { name, token, getToken, WebSocket = globalThis.WebSo
     planRenewal(welcome.expires_in);
     if (isHidden()) place.put(session.token);
     owner.opened(opened, welcome);
-    change({ state: "open", outcome: opened.outcome, reason: opened.reason });
+    change({ state: "open", outcome: opened.outcome, reason: opened.reason, rooms: welcome.resume?.rooms });
   }
 
   function receive({ data }) {

@@ -47,6 +47,24 @@ def test_a_page_that_is_loaded_anew_keeps_its_id_and_its_place(page: PageScript)
     assert page.said() == ""
 
 
+def test_a_page_that_is_loaded_anew_is_told_in_which_rooms_it_is(page: PageScript) -> None:
+    page.run(ENTER)
+    page.run("await my.socket.join('hall-2')")
+    page.reload()
+    rooms = page.run("""
+        my.socket = connect();
+        my.states = states(my.socket);
+        my.socket.onState(({ rooms }) => { my.rooms = rooms; });
+        await whenOpen(my.socket);
+        my.socket.onState(({ rooms }) => my.later = rooms ?? "none");
+        return my.rooms;
+    """)
+    assert sorted(rooms) == ["hall-1", "hall-2"]
+    assert page.run("for (const name of my.rooms) await my.socket.join(name); return my.states") == [["open", "gap"]]
+    page.run("await my.socket.room('hall-1').leave(); my.socket.send('close-me', 3004)")  # the session goes on
+    assert page.run("await until(() => my.states.at(-1)[1] === 'resumed'); return my.later") == "none"
+
+
 def test_a_page_whose_session_is_over_is_another_client(page: PageScript) -> None:
     first = page.run(ENTER)
     page.page.add_init_script("""

@@ -48,7 +48,7 @@ room.onSync(({ first, gap, rejoined }) => first || gap || rejoined);
 room.onClosed(({ reason, error }) => console.log(reason, error?.code));
 await room.leave();
 
-socket.onState(({ state, code, at, outcome }: StateInfo) => console.log(state, code, at, outcome));
+socket.onState(({ state, code, at, outcome, rooms }: StateInfo) => console.log(state, code, at, outcome, rooms?.join()));
 socket.name = "Ben";
 socket.connect();
 socket.close();
