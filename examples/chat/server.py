@@ -55,11 +55,19 @@ class Chat(Room):
     async def on_close(self) -> None:
         await self.list_it(0)
 
-    async def on_drop(self, client: Client) -> None:
-        await self.broadcast("away", {"client": client.id})
+    async def on_drop(self) -> None:
+        await self.broadcast("away", self.away())
 
-    async def on_resume(self, client: Client) -> None:
-        await self.broadcast("back", {"client": client.id})
+    async def on_resume(self) -> None:
+        await self.broadcast("away", self.away())
+
+    async def on_snapshot(self, client: Client) -> None:
+        """Tell a member that has come in, or has missed messages, who is away."""
+        await self.send(client, "away", self.away())
+
+    def away(self) -> dict[str, list[str]]:
+        """Return the ids of all members whose connection is lost."""
+        return {"clients": [each.id for each in self.members.values() if not each.is_connected]}
 
     async def list_it(self, members: int) -> None:
         """Tell all clients how many members the room has, for their lists of rooms; 0 means that it has closed."""

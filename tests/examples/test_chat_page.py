@@ -1,75 +1,16 @@
 """The chat example's page, in a real browser."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Protocol
 
-import pytest
-from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import expect
 
 from examples.chat.server import TEXT_LENGTH
 from simplysocket import GLOBAL_ROOM
 
-from ..harness.browser import Process, open_pages, people_on, run_example
-from ..harness.line import Line
+from ..harness.browser import people_on
+from ..harness.chat import Enter, join, log, write
 
 HTML = "<img src=x onerror=\"document.title='broken'\">"
-
-
-class Enter(Protocol):
-    """Opens the page and enters a name."""
-
-    def __call__(self, name: str, closes: Sequence[int] = (), room: str = "") -> Page:
-        """Enter as `name`, by a link to `room`; the first connections are closed with the codes in `closes`."""
-
-
-@pytest.fixture
-def process() -> Iterator[Process]:
-    with run_example("examples.chat.server") as process:
-        yield process
-
-
-def close_or_connect(socket: WebSocketRoute, codes: list[int]) -> None:
-    """Close the page's socket with the next of the codes; when all are used, connect it to the server."""
-    if codes:
-        socket.close(code=codes.pop(0), reason="enough")
-    else:
-        socket.connect_to_server()
-
-
-@pytest.fixture
-def enter(browser: Browser, process: Process) -> Iterator[Enter]:
-    """Open the page and enter a name."""
-    with open_pages(browser) as open_page:
-
-        def enter(name: str, closes: Sequence[int] = (), room: str = "") -> Page:
-            page = open_page()
-            rest = list(closes)
-            if closes:
-                page.route_web_socket("**/ws?*", lambda socket: close_or_connect(socket, rest))
-            page.goto(f"{process.url}/#{room}" if room else process.url)
-            page.get_by_label("Your name").fill(name)
-            page.keyboard.press("Enter")
-            if not closes:
-                expect(page.get_by_role("status")).to_have_text("Connected")
-            return page
-
-        yield enter
-
-
-def join(page: Page, room: str) -> None:
-    page.get_by_label("Join or create a room").fill(room)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name=room)).to_be_visible()
-
-
-def write(page: Page, text: str) -> None:
-    page.get_by_label("Message", exact=True).fill(text)
-    page.keyboard.press("Enter")
-
-
-def log(page: Page) -> Locator:
-    return page.get_by_role("log")
 
 
 def test_two_pages_talk_in_a_room(enter: Enter) -> None:
@@ -107,51 +48,6 @@ def test_the_others_see_who_is_typing(enter: Enter) -> None:
     expect(ana.get_by_text("is typing")).to_have_count(0)
 
 
-def test_a_page_that_is_closed_leaves_its_room(enter: Enter) -> None:
-    ana, ben = enter("Ana"), enter("Ben")
-    join(ana, "garden")
-    join(ben, "garden")
-    expect(people_on(ana)).to_have_text(["Ana", "Ben"])
-    ben.close()
-    expect(ana.get_by_role("list", name="Who is here")).to_contain_text("Benaway")
-    expect(people_on(ana)).to_have_text(["Ana"])
-    expect(log(ana).get_by_text("Ben left")).to_be_visible()
-
-
-def test_a_page_that_is_loaded_anew_is_where_it_was(enter: Enter) -> None:
-    ana, ben = enter("Ana"), enter("Ben")
-    join(ana, "garden")
-    join(ben, "garden")
-    expect(people_on(ana)).to_have_text(["Ana", "Ben"])
-    ana.reload()
-    expect(ana.get_by_role("heading", name="garden")).to_be_visible()
-    expect(people_on(ana)).to_have_text(["Ana", "Ben"])
-    write(ana, "still here")
-    expect(log(ben).locator(".message .text")).to_have_text("still here")
-    expect(log(ben).get_by_text("left")).to_have_count(0)
-    expect(log(ben).get_by_text("Ana joined")).to_have_count(0)
-
-
-def test_a_cut_line_costs_nothing_and_leaves_no_trace_in_the_log(browser: Browser, process: Process) -> None:
-    with Line(int(process.url.rpartition(":")[2])) as line, open_pages(browser) as open_page:
-        ana, ben = open_page(), open_page()
-        for page, name in ((ana, "Ana"), (ben, "Ben")):
-            page.goto(line.url)
-            page.get_by_label("Your name").fill(name)
-            page.keyboard.press("Enter")
-            join(page, "garden")
-        expect(people_on(ana)).to_have_text(["Ana", "Ben"])
-        line.block()
-        expect(ana.get_by_role("status")).to_contain_text("Trying again")
-        expect(people_on(ana)).to_have_text(["Ana", "Ben"])
-        write(ana, "written while the line was down")
-        line.open()
-        expect(log(ben).locator(".message .text")).to_have_text("written while the line was down")
-        expect(ana.get_by_role("alert")).to_have_count(0)
-        for page, lines in ((ana, 2), (ben, 1)):
-            expect(log(page).locator(".happening")).to_have_count(lines)  # who has come in
-
-
 def test_a_phone_shows_everything_whatever_the_names_are(enter: Enter) -> None:
     ana = enter("A" * 40)
     ana.set_viewport_size({"width": 390, "height": 844})
@@ -165,27 +61,6 @@ def test_a_phone_shows_everything_whatever_the_names_are(enter: Enter) -> None:
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
     assert ana.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-def test_two_tabs_of_one_person_know_each_other(enter: Enter) -> None:
-    ana = enter("Ana")
-    join(ana, "garden")
-    other = ana.context.new_page()
-    other.goto(ana.url)
-    expect(other.get_by_label("Your name")).to_have_value("Ana")
-    other.get_by_role("button", name="Enter").click()
-    for page in (ana, other):
-        expect(page.get_by_role("list", name="Who is here")).to_contain_text("another tab")
-    write(other, "it is me")
-    expect(log(ana).locator(".message.own .name")).to_have_text("You")
-
-
-def test_a_page_without_a_connection_does_not_say_that_there_are_no_rooms(enter: Enter) -> None:
-    page = enter("Ana", [3000] * 3)
-    expect(page.get_by_role("status")).to_contain_text("Trying again")
-    expect(page.get_by_text("There is no room yet.")).to_be_hidden()
-    expect(page.get_by_role("status")).to_have_text("Connected")
-    expect(page.get_by_text("There is no room yet.")).to_be_visible()
 
 
 def test_a_page_shows_what_comes_over_the_wire_as_text(enter: Enter) -> None:
@@ -296,9 +171,9 @@ def test_a_page_shows_which_rooms_there_are_as_they_come_and_go(enter: Enter) ->
     join(ben, "attic")
     expect(rooms).to_have_text(["attic1 of 50", "garden1 of 50"])
     expect(ben.locator("#rooms [aria-current]")).to_have_text(["attic1 of 50"])
-    ana.close()
+    ana.get_by_role("button", name="Leave").click()
     expect(rooms).to_have_text(["attic1 of 50"])
-    ben.close()
+    ben.get_by_role("button", name="Leave").click()
     expect(zoe.get_by_text("There is no room yet.")).to_be_visible()
 
 
@@ -355,44 +230,3 @@ def test_a_page_shows_why_it_was_refused_and_keeps_the_text(enter: Enter) -> Non
     write(ana, "nobody hears it")
     expect(ana.get_by_role("alert")).to_contain_text("You are not in room 'garden': join it first.")
     expect(ana.get_by_label("Message", exact=True)).to_have_value("nobody hears it")
-
-
-def test_after_a_restart_of_the_server_the_pages_are_back_in_their_room(enter: Enter, process: Process) -> None:
-    ana, ben = enter("Ana"), enter("Ben")
-    join(ana, "garden")
-    join(ben, "garden")
-    write(ana, "before")
-    expect(log(ben).get_by_text("before")).to_be_visible()
-
-    assert process.stop() == 0
-    for page in (ana, ben):
-        expect(page.get_by_role("status")).to_contain_text("Trying again")
-        expect(log(page).get_by_text("The server is restarting; you will be back in this room.")).to_be_visible()
-    write(ben, "kept")  # not sent, and not lost
-
-    process.start()
-    for page in (ana, ben):
-        expect(page.get_by_role("status")).to_have_text("Connected")
-        expect(log(page).get_by_text("You are back.")).to_be_visible()
-        expect(page.get_by_role("alert")).to_have_count(0)
-    expect(people_on(ana)).to_have_text(["Ana", "Ben"])
-    expect(people_on(ben)).to_have_text(["Ben", "Ana"])
-
-    ben.get_by_label("Message", exact=True).press("Enter")
-    expect(log(ana).locator(".message .text")).to_have_text(["before", "kept"])
-
-
-@pytest.mark.parametrize("code", [1000, 3001, 4499])
-def test_a_page_comes_back_after_a_close_that_allows_it(enter: Enter, code: int) -> None:
-    ana = enter("Ana", [code])
-    expect(ana.get_by_role("status")).to_contain_text("Trying again")
-    expect(ana.get_by_role("status")).to_have_text("Connected")
-
-
-@pytest.mark.parametrize("code", [1008, 3503, 4500])
-def test_a_page_stays_away_after_a_close_that_forbids_to_come_back(enter: Enter, code: int) -> None:
-    ana = enter("Ana", [code])
-    expect(ana.get_by_role("status")).to_have_text("Disconnected")
-    expect(ana.get_by_role("alert")).to_contain_text(f"The server ended the connection ({code}): enough.")
-    ana.get_by_role("button", name="Connect again").click()  # the reader may decide otherwise
-    expect(ana.get_by_role("status")).to_have_text("Connected")

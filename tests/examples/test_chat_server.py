@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import trio
 
-from examples.chat.server import NAME_LENGTH, ROOMS, TEXT_LENGTH, Chat, server
+from examples.chat.server import GRACE, NAME_LENGTH, ROOMS, TEXT_LENGTH, Chat, server
 from simplysocket import GLOBAL_ROOM, ActionError
 from simplysocket.testing import TestClient, open_server
 
@@ -141,6 +141,30 @@ async def test_of_the_changes_of_a_room_only_the_newest_waits_for_a_client_that_
         bodies = [each["message_body"] for each in await heard_in(zoe, GLOBAL_ROOM) if each["action"] == "room"]
         assert [(body["roomname"], body["members"]) for body in bodies[-2:]] == [("garden", 0), ("attic", 0)]
         assert len(bodies) <= 3  # the one that was being sent, and the newest of each room
+
+
+async def test_everyone_knows_who_is_away_also_who_came_later(autojump_clock: trio.abc.Clock) -> None:
+    async with open_server(server) as net:
+
+        async def told(client: TestClient) -> list[list[str]]:
+            return [each["message_body"]["clients"] for each in await client.settle() if each["action"] == "away"]
+
+        ana, ben = await net.connect("Ana"), await net.connect("Ben", resume=True)
+        await ana.join("garden")
+        await ben.join("garden")
+        assert await told(ana) == [[]]
+        ben.drop()
+        assert await told(ana) == [[ben.id]]
+        zoe = await net.connect("Zoë")
+        await zoe.join("garden")
+        assert await told(zoe) == [[ben.id]]
+        assert await told(ana) == []
+        await ben.come_back()
+        assert await told(ana) == await told(zoe) == [[]]
+        ben.drop()
+        await trio.sleep(GRACE + 1)
+        assert await told(zoe) == [[ben.id]]
+        assert list(server.rooms["garden"].members) == [ana.id, zoe.id]
 
 
 async def test_a_full_room_of_the_chat_refuses_the_next_client(autojump_clock: trio.abc.Clock) -> None:
