@@ -100,6 +100,7 @@ def test_after_a_restart_of_the_server_the_pages_are_back_in_their_room(enter: E
     for page in (ana, ben):
         expect(page.get_by_role("status")).to_contain_text("Trying again")
         expect(log(page).get_by_text("The server is restarting; you will be back in this room.")).to_be_visible()
+        expect(page.get_by_text("There is no room yet.")).to_be_hidden()
     write(ben, "kept")  # not sent, and not lost
 
     process.start()
