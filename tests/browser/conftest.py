@@ -1,11 +1,16 @@
-"""A server, a line to it, and a script at the end of the line: in Node, and in a page."""
+"""A server, a line to it, and a script at the end of the line: in Node, and in a page.
 
+A module's tests share the process of the server. Each finds it empty.
+"""
+
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import BrowserContext
 
-from ..harness.browser import Process, run_example
+from ..harness.browser import PATIENCE, Process, run_example
+from ..harness.frames import head, message, token_subprotocol
 from ..harness.line import Line
 from ..harness.scripts import NodeScript, PageScript, Script
 
@@ -16,10 +21,36 @@ def port_of(process: Process) -> int:
     return int(process.url.rpartition(":")[2])
 
 
-@pytest.fixture
-def house() -> Iterator[Process]:
+@pytest.fixture(scope="module")
+def process() -> Iterator[Process]:
+    """The server of a module's tests."""
     with run_example(HOUSE) as process:
         yield process
+
+
+@pytest.fixture
+def house(process: Process) -> Iterator[Process]:
+    """The server, without clients and rooms."""
+    yield process
+    if process.is_running:
+        make_it_forget(process)
+    else:  # the test has failed
+        process.start()
+
+
+def make_it_forget(process: Process) -> None:
+    """Let the server forget the test's clients and rooms."""
+    with socket.create_connection(("localhost", port_of(process)), timeout=PATIENCE / 1000) as stream:
+        for asked, answer in (
+            (head(sec_websocket_protocol=token_subprotocol("ana")), b"\r\n\r\n"),
+            (message("forget", id=1), b'"reply"'),
+        ):
+            stream.sendall(asked)
+            heard = b""
+            while answer not in heard:
+                data = stream.recv(4_096)
+                assert data, heard
+                heard += data
 
 
 @pytest.fixture

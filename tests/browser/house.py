@@ -126,6 +126,16 @@ async def clients() -> list[str]:
     return [client.name for client in server.clients.values()]
 
 
+@server.action("forget", turn=False)
+async def forget(client: Client) -> None:
+    """End all other sessions, also those of clients that are away: the next test finds nobody, and no room."""
+    others = [each for each in server.clients.values() if each is not client]
+    for each in others:
+        await each.close(4400, "the test is over")
+    while len(server.clients) > 1 or len(server.rooms) > 1:  # noqa: ASYNC110 - no event says so
+        await trio.sleep(0.01)
+
+
 if os.environ.get("HOUSE") == "doors":
 
     @server.authenticate

@@ -36,15 +36,16 @@ IS_ALONE = "await until(async () => (await my.socket.request('clients')).join() 
 SEEN = "await until(() => my.syncs.length === given); return [my.states, my.syncs]"
 FIRST = {"first": True, "gap": False, "rejoined": False}
 REJOINED = {"first": False, "gap": True, "rejoined": True}
-over = pytest.mark.parametrize("house", ["0.5"], indirect=True)  # the session is over after half a second
+over = pytest.mark.parametrize("process", ["0.5"], indirect=True)  # the session is over after half a second
 
 
-@pytest.fixture
-def house(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
-    """The server; a parameter is its grace in seconds."""
-    monkeypatch.setenv("HOUSE_GRACE", getattr(request, "param", "30"))
-    with run_example(HOUSE) as process:
-        yield process
+@pytest.fixture(scope="module", params=["30"])
+def process(request: pytest.FixtureRequest) -> Iterator[Process]:
+    """The server; the parameter is its grace in seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOUSE_GRACE", request.param)
+        with run_example(HOUSE) as process:
+            yield process
 
 
 @pytest.fixture

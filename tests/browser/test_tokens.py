@@ -10,12 +10,13 @@ from ..harness.scripts import Script
 from .conftest import HOUSE
 
 
-@pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
+@pytest.fixture(scope="module")
+def process() -> Iterator[Process]:
     """The server, which lets in only who has a token."""
-    monkeypatch.setenv("HOUSE", "doors")
-    with run_example(HOUSE) as process:
-        yield process
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOUSE", "doors")
+        with run_example(HOUSE) as process:
+            yield process
 
 
 def test_a_token_lets_in_and_a_wrong_one_is_final(script: Script, line: Line) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, expect, sync_playwright
 
 from . import ROOT
 
@@ -46,9 +46,17 @@ def open_browser() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def open_pages(browser: Browser) -> Iterator[Callable[[], Page]]:
-    """Give a function that opens a page in a context of its own; at the end no script may have failed."""
+    """Give a function that opens a page in a context of its own.
+
+    At the end no script may have failed, and no error may stand in the console. Of attempts to connect that fail the
+    browser itself writes there.
+    """
     contexts: list[BrowserContext] = []
-    faults: list[Error] = []
+    faults: list[Error | str] = []
+
+    def hear(said: ConsoleMessage) -> None:
+        if said.type == "error" and "WebSocket connection to" not in said.text:
+            faults.append(said.text)
 
     def open_page() -> Page:
         context = browser.new_context()
@@ -57,6 +65,7 @@ def open_pages(browser: Browser) -> Iterator[Callable[[], Page]]:
         context.add_init_script(HURRY)
         page = context.new_page()
         page.on("pageerror", lambda fault: faults.append(fault))
+        page.on("console", hear)
         return page
 
     try:
@@ -105,6 +114,10 @@ class Process:
                 raise AssertionError(f"the example printed no address, but {lines}")
         self.url = found[0]
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def stop(self) -> int:
         """Stop it as Ctrl+C does, and return its exit status."""
         self._process.send_signal(signal.SIGINT)
@@ -116,6 +129,6 @@ class Process:
 
     def kill(self) -> None:
         """End it if it still runs."""
-        if self._process.poll() is None:
+        if self.is_running:
             self._process.kill()
         self._process.communicate()
