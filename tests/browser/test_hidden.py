@@ -151,9 +151,11 @@ def test_a_page_that_is_shown_again_over_a_dead_line_is_told_and_in_its_room_aga
     with hidden(script.page):
         line.lose()
         ben.run(IS_ALONE)
-        context.clock.fast_forward("06:00")
+        context.clock.pause_at(script.run("return Date.now()") + 1_000 * SIX_MINUTES)
         assert script.run("return my.socket.state") == "open"  # it cannot know
-    context.clock.fast_forward("00:06")  # it asks when it is shown, and waits five seconds for an answer
+    context.clock.fast_forward("00:05")  # it has asked when it was shown, and waits so long for an answer
+    assert script.run("return my.socket.state") == "waiting"
+    context.clock.resume()
     states, syncs = script.run(SEEN, 2)
     assert states == [["open", "new"], ["waiting", 1006], ["connecting", None], ["open", "new"]]
     assert syncs == [FIRST, REJOINED]
