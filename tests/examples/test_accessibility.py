@@ -1,8 +1,9 @@
 """The pages of the examples, judged by axe-core, in light and dark: nothing in them keeps a person out."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -11,49 +12,54 @@ from playwright.sync_api import Browser, Page, expect
 from examples.auth import server as auth
 
 from ..harness.browser import open_pages, people_on, run_example
+from ..harness.chat import join, write
 
 SIZES = [(390, 844), (1440, 900)]
+SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
 
 
-@pytest.fixture(params=["light", "dark"])
-def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[[], Page]]:
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[[], Page]]:
     with open_pages(browser) as open_page:
-
-        def open() -> Page:
-            page = open_page()
-            page.emulate_media(color_scheme=request.param, reduced_motion="reduce")
-            return page
-
-        yield open
+        yield open_page
 
 
 def faults(page: Page) -> list[str]:
-    """Return what is serious, at each size."""
+    """Return what is serious, at each size, in light and in dark."""
     found = []
-    for width, height in SIZES:
+    for (width, height), scheme in itertools.product(SIZES, SCHEMES):
         page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         violations: list[dict[str, Any]] = Axe().run(page).response["violations"]
         for each in violations:
             if each["impact"] in ("serious", "critical"):
-                found.append(f"{width}: {each['id']}: {each['help']}: {[node['html'] for node in each['nodes']]}")
+                nodes = [node["html"] for node in each["nodes"]]
+                found.append(f"{width}, {scheme}: {each['id']}: {each['help']}: {nodes}")
     return found
+
+
+def enter(page: Page, name: str) -> None:
+    page.get_by_label("Your name").fill(name)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Connected")
+
+
+def talk(page: Page) -> None:
+    join(page, "garden")
+    write(page, "Hello")
 
 
 def test_the_chat(open_page: Callable[[], Page]) -> None:
     with run_example("examples.chat.server") as process:
         ana, ben = open_page(), open_page()
-        for page, name in ((ana, "Ana"), (ben, "Ben")):
-            page.goto(process.url)
-            assert faults(page) == []
-            page.get_by_label("Your name").fill(name)
-            page.keyboard.press("Enter")
-            expect(page.get_by_role("status")).to_have_text("Connected")
-            assert faults(page) == []
-            page.get_by_label("Join or create a room").fill("garden")
-            page.keyboard.press("Enter")
-            expect(page.get_by_role("heading", name="garden")).to_be_visible()
-            page.get_by_label("Message", exact=True).fill("Hello")
-            page.keyboard.press("Enter")
+        ana.goto(process.url)
+        assert faults(ana) == []
+        enter(ana, "Ana")
+        assert faults(ana) == []
+        talk(ana)
+        ben.goto(process.url)
+        enter(ben, "Ben")
+        talk(ben)
         expect(ana.get_by_role("log").locator(".message")).to_have_count(2)
         assert faults(ana) == []
         process.stop()

@@ -73,7 +73,7 @@ def open_pages(browser: Browser) -> Iterator[Callable[[], Page]]:
     finally:
         for context in contexts:
             context.close()
-    assert faults == []
+    assert not faults, faults
 
 
 def people_on(page: Page) -> Locator:
