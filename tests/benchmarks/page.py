@@ -13,7 +13,7 @@ import statistics
 from playwright.sync_api import Page
 
 from tests.benchmarks.runs import ServerProgram, machine, run_command, running
-from tests.harness.browser import open_browser, open_pages
+from tests.harness.browser import open_browser
 
 MESSAGES = 30_000  # in a round
 GOAL, SHARE = 50_000, 0.8  # messages a second, or this share of the bare WebSocket
@@ -68,12 +68,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, help="pairs of runs")
     rounds = parser.parse_args().rounds
     print(machine())
-    with (
-        running(ServerProgram("product", "page_server")) as server,
-        open_browser() as browser,
-        open_pages(browser) as open_page,
-    ):
-        page = open_page()
+    with running(ServerProgram("product", "page_server")) as server, open_browser() as browser:
+        page = browser.new_page()
         page.set_default_timeout(0)
         page.goto(f"http://127.0.0.1:{server.port}/health")
         found = measure(page, rounds)
