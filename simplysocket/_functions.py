@@ -100,6 +100,15 @@ def check_task(what: str, function: object, args: tuple[object, ...]) -> None:
         raise TypeError(f"{what}() cannot call {name_place(inner)} with {len(args)} arguments: {exc}") from None
 
 
+def check_timer(what: str, seconds: object, function: object, args: tuple[object, ...]) -> None:
+    """Refuse a timer that cannot work; `what` was called."""
+    if not isinstance(seconds, (int, float)):
+        raise TypeError(f"{what}({seconds!r:.200}, ...): give the seconds first")
+    if not abs(seconds) <= sys.float_info.max:  # an int may be larger than any float
+        raise ValueError(f"{what}({seconds!r:.200}, ...): give a finite number of seconds")
+    check_task(what, function, args)
+
+
 def coroutine_of(function: Callable[..., Awaitable[object]], *args: object) -> Awaitable[object]:
     """Call a function that `check_task` has accepted; TypeError with its place if it returns no coroutine."""
     result = function(*args)

@@ -36,13 +36,15 @@ class KeepsNames:
 
 
 def keeps_names(*attributes: str, free: Iterable[str] = ()) -> Callable[[type[Facade]], type[Facade]]:
-    """Let a class keep the names that it defines, and `attributes` of its objects; the last of these is set last.
+    """Let a class keep the names that it and its bases define, and `attributes` of its objects, the last one set last.
 
     `free` are names that may be set all the same.
     """
 
     def keep(owner: type[Facade]) -> type[Facade]:
-        names = {name: _instead(name, value) for name, value in vars(owner).items() if not name.startswith("__")}
+        bases = owner.__mro__[: owner.__mro__.index(KeepsNames)]
+        defined = {name: value for each in reversed(bases) for name, value in vars(each).items()}
+        names = {name: _instead(name, value) for name, value in defined.items() if not name.startswith("__")}
         names |= dict.fromkeys(attributes, f"it is the package's own; {_ANOTHER_NAME}")
         owner._simplysocket_own = {name: instead for name, instead in names.items() if name not in free}
         owner._simplysocket_last = attributes[-1]

@@ -1,4 +1,4 @@
-"""The room, as users write and see it: options and hooks to set, and methods to call.
+"""The room, as users write and see it: options to set, and methods to call; its hooks are in _room_hooks.py.
 
 Laws:
 - A facade. It checks its arguments and hands them on to the room runtime.
@@ -6,17 +6,15 @@ Laws:
 """
 
 import functools
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVarTuple
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVarTuple
 
-from ._functions import check_task, does_nothing
-from ._own_names import KeepsNames, keeps_names
+from ._functions import check_task, check_timer
+from ._own_names import keeps_names
 from ._protocol import codec
 from ._protocol.names import check_said
+from ._room_hooks import RoomHooks
 from .client import Client, State
-from .message import Message
-from .reasons import Reason
 from .timer import Timer
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ Args = TypeVarTuple("Args")
     *("name", "creator", "server", "_runtime"),
     free=("capacity", "announce", "relay", "empty_ttl", "unjoined_ttl", "hold_seconds", "rejoin"),
 )
-class Room(KeepsNames, Generic[State]):
+class Room(RoomHooks[State]):
     """A room. Write a subclass with options, hooks and `@action` methods, and register it with `Server.room`.
 
     The attributes that you set in `on_create` are the room's state. They need no lock, since
@@ -95,96 +93,6 @@ class Room(KeepsNames, Generic[State]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} with {len(self._runtime.members)}>"
-
-    # --- hooks, which a subclass may override
-
-    @does_nothing
-    async def on_create(self) -> None:
-        """Set up the state of the room, before the first join.
-
-        If it raises `ActionError`, the room is not created, and the joins that wait are refused
-        with that error; after another exception, with `internal`.
-        """
-
-    @does_nothing
-    async def on_auth(self, client: Client[State], options: dict[str, Any]) -> None:
-        """Decide whether a client may join: to refuse it, raise `ActionError`.
-
-        Called for each join, before the client is a member, and with `rejoin` for that of a member;
-        not in the global room. It runs outside the room's turn, so it may take its time, and must
-        not change the room's state. `options` is the body of the join without the room's name: a
-        dict of JSON values, from the client. For `Client.join` it is the `options` given there.
-        """
-
-    @does_nothing
-    async def on_join(self, client: Client[State], options: dict[str, Any]) -> None:
-        """Called after a client has become a member; it is in `members` already.
-
-        `options` are those of `on_auth`; a client that connects joins the global room with `{}`. If it
-        raises, the join is undone and refused, and `on_leave` is not called; a member whose join with
-        other options is refused (`rejoin`) stays one. In the global room an exception is only logged.
-        """
-
-    @does_nothing
-    async def on_snapshot(self, client: Client[State]) -> None:
-        """Called when a member needs the state as it is now: send it to the client.
-
-        It is called after each `on_join`, and when a client has come back that has missed messages of
-        this room for good. An exception is logged, and changes nothing.
-        """
-
-    @does_nothing
-    async def on_drop(self, client: Client[State]) -> None:
-        """Called when a member has lost its connection, and may come back; what is sent to it waits for it.
-
-        It keeps its place for `hold_seconds`. Exactly one of `on_resume` and `on_leave` is called
-        afterwards, or neither if the room closes first. It is called only for clients that ask to
-        keep their place, as the client libraries do; the others leave at once. A client that joins while
-        it is away (`Client.join`, or its own join that waited) is told of here after its `on_join`.
-        """
-
-    @does_nothing
-    async def on_resume(self, client: Client[State]) -> None:
-        """Called when a member that was away is back, after `on_drop`, even if it is back before that had its turn.
-
-        What was sent to it meanwhile has been delivered; if some of that was lost, `on_snapshot` follows.
-        """
-
-    @does_nothing
-    async def on_leave(self, client: Client[State], reason: Reason) -> None:
-        """Called after a member has left; it is no longer in `members`. Not called when the room closes.
-
-        `reason` is "left" if the client asked to leave, the reason given to `Client.leave` or
-        `Room.kick`, or the reason why its connection ended, such as "disconnected" or "slow".
-        It is a `str` that has a `kind` and a `code`. In the global room it has at most
-        `Limits.close_seconds`. `Server.on_disconnect` is called after it.
-        """
-
-    @does_nothing
-    async def on_message(self, client: Client[State], message: Message) -> object:
-        """Handle a message that no action takes; the value it returns is the reply.
-
-        It is called instead of a relay and of `Server.on_message`. Its parameters are those of an
-        action's handler, by annotation and in any order; one called client, room, message or call
-        needs no annotation.
-        """
-
-    @does_nothing
-    async def on_error(self, error: BaseException, client: Client[State] | None) -> None:
-        """Called in the room's turn after a handler, hook or timer of this room has raised; it is logged already.
-
-        `client` is the client that the code ran for; None for a timer. `ActionError` in a handler
-        is a refusal and not a bug: this hook is not called for it.
-        """
-
-    @does_nothing
-    async def on_close(self, reason: str) -> None:
-        """Called when the room closes, with the members still there; it has at most `Limits.close_seconds`.
-
-        `reason` is the one given to `close`, or "empty", "crashed" or "shutdown".
-        """
-
-    # --- what to look at, and methods to call
 
     @functools.cached_property
     def options(self) -> dict[str, Any]:
@@ -267,7 +175,7 @@ class Room(KeepsNames, Generic[State]):
         is closing or closed, TypeError for a function that is no `async def` or does not take the
         arguments, and ValueError for seconds that are not finite.
         """
-        _check_timer("after", seconds, function, args)
+        check_timer("after", seconds, function, args)
         return self._runtime.timers.start(seconds, function, *args, repeat=False)
 
     def every(self, seconds: float, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> Timer:
@@ -277,7 +185,7 @@ class Room(KeepsNames, Generic[State]):
         An exception of `function` is logged and given to `on_error`, and the timer goes on. All
         else is as in `after`, but `seconds` must be above 0.
         """
-        _check_timer("every", seconds, function, args)
+        check_timer("every", seconds, function, args)
         if not seconds > 0:
             raise ValueError(f"every({seconds!r}, ...): give a time above 0; `after(0, ...)` calls it once, now")
         return self._runtime.timers.start(seconds, function, *args, repeat=True)
@@ -333,12 +241,3 @@ class Room(KeepsNames, Generic[State]):
         if runtime.is_global:
             raise ValueError(f"{self.name!r} is there as long as the server: it never closes")
         await runtime.closing.close(reason)
-
-
-def _check_timer(what: str, seconds: float, function: object, args: tuple[object, ...]) -> None:
-    """Refuse a timer that cannot work. `what` is the method that was called."""
-    if not isinstance(seconds, (int, float)):
-        raise TypeError(f"{what}({seconds!r:.200}, ...): give the seconds first")
-    if not abs(seconds) <= sys.float_info.max:  # an int may be larger than any float
-        raise ValueError(f"{what}({seconds!r:.200}, ...): give a finite number of seconds")
-    check_task(what, function, args)
