@@ -14,6 +14,7 @@ from typing import Any, Final
 from .errors import RegistrationError
 
 _PACKAGE: Final = os.path.dirname(__file__) + os.sep
+TICKS_MOST: Final = 1_000  # calls a second of `Room.tick`: beyond it, the calls would be most of what the loop does
 _TRIO: Final = f"{os.sep}site-packages{os.sep}trio{os.sep}"
 
 
@@ -107,6 +108,15 @@ def check_timer(what: str, seconds: object, function: object, args: tuple[object
     if not abs(seconds) <= sys.float_info.max:  # an int may be larger than any float
         raise ValueError(f"{what}({seconds!r:.200}, ...): give a finite number of seconds")
     check_task(what, function, args)
+
+
+def check_tick(hz: object, function: object) -> None:
+    """Refuse a tick that cannot work."""
+    if not isinstance(hz, (int, float)):
+        raise TypeError(f"tick({hz!r:.200}, ...): give the calls a second first, then the function")
+    if isinstance(hz, bool) or not 0 < hz <= TICKS_MOST:
+        raise ValueError(f"tick({hz!r:.200}, ...): give the calls a second, above 0 and at most {TICKS_MOST}")
+    check_task("tick", function, (1 / hz,))
 
 
 def coroutine_of(function: Callable[..., Awaitable[object]], *args: object) -> Awaitable[object]:

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVarTuple
 
-from ._functions import check_task, check_timer
+from ._functions import check_task, check_tick, check_timer
 from ._own_names import keeps_names
 from ._protocol import codec
 from ._protocol.names import check_said
@@ -189,6 +189,18 @@ class Room(RoomHooks[State]):
         if not seconds > 0:
             raise ValueError(f"every({seconds!r}, ...): give a time above 0; `after(0, ...)` calls it once, now")
         return self._runtime.timers.start(seconds, function, *args, repeat=True)
+
+    def tick(self, hz: float, function: Callable[[float], Awaitable[object]]) -> Timer:
+        """Call `function(dt)` in the room's turn `hz` times a second, for a simulation; the first time after 1 / hz.
+
+        The n-th call is due at start + n / hz, so it does not drift, and a late call moves no other. A call
+        whose time has passed is skipped; `dt` is the seconds since the last call began, so no time is lost.
+        A call that is due waits for the running handler and for at most one message of each client.
+        An exception of `function` is logged and given to `on_error`, and the tick goes on. Raises
+        ValueError for an `hz` that is not above 0 and at most 1000; all else is as in `after`.
+        """
+        check_tick(hz, function)
+        return self._runtime.timers.tick(hz, function)
 
     async def kick(self, client: Client[Any], reason: str = "kicked") -> bool:
         """Remove a member from the room, in the room's turn; return False if it was not a member.

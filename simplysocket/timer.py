@@ -1,4 +1,4 @@
-"""The timer, as users see it: what `Room.after` and `Room.every` return.
+"""The timer, as users see it: what `Room.after`, `Room.every` and `Room.tick` return.
 
 Law: it only holds the time and the scope. The calls are made in _rooms/timers.py.
 """
@@ -7,7 +7,7 @@ import trio
 
 
 class Timer:
-    """A function of yours that a room calls later: once (`Room.after`), or at intervals (`Room.every`).
+    """A function of yours that a room calls later: once (`Room.after`), at intervals (`Room.every`, `Room.tick`).
 
     A timer ends with its room. You need not keep it, unless you want to cancel it or to look at it.
     """

@@ -1,4 +1,4 @@
-"""Timers: functions of the application that are called in the room's turn, once or at intervals.
+"""Timers: functions of the application that are called in the room's turn: once, at intervals, or as a tick.
 
 Laws: a call waits for its turn like a message. If it raises, this is logged, and the timer goes on.
 """
@@ -16,6 +16,7 @@ from .._functions import coroutine_of, name_of
 from ..errors import RoomClosed, first_of
 from ..timer import Timer
 from .long_turns import TookTooLong, bounded
+from .schedule import Beat, Interval, Once, Schedule
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
@@ -37,12 +38,29 @@ class Timers:
         Without `repeat`, 0 or less is as soon as the turn comes.
         """
         name = f"{'every' if repeat else 'once after'} {seconds:g} s: {name_of(function)}"
-        timer = Timer(name, trio.current_time() + seconds)
-        self._runtime.tasks.start(name, self._run, timer, functools.partial(function, *args), seconds if repeat else 0)
+        due = trio.current_time() + seconds
+        schedule = Interval(due, seconds) if repeat else Once(due)
+        return self._start(name, functools.partial(function, *args), schedule)
+
+    def tick(self, hz: float, function: Callable[[float], Awaitable[object]]) -> Timer:
+        """Call `function(dt)` in the room's turn `hz` times a second; `dt` is the seconds since the last call began."""
+        began = trio.current_time()
+
+        @functools.wraps(function, updated=())
+        def step() -> Awaitable[object]:
+            nonlocal began
+            before, began = began, trio.current_time()
+            return function(began - before)
+
+        return self._start(f"{hz:g} times a second: {name_of(function)}", step, Beat(began, hz))
+
+    def _start(self, name: str, function: Callable[[], Awaitable[object]], schedule: Schedule) -> Timer:
+        timer = Timer(name, schedule.first)
+        self._runtime.tasks.start(name, self._run, timer, function, schedule)
         return timer
 
-    async def _run(self, timer: Timer, function: Callable[[], Awaitable[object]], interval: float) -> None:
-        """Call the function when it is due, again and again if there is an interval; only this sets `_due`."""
+    async def _run(self, timer: Timer, function: Callable[[], Awaitable[object]], schedule: Schedule) -> None:
+        """Call the function whenever it is due; only this sets `_due`."""
         runtime = self._runtime
         name = f"the timer {name_of(function)}"
 
@@ -68,11 +86,6 @@ class Timers:
                     await trio.sleep_until(timer._due)
                     with contextlib.suppress(RoomClosed):  # while the call waited
                         await runtime.in_turn(name, call)
-                    timer._due = _next(timer._due, interval, trio.current_time()) if interval else None
+                    timer._due = schedule.after(trio.current_time())
         finally:
             timer._due = None
-
-
-def _next(due: float, interval: float, now: float) -> float:
-    """Return when the next call is due. Calls whose time has passed, because a turn took long, are skipped."""
-    return max(due + interval, now + (due - now) % interval)

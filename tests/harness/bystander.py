@@ -15,9 +15,9 @@ class Counting(Room):
 
     async def on_create(self) -> None:
         self.count = 0
-        self.every(TICK_SECONDS, self.tick)
+        self.every(TICK_SECONDS, self.beat)
 
-    async def tick(self) -> None:
+    async def beat(self) -> None:
         self.count += 1
         await self.broadcast("tick", self.count)
 

@@ -27,9 +27,9 @@ class Guarded(Room):
 
     async def on_create(self) -> None:
         self.ticks = 0
-        self.every(0.1, self.tick)
+        self.every(0.1, self.beat)
 
-    async def tick(self) -> None:
+    async def beat(self) -> None:
         self.ticks += 1
 
     async def on_auth(self, client: Client, options: dict[str, Any]) -> None:

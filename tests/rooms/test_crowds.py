@@ -34,7 +34,7 @@ class Quiz(Room):
     async def ask(self, client: Client) -> Any:
         return await client.request("question", timeout=3)
 
-    async def tick(self) -> None:
+    async def beat(self) -> None:
         self.noted.append("tick")
 
 
@@ -110,7 +110,7 @@ async def test_a_timer_waits_behind_at_most_one_message_of_each_client(autojump_
         for number in range(10):
             ana.send("note", number, target="one")
         bob.send("note", 0, target="one")
-        room.after(0.2, room.tick)
+        room.after(0.2, room.beat)
         await trio.sleep(2)
         assert room.noted.index("tick") == 1
         assert len(room.noted) == 12
@@ -123,7 +123,7 @@ async def test_a_job_waits_for_nothing_that_came_after_it(autojump_clock: MockCl
         ana.send("wait", 1, target="one")
         await trio.testing.wait_all_tasks_blocked()
         ana.send("note", "before", target="one")
-        room.after(0.1, room.tick)
+        room.after(0.1, room.beat)
         await trio.sleep(0.2)
         bob.send("note", "after", target="one")
         await trio.sleep(2)

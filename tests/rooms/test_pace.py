@@ -37,7 +37,7 @@ class Loud(Room):
     async def on_create(self) -> None:
         self.number = 0
 
-    async def tick(self) -> None:
+    async def beat(self) -> None:
         self.number += 1
         await self.broadcast("tick", self.number)
 
@@ -112,7 +112,7 @@ async def test_the_servers_own_words_are_not_delayed_meanwhile(autojump_clock: M
         for number in range(100):
             await ana.send("say", number, target="loud")
         await trio.testing.wait_all_tasks_blocked()
-        room.every(0.1, room.tick)
+        room.every(0.1, room.beat)
         await trio.sleep(1.05)
         await room.broadcast("now", 1)
         received = await bob.settle()

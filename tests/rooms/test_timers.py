@@ -21,11 +21,11 @@ async def test_timers_take_their_turn_and_end_with_the_room(autojump_clock: Mock
     class Timed(Room):
         async def on_create(self) -> None:
             self.is_busy = False
-            self.every(10, self.tick)
+            self.every(10, self.beat)
             self.after(25, self.once)
             self.after(5, self.never).cancel()
 
-        async def tick(self) -> None:
+        async def beat(self) -> None:
             assert not self.is_busy
             ticks.append(f"tick {trio.current_time() - self.began:.0f}")
             await self.broadcast("tick")
@@ -65,9 +65,9 @@ async def test_a_timer_cancelled_while_its_call_waits_for_the_turn_does_not_run(
     class Timed(Room):
         async def on_create(self) -> None:
             self.ran = 0
-            self.timers = [self.after(1, self.run), self.every(2, self.run)]
+            self.timers = [self.after(1, self.count), self.every(2, self.count)]
 
-        async def run(self) -> None:
+        async def count(self) -> None:
             self.ran += 1
 
         @action("hold")
@@ -172,9 +172,9 @@ async def test_a_timer_may_cancel_itself_and_its_later_bug_is_reported_all_the_s
         async def on_create(self) -> None:
             await super().on_create()
             self.errors: list[Exception] = []
-            self.timer = self.every(1, self.tick)
+            self.timer = self.every(1, self.beat)
 
-        async def tick(self) -> None:
+        async def beat(self) -> None:
             self.timer.cancel()
             await trio.sleep(1)
             raise ValueError("after its cancel")

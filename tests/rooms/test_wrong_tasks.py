@@ -43,26 +43,26 @@ for seconds in (float("nan"), float("inf"), float("-inf"), 10**400):
     wrong(f"every({seconds!r:.200}", "a finite number of seconds")(start_timer("every", seconds, play))
 
 
-@wrong("cannot call", "tick", "with 0 arguments")
+@wrong("cannot call", "beat", "with 0 arguments")
 async def a_timer_without_its_arguments(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.after(1, self.tick)
+            self.after(1, self.beat)
 
-        async def tick(self, number: int) -> None: ...
+        async def beat(self, number: int) -> None: ...
 
     await play(server)
 
 
-@wrong("cannot call", "tick", "with 2 arguments")
+@wrong("cannot call", "beat", "with 2 arguments")
 async def a_timer_with_too_many_arguments(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.every(1, self.tick, 1, 2)
+            self.every(1, self.beat, 1, 2)
 
-        async def tick(self, number: int) -> None: ...
+        async def beat(self, number: int) -> None: ...
 
     await play(server)
 
@@ -100,14 +100,14 @@ async def a_timer_of_a_plain_callable(server: Any) -> None:
         await trio.sleep(2)
 
 
-@wrong("tick", "write `async def`")
+@wrong("beat", "write `async def`")
 async def a_timer_of_a_plain_partial(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.after(1, functools.partial(self.tick, 3))
+            self.after(1, functools.partial(self.beat, 3))
 
-        def tick(self, number: int) -> None: ...
+        def beat(self, number: int) -> None: ...
 
     await play(server)
 
@@ -117,57 +117,57 @@ async def a_timer_the_other_way_round(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.after(self.tick, 1)
+            self.after(self.beat, 1)
 
-        async def tick(self) -> None: ...
+        async def beat(self) -> None: ...
 
     await play(server)
 
 
-@wrong("tick", "give the function itself")
+@wrong("beat", "give the function itself")
 async def a_timer_of_a_coroutine_object(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.after(1, self.tick())
+            self.after(1, self.beat())
 
-        async def tick(self) -> None: ...
+        async def beat(self) -> None: ...
 
     await play(server)
 
 
-@wrong("tick", "write `async def`")
+@wrong("beat", "write `async def`")
 async def a_timer_of_a_plain_function(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.every(1, self.tick)
+            self.every(1, self.beat)
 
-        def tick(self) -> None: ...
+        def beat(self) -> None: ...
 
     await play(server)
 
 
-@wrong("tick", "give the function itself")
+@wrong("beat", "give the function itself")
 async def a_task_of_a_coroutine_object(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.start_soon(self.tick())
+            self.start_soon(self.beat())
 
-        async def tick(self) -> None: ...
+        async def beat(self) -> None: ...
 
     await play(server)
 
 
-@wrong("tick", "write `async def`")
+@wrong("beat", "write `async def`")
 async def a_task_of_a_plain_function(server: Any) -> None:
     @server.room("*")
     class Game(Room):
         async def on_create(self) -> None:
-            self.start_soon(self.tick)
+            self.start_soon(self.beat)
 
-        def tick(self) -> None: ...
+        def beat(self) -> None: ...
 
     await play(server)
 

@@ -113,9 +113,9 @@ def make_failing() -> Server:
     @server.room("clock")
     class Clock(Room):
         async def on_create(self) -> None:
-            self.every(1, self.tick)
+            self.every(1, self.beat)
 
-        async def tick(self) -> None:
+        async def beat(self) -> None:
             raise ValueError("a bug")
 
     @server.action("ask", turn=False)

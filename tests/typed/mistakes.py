@@ -194,12 +194,12 @@ class Odd(Room[Player]):
 
     async def on_create(self) -> None:
         print(self.creator.name)  # E: Item "None" of "Client[Player] | None" has no attribute "name"
-        self.after(5, self.tick())  # E: "after" of "Room" has incompatible type
+        self.after(5, self.beat())  # E: "after" of "Room" has incompatible type
         self.every(1, self.plain)  # E: "every" of "Room" has incompatible type
-        self.after(self.tick, 5)  # E: expected "float"  # E: expected "Callable
+        self.after(self.beat, 5)  # E: expected "float"  # E: expected "Callable
         self.after(1, self.watch, "3")  # E: "after" of "Room" has incompatible type
         self.every(1, self.watch)  # E: "every" of "Room" has incompatible type
-        self.start_soon(self.tick())  # E: "start_soon" of "Room" has incompatible type
+        self.start_soon(self.beat())  # E: "start_soon" of "Room" has incompatible type
         self.start_soon(self.plain)  # E: "start_soon" of "Room" has incompatible type
         self.start_soon(self.watch, "3")  # E: "start_soon" of "Room" has incompatible type
         self.start_soon(self.watch)  # E: "start_soon" of "Room" has incompatible type
@@ -209,8 +209,10 @@ class Odd(Room[Player]):
         print(self.members["a"].rooms["hall"].score)  # E: "Room[Any]" has no attribute "score"
         print(self.server.prot)  # E: "Server" has no attribute "prot"
         self.server.broadcast("news")  # E: must be used
+        self.tick(20, self.beat)  # E: expected "Callable[[float], Awaitable[object]]"
+        self.tick(self.beat, 20)  # E: expected "float"  # E: expected "Callable
 
-    async def tick(self) -> None: ...
+    async def beat(self) -> None: ...
 
     async def watch(self, seconds: float) -> None: ...
 

@@ -222,14 +222,18 @@ class Game(Room[Player]):
     async def on_create(self) -> None:
         self.words: list[str] = []
         self.best = 0
-        self.timer: Timer = self.every(10, self.tick)
+        self.timer: Timer = self.every(10, self.beat)
+        self.ticking: Timer = self.tick(20, self.step)
         self.after(2.5, self.watch, 3)
         self.after(5, lambda: self.broadcast("soon"))
         self.start_soon(self.watch, 3)
         if self.creator is not None:
             self.best = self.creator.state.score
 
-    async def tick(self) -> None:
+    async def step(self, dt: float) -> None:
+        self.best += round(dt)
+
+    async def beat(self) -> None:
         await self.broadcast("tick", {"words": self.words}, volatile=True)
 
     def hurry(self) -> None:
