@@ -35,6 +35,7 @@ class RoomInfo:
     unjoined_ttl: float | None = None  # seconds that it waits for its first member, if the server's code opened it
     hold_seconds: float | None = None  # that it keeps the place of a member that is away; None: `Limits.resume_seconds`
     rejoin: bool = False  # whether a member's join with other options is for `on_join` again
+    on_crash: str = "close"  # what a crash of a task costs: the room, only the task ("keep"), its state ("restart")
 
 
 @attrs.frozen

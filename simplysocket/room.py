@@ -7,7 +7,7 @@ Laws:
 
 import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVarTuple
 
 from ._functions import check_task, check_tick, check_timer
 from ._own_names import keeps_names
@@ -27,7 +27,7 @@ Args = TypeVarTuple("Args")
 # The options except `open` may differ from room to room: `on_create` may set them.
 @keeps_names(
     *("name", "creator", "server", "_runtime"),
-    free=("capacity", "announce", "relay", "empty_ttl", "unjoined_ttl", "hold_seconds", "rejoin"),
+    free=("capacity", "announce", "relay", "empty_ttl", "unjoined_ttl", "hold_seconds", "rejoin", "on_crash"),
 )
 class Room(RoomHooks[State]):
     """A room. Write a subclass with options, hooks and `@action` methods, and register it with `Server.room`.
@@ -44,7 +44,7 @@ class Room(RoomHooks[State]):
     create it), `empty_ttl` (seconds that it stays open without members; 0), `unjoined_ttl`
     (seconds that it waits for its first member if `Server.open_room` has opened it),
     `hold_seconds` (for which a client that has lost its connection keeps its place), `rejoin`
-    (a member's join with other options is a join).
+    (a member's join with other options is a join), `on_crash` (what a crash of a task costs).
 
     Attributes: `name`, `members`, `creator`, `options` (of the join that created it),
     `server`, `is_open`. These, the hooks and the methods cannot be set: AttributeError.
@@ -71,6 +71,14 @@ class Room(RoomHooks[State]):
     client is kept that long, and leaves its other rooms at their own time. In the global room only more count."""
     rejoin: ClassVar[bool] = False
     """Whether a join of a member with other options than before is for `on_auth`, `on_join` and `on_snapshot` again."""
+
+    on_crash: ClassVar[Literal["close", "keep", "restart"]] = "close"
+    """What happens when a task of the room (`start_soon`, `run`) raises, which is a crash.
+
+    "close": the room closes with the reason "crashed". "keep": the error is logged and given to `on_error`, and all
+    but this task goes on. "restart": the room's tasks and timers end, and it is made anew with its members: a new
+    object of the class, `on_create`, then `on_snapshot` for each member and `on_drop` for those that are away. What
+    waits is handled by the new object. After three restarts within a minute a further crash closes it."""
 
     name: str
     """The room's name, which is the target of its messages."""
@@ -162,7 +170,7 @@ class Room(RoomHooks[State]):
 
         The task is cancelled when the room closes. The room handles messages meanwhile, so its
         state may change whenever the task waits. If the task raises, the room closes with the
-        reason "crashed". Raises `RoomClosed` if the room is closing or closed.
+        reason "crashed", or does what `on_crash` says. Raises `RoomClosed` if the room is closing or closed.
         """
         check_task("start_soon", function, args)
         self._runtime.tasks.start_user_task(function, *args)

@@ -8,6 +8,7 @@ import inspect
 from typing import Any, Final
 
 from .._functions import source_of
+from .._rooms.crashes import ON_CRASH
 from .._rooms.seconds import is_seconds
 from ..actions import ACTION_MARK, mark_of
 from ..errors import RegistrationError
@@ -24,7 +25,8 @@ _HOOKS: Final = {  # {hook: how many arguments it is called with, without self}
     "on_error": 2,
     "on_close": 1,
 }
-_OPTIONS: Final = ("capacity", "relay", "announce", "open", "empty_ttl", "unjoined_ttl", "hold_seconds", "rejoin")
+_TIMES: Final = ("empty_ttl", "unjoined_ttl", "hold_seconds")
+_OPTIONS: Final = ("capacity", "relay", "announce", "open", *_TIMES, "rejoin", "on_crash")
 
 
 def check_class(room_class: type[Room[Any]]) -> None:
@@ -37,7 +39,12 @@ def check_class(room_class: type[Room[Any]]) -> None:
         elif name == "on_message":
             if hasattr(value, ACTION_MARK):
                 raise RegistrationError(f"{room_class.__qualname__}.on_message is a hook: write it without @action")
-        elif name.startswith("on_") and inspect.iscoroutinefunction(value) and mark_of(room_class, name) is None:
+        elif (
+            name.startswith("on_")
+            and name not in _OPTIONS
+            and inspect.iscoroutinefunction(value)
+            and mark_of(room_class, name) is None
+        ):
             raise RegistrationError(
                 f"{place_in(room_class, name)} is no hook: there are {', '.join(_HOOKS)}, on_message"
             )
@@ -59,6 +66,10 @@ def check_class(room_class: type[Room[Any]]) -> None:
         switch = getattr(room_class, option)
         if not isinstance(switch, bool) and not (option == "relay" and switch is None):
             raise RegistrationError(f"{room_class.__qualname__}.{option} is {switch!r}: give True or False")
+    on_crash: object = room_class.on_crash
+    if on_crash not in ON_CRASH:
+        place = f"{room_class.__qualname__}.on_crash"
+        raise RegistrationError(f"{place} is {on_crash!r:.200}: give 'close', 'keep' or 'restart'")
     capacity, seconds = room_class.capacity, room_class.empty_ttl
     if capacity is not None and not (isinstance(capacity, int) and capacity > 0):
         raise RegistrationError(f"{room_class.__qualname__}.capacity is {capacity!r}: give a number above 0, or None")

@@ -114,6 +114,7 @@ class Authorizer:
         self._of_origin = math.inf if limits.auths_per_address is None else limits.auths_per_address
         self._of_room = math.inf if limits.auths_per_room is None else limits.auths_per_room
         self._groups: dict[Hashable, _Group] = {}  # by session, by `Session.counted_as`, by runtime
+        self._cut_short: dict[RoomRuntime, list[Asking]] = {}  # by crashes of rooms that are made anew
 
     def ask(self, runtime: "RoomRuntime", session: Session, join: "Join", envelope: Envelope) -> None:
         """Ask `on_auth` about a join whose turn has come; `Gone` if the client has disconnected."""
@@ -132,7 +133,8 @@ class Authorizer:
             name = f"on_auth for {asking.session.id}"
             asking.runtime.tasks.start(name, self._run, asking)
         except RoomClosed:
-            return  # the join waits until its room hands it over
+            self._cut(asking)  # the join waits until its room hands it over, or is made anew
+            return
         for key, _ in wanted:
             self._groups.setdefault(key, _Group()).running += 1
 
@@ -155,6 +157,7 @@ class Authorizer:
             logger.exception("on_auth of room %.200r left a cancel scope or a nursery open", runtime.name)
             asking.end(ActionError("internal", "the handler failed"))
         finally:
+            self._cut(asking)
             self._ended(asking)
 
     async def _call(self, asking: Asking) -> None:
@@ -180,6 +183,21 @@ class Authorizer:
             finally:
                 runtime.askings -= 1
                 runtime.closing.begin_if_empty()
+
+    def _cut(self, asking: Asking) -> None:
+        if not asking.is_over and asking.runtime.is_open:
+            self._cut_short.setdefault(asking.runtime, []).append(asking)
+
+    def ask_again(self, runtime: "RoomRuntime") -> None:
+        """Ask anew about the joins of a room that a crash has cut short."""
+        for asking in self._cut_short.pop(runtime, ()):
+            if not asking.is_over:
+                asking.scope = trio.CancelScope(deadline=asking.scope.deadline)
+                self._begin(asking)
+
+    def forget(self, runtime: "RoomRuntime") -> None:
+        """Ask nothing anew for a room that has ended."""
+        self._cut_short.pop(runtime, None)
 
     def _ended(self, asking: Asking) -> None:
         """Give its places to those who wait."""

@@ -155,6 +155,12 @@ class Closing:
             self._empty_timer.cancel()
             self._empty_timer = None
 
+    def tasks_ended(self) -> None:
+        """Go on with the time of a room without members: the task that waited has ended with the others."""
+        if self.empty_until is not None:
+            seconds = self.empty_until - trio.current_time()
+            self._empty_timer = self._runtime.timers.start(seconds, self.check_empty, repeat=False)
+
     async def check_empty(self) -> None:
         """Close a room without members: `begin_if_empty` as a function that waits for its turn."""
         self.begin_if_empty()
@@ -181,6 +187,7 @@ class Closing:
                 await budget.turn(shielded=True)
             while runtime.home.joins.let_go(runtime):
                 await budget.turn(shielded=True)
+            runtime.home.authorizer.forget(runtime)
             runtime.close_channel()
             self._closed.set()
             runtime.home.closed(runtime)

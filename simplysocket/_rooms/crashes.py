@@ -1,11 +1,17 @@
-"""Crash policies: whether a room closes or starts again after a crash.
+"""Crash policies: whether a room closes or starts again after a crash of one of its tasks.
 
 Law: plain machines. The time is an argument; the room runtime does what they decide.
 """
 
 import math
+from collections import deque
 from typing import Final, Protocol
 
+ON_CRASH: Final = ("close", "keep", "restart")
+"""The values of the option `Room.on_crash`."""
+
+_RESTARTS_MOST: Final = 3
+_RESTARTS_SECONDS: Final = 60.0  # within which there are so many restarts at most
 _RESTART_FIRST: Final = 1.0  # seconds
 _RESTART_MOST: Final = 30.0
 _CALM_SECONDS: Final = 60.0  # after so long without a crash, the next one counts as the first
@@ -18,15 +24,22 @@ class CrashPolicy(Protocol):
         """Return the seconds after which `on_create` runs again; None: the room closes."""
 
 
-class CloseAfterCrash:
-    """Closes the room."""
+class RestartAtOnce:
+    """Makes the room anew, and closes it when that has not helped three times within a minute."""
 
-    def after_crash(self, _: float) -> None:
-        """Close the room."""
+    def __init__(self) -> None:
+        self._restarts: deque[float] = deque(maxlen=_RESTARTS_MOST)  # the times of the last ones
+
+    def after_crash(self, now: float) -> float | None:
+        """Return 0, or None if there were too many restarts."""
+        if len(self._restarts) == _RESTARTS_MOST and now - self._restarts[0] < _RESTARTS_SECONDS:
+            return None
+        self._restarts.append(now)
+        return 0.0
 
 
 class RestartAfterCrash:
-    """Starts the room's tasks again, after a wait that doubles if they crash again soon."""
+    """For the global room: starts its tasks again, after a wait that doubles if they crash again soon."""
 
     def __init__(self) -> None:
         self._seconds = 0.0

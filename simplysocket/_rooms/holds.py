@@ -38,6 +38,11 @@ class Place:
         self.snapshot: Job | None = None  # the `on_snapshot` that waits for its turn
 
     @property
+    def was_told_away(self) -> bool:
+        """Whether the room was told, by `on_drop`, that the client is away, and not yet that it is back."""
+        return self.pending[0].name == "on_resume" if self.pending else self.session.is_away
+
+    @property
     def is_kept(self) -> bool:
         """Whether the client is still the member that it was."""
         return self.runtime.members.places.get(self.session.id) is self

@@ -112,6 +112,11 @@ class Inbox:
             self._append(entry)
         self.wakeup.wake()
 
+    def put_first(self, work: Work, item: object, now: float) -> None:
+        """Add a job of the room's own before all that waits."""
+        self.jobs.appendleft(((work, None, item, now, 0), self._served, self._served))
+        self.wakeup.wake()
+
     def _put_or_hold(self, entry: Entry) -> bool:
         """Add a message if its client and the room have a place for it; otherwise hold it, or return False."""
         _, client, _, now, size = entry

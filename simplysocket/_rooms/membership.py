@@ -106,13 +106,18 @@ async def remove(
     runtime.members.remove(session)
     left = trio.Event()
     session.leaving += (left,)
+    is_cut_short = True
     try:
         await runtime.hooks.call_guarded("on_leave", client, reason, session=session)
-        if was_announced and (announcements := announcements_of(runtime)):
-            announcements.left(session, body)
-        if tell:
-            session.tell("client-left-room", body, room=runtime.name)
+        is_cut_short = False
     finally:
+        if (
+            not is_cut_short or runtime.creation.is_due_again
+        ):  # the members of a room that goes on are told all the same
+            if was_announced and (announcements := announcements_of(runtime)):
+                announcements.left(session, body)
+            if tell:
+                session.tell("client-left-room", body, room=runtime.name)
         left.set()
         session.leaving = tuple(each for each in session.leaving if each is not left)
         runtime.closing.begin_if_empty()

@@ -3,7 +3,7 @@
 Laws:
 - A room is a nursery: nothing that was started in it outlives it. (In the global room the turns of
   each client end with the client.)
-- A bug in one handler costs one message. A crash of one of its tasks costs the room.
+- A bug in one handler costs one message. A crash of one of its tasks costs the room, or what `on_crash` says.
 - Rooms work with sessions. `session.client` is the client that the application sees.
 
 The runtime and `Room` are two objects, so that a user's subclass may have attributes of any name.
@@ -31,7 +31,8 @@ from .announcements import Announcements
 from .authorizing import Authorizer
 from .charges import Cause
 from .closing import Closing
-from .crashes import CloseAfterCrash, CrashPolicy
+from .crashes import CrashPolicy
+from .creation import Creation
 from .fanout import PIECE_BYTES, Fanout
 from .flush import Flusher
 from .holds import Holds
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from .joining import Joins
 
 logger = logging.getLogger("simplysocket.room")
+
+CallHandler = Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]]  # Any: the server and the room
 
 
 class Home(Protocol):
@@ -93,17 +96,22 @@ class Home(Protocol):
 class RoomRuntime:
     """One room. `room` is the object that the application sees, made by `room_class(runtime)`."""
 
+    room: "Room[Any]"
+    calls: "dict[str, CallHandler]"  # {action: the call of its handler in this room}
+    # The call that delivers a client's direct message, whose turn is in this room; None before the first.
+    deliver_direct: "CallHandler | None"
+
     __slots__ = (
         "_channel",
-        "_crash_policy",
         "_options",
-        "_restart_seconds",
+        "_room_class",
         "announcements",
         "askings",
         "boundary",
         "calls",
         "closing",
         "created_at",
+        "creation",
         "creator",
         "deliver_direct",
         "failure",
@@ -150,8 +158,8 @@ class RoomRuntime:
         self.successor: RoomRuntime | None = None  # takes the joins that come while this room closes
         self.created_at = trio.current_time()
         self._channel: Channel | None = None
-        self._crash_policy = crash_policy or CloseAfterCrash()
-        self._restart_seconds: float | None = None  # after a crash: the seconds until on_create runs again
+        self._room_class = room_class
+        self.creation = Creation(self, crash_policy)
         self.members = Members(self)
         self.outgoing = Outgoing(self)
         self.hooks = Hooks(self)
@@ -171,12 +179,8 @@ class RoomRuntime:
         )
         self.turns = make_turns(self) if make_turns else Turns(name, home, self.boundary.run, self.fanout)
         self.post = self.turns.post  # kept, since every message comes in here
-        # {action: the call of its handler in this room}
-        self.calls: dict[str, Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]]] = {}
-        # The call that delivers a client's direct message, whose turn is in this room; None before the first.
-        self.deliver_direct: Callable[[Any, Any, Client[Any], Envelope], Awaitable[object]] | None = None
-        self.room: Room[Any] = room_class(self)
-        self._post_create()
+        self.make_room()
+        self.creation.post()
 
     def __repr__(self) -> str:
         return f"<RoomRuntime {self.name!r}, {self.state.value}>"
@@ -239,8 +243,7 @@ class RoomRuntime:
             async with trio.open_nursery() as nursery:
                 self.tasks.nursery = nursery
                 nursery.start_soon(self.turns.serve)
-                if self._restart_seconds is not None:
-                    nursery.start_soon(self._create_again, self._restart_seconds)
+                self.creation.go_on(nursery)
                 await self.closing.wait_due()
                 nursery.cancel_scope.cancel()
             if not self.closing.is_due:
@@ -250,41 +253,13 @@ class RoomRuntime:
         except* BaseException:
             self.home.metrics.rooms_crashed += 1
             logger.exception("a task of room %.200r crashed", self.name)
-            self._restart_seconds = self._crash_policy.after_crash(trio.current_time())
-            if self._restart_seconds is None:
-                self.closing.begin("crashed")
-                self.closing.hurry()
+            self.creation.crashed()
 
-    def _post_create(self) -> None:
-        self.turns.post_always(run_job, None, Job("on_create", self._create))
-
-    async def _create_again(self, seconds: float) -> None:
-        await trio.sleep(seconds)
-        if self.state is RoomState.OPEN:
-            self.enter(RoomState.CREATING)
-        self.failure = None
-        self._post_create()
-
-    async def _create(self) -> None:
-        """Call `on_create` in the turn, and open the room or close it."""
-        if self.failure is None:
-            try:
-                await self.hooks.call("on_create")
-                self.is_created = True
-            except* ActionError as group:
-                self.failure = first_of(group)
-            except* PASSING:
-                raise
-            except* BaseException:
-                self.home.metrics.rooms_crashed += 1
-                logger.exception("on_create of room %.200r failed", self.name)
-                self.failure = ActionError("internal", "the room could not be created")
-        if self.failure is not None and not self.is_global:
-            self.closing.begin("not created")
-        elif self.state is RoomState.CREATING:
-            self.enter(RoomState.OPEN)
-            if self.creator is None:
-                self.closing.begin_if_empty()  # no join has made it; its first one may never come
+    def make_room(self) -> None:
+        """Make the object that the application sees: when the room is made, and after a crash."""
+        self.calls = {}
+        self.deliver_direct = None
+        self.room = self._room_class(self)
 
     async def wait_created(self) -> None:
         """Wait until `on_create` has run; raise its failure if it failed."""

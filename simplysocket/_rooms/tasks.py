@@ -3,24 +3,29 @@
 Laws:
 - All of them are in the room's nursery, so that none outlives the room.
 - A task does not hold the turn, even if a handler in the turn has started it.
-- A task that raises crashes the room. What it raises can be shown, since trio asks for its repr.
+- A task that raises crashes the room, unless `on_crash` is "keep". What it raises can be shown, since trio asks for
+  its repr.
 """
 
 import contextvars
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
 
-from .._boundary import SHOWN
+from .._boundary import PASSING, SHOWN
 from .._functions import coroutine_of, name_of
 from .._sessions.handler_scope import CURRENT_SCOPE
-from ..errors import RoomClosed
+from ..errors import RoomClosed, first_of
+from .creation import on_crash_of
 from .jobs import TURN
 
 if TYPE_CHECKING:
     from .runtime import RoomRuntime
+
+logger = logging.getLogger("simplysocket.room")
 
 CURRENT_ROOM: Final[contextvars.ContextVar["RoomRuntime | None"]] = contextvars.ContextVar(
     "simplysocket.room", default=None
@@ -58,7 +63,25 @@ class Tasks:
 
     def start_user_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task of the application under the name of its function."""
-        self.start(name_of(function), _run_user_task, function, *args)
+        self.start(name_of(function), self._run_user_task, function, *args)
+
+    async def _run_user_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run a task of the application. What it raises crashes the room, unless `on_crash` is "keep"."""
+        runtime = self._runtime
+        try:
+            # A task of its own, so that scopes and nurseries that it leaves open end with it, as in the turn.
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_call, function, *args)
+            if nursery.cancel_scope.cancelled_caught:
+                raise RuntimeError("a task left a cancel scope open and was cancelled by it")
+        except* PASSING:
+            raise
+        except* BaseException as group:
+            if on_crash_of(runtime) != "keep":
+                raise
+            runtime.home.metrics.handlers_failed += 1
+            logger.exception("a task of room %.200r crashed, and the room goes on", runtime.name)
+            await runtime.hooks.report(first_of(group), None)
 
     async def run(self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> None:
         """Run a function as a task of this room that `tree()` shows."""
@@ -83,5 +106,6 @@ class Tasks:
         return self.nursery is not None and self.nursery.cancel_scope.cancel_called
 
 
-async def _run_user_task(function: Callable[..., Awaitable[object]], *args: object) -> None:
-    await coroutine_of(function, *args)
+async def _call(function: Callable[..., Awaitable[object]], *args: object) -> None:
+    with SHOWN:
+        await coroutine_of(function, *args)

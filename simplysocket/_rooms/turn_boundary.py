@@ -60,8 +60,12 @@ class TurnBoundary:
     def _answer_cancelled(self, session: Session, envelope: Envelope) -> None:
         """Answer a handler that was cancelled: by the end of the room, or by a scope that a handler left open."""
         runtime = self._runtime
+        error: ActionError
         if runtime.closing.is_due or runtime.home.is_stopping or runtime.tasks.is_cancelled:
-            session.refuse(envelope.id, envelope.action, RoomClosed(f"room {runtime.name!r} closed meanwhile"))
+            error = RoomClosed(f"room {runtime.name!r} closed meanwhile")
+            if runtime.tasks.is_cancelled and not runtime.home.is_stopping and runtime.creation.is_due_again:
+                error = ActionError("internal", "the room crashed meanwhile, and goes on")
+            session.refuse(envelope.id, envelope.action, error)
             return
         if runtime.is_global and session.is_gone:
             seconds = runtime.home.limits.close_seconds

@@ -112,6 +112,10 @@ class Turns:
         """Put a job, which no bound refuses, behind all that its client has sent, or among the room's own."""
         self._inbox.put_always(work, client, job, trio.current_time())
 
+    def post_first(self, work: Work, job: Job) -> None:
+        """Put a job of the room's own before all that waits."""
+        self._inbox.put_first(work, job, trio.current_time())
+
     def hold(self, work: Work, client: "Session", item: object, size: int) -> None:
         """Let a message of `size` bytes wait whose turn has come, and behind it all that its client sends here.
 
@@ -177,7 +181,7 @@ class Turns:
     def stop(self) -> None:
         """Run no further entry."""
         if self._stop is None:
-            self._stop = _do_nothing
+            self._stop = lambda: None
 
     def end(self) -> None:
         """Let the worker run the entries that wait, and then end."""
@@ -343,7 +347,3 @@ class Turns:
                 stall.doing and f", {stall.doing}",
                 extra={PLACE: name_item(item)},
             )
-
-
-def _do_nothing() -> None:
-    """Follow the last turn."""

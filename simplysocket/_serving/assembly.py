@@ -163,6 +163,7 @@ class Assembly:
                     unjoined_ttl=room_class.unjoined_ttl,
                     hold_seconds=room_class.hold_seconds,
                     rejoin=room_class.rejoin,
+                    on_crash=room_class.on_crash,
                 )
                 for pattern, room_class in self.hub.classes.items()
             ),

@@ -186,6 +186,27 @@ def a_rejoin_that_is_no_switch(server: Any) -> None:
         rejoin = "yes"
 
 
+@wrong("is 'keep on'", "give 'close', 'keep' or 'restart'", place="Game.on_crash")
+def an_on_crash_that_is_no_choice(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        on_crash = "keep on"
+
+
+@wrong("is None", "give 'close', 'keep' or 'restart'", place="Game.on_crash")
+def an_on_crash_of_none(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        on_crash = None
+
+
+@wrong("give 'close', 'keep' or 'restart'", place="Game.on_crash")
+def an_on_crash_that_is_a_hook(server: Any) -> None:
+    @server.room("*")
+    class Game(Room):
+        async def on_crash(self) -> None: ...
+
+
 @wrong("is -1", "give seconds, or None for ever", place="Game.empty_ttl")
 def a_time_below_zero(server: Any) -> None:
     @server.room("*")
