@@ -122,6 +122,45 @@ class Room(RoomHooks[State]):
         """Whether the room accepts joins, messages and tasks; False once it has begun to close."""
         return self._runtime.is_open
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether nobody else may join: `lock` was called."""
+        return self._runtime.members.is_locked
+
+    def lock(self) -> None:
+        """Refuse further joins, with `forbidden`: those of clients that are no members, and `Client.join`, too.
+
+        A member that is away comes back all the same, and a join of a member is none. A join that waits for
+        `on_auth` is refused after it. A room that is locked in `on_create` refuses the join that creates it.
+        ValueError in the global room, which every client is in.
+        """
+        self._set_locked(True)
+
+    def unlock(self) -> None:
+        """Let clients join again."""
+        self._set_locked(False)
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether `list-rooms` does not show the room: `hide` was called."""
+        return self._runtime.is_hidden
+
+    def hide(self) -> None:
+        """Show the room in no answer to `list-rooms`, nor count it there. Who knows its name may join it.
+
+        A room is not listed before the end of its `on_create`. ValueError in the global room, which is never listed.
+        """
+        runtime = self._runtime
+        runtime.home.check_thread()
+        if runtime.is_global:
+            raise ValueError(f"{self.name!r} is never listed")
+        runtime.home.listing.hide(runtime)
+
+    def unhide(self) -> None:
+        """Show the room again."""
+        self._runtime.home.check_thread()
+        self._runtime.home.listing.unhide(self._runtime)
+
     async def broadcast(
         self,
         action: str,
@@ -261,3 +300,10 @@ class Room(RoomHooks[State]):
         if runtime.is_global:
             raise ValueError(f"{self.name!r} is there as long as the server: it never closes")
         await runtime.closing.close(reason)
+
+    def _set_locked(self, is_locked: bool) -> None:
+        runtime = self._runtime
+        runtime.home.check_thread()
+        if runtime.is_global:
+            raise ValueError(f"{self.name!r} cannot be locked: every client is in it; on_connect may refuse one")
+        runtime.members.is_locked = is_locked

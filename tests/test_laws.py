@@ -82,6 +82,7 @@ MACHINES = (
         "_rooms.crashes",
         "_rooms.census",
         "_rooms.options",
+        "_rooms.listing",
         "_rooms.schedule",
         "_rooms.sorted_names",
         "_rooms.member_order",

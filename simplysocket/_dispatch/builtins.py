@@ -106,12 +106,12 @@ class Builtins:
 
     def _list_rooms(self, session: Session, envelope: Envelope, _: float, __: int) -> None:
         after = _read_list_rooms(envelope.message_body).after
-        runtimes, names = self._hub.runtimes, self._hub.names
+        runtimes, listing = self._hub.runtimes, self._hub.listing
         listed = []
-        for name in names.after(after, _LIST_MOST):
+        for name in listing.after(after, _LIST_MOST):
             members = runtimes[name].members
             listed.append({"roomname": name, "members": len(members), "capacity": members.capacity})
-        answer = {"rooms": listed, "total": len(names)}
+        answer = {"rooms": listed, "total": len(listing)}
         _answer_at_once(session, envelope, codec.encode_body(answer, may_hold_floats=False))
 
     def _ping(self, session: Session, envelope: Envelope, _: float, __: int) -> None:

@@ -76,6 +76,7 @@ class Creation:
             runtime.closing.begin("crashed" if is_anew else "not created")
         elif runtime.state is RoomState.CREATING:
             runtime.enter(RoomState.OPEN)
+            runtime.home.listing.opened(runtime)
             if runtime.creator is None or runtime.members.was_joined:
                 runtime.closing.begin_if_empty()  # no join has made it; its first one may never come
 

@@ -36,13 +36,13 @@ from .flush import Flusher
 from .global_room import make_global_room
 from .holds import Holds
 from .joining import Joins
+from .listing import Listing
 from .long_turns import LongTurns
 from .membership import give_up
 from .options import Options
 from .overdue import Overdue
 from .room_classes import RoomClasses
 from .runtime import RoomRuntime
-from .sorted_names import SortedNames
 
 if TYPE_CHECKING:
     from .._serving.renewal import Renewal
@@ -78,7 +78,7 @@ class Hub:
         self.accounts = Accounts(limits)
         self.runtimes: dict[str, RoomRuntime] = {}  # {name: the room that has the name}
         self.clients: dict[str, Session] = {}  # {client id: session}
-        self.names = SortedNames()  # of `runtimes`, without the global room
+        self.listing = Listing()
         self.census = Census(limits)
         self.classes = RoomClasses()
         self.outbound = OutboundHooks(metrics)
@@ -242,15 +242,12 @@ class Hub:
     def _begin_room(self, runtime: RoomRuntime) -> None:
         runtime.begin()
         self.runtimes[runtime.name] = runtime
-        if not runtime.is_global:
-            self.names.add(runtime.name)
         self.start(runtime.live)
 
     def closed(self, runtime: RoomRuntime) -> None:
         """Free a closed room's name, for its successor if there is one."""
         del self.runtimes[runtime.name]
-        if not runtime.is_global:
-            self.names.remove(runtime.name)
+        self.listing.closed(runtime)
         successor = runtime.successor
         if successor is None and not runtime.is_global:
             self.census.remove(runtime.counted_as)

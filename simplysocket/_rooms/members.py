@@ -28,13 +28,14 @@ _client_of: Final = attrgetter("client")
 class Members:
     """The members of one room."""
 
-    __slots__ = ("_order", "_runtime", "by_id", "joined_with", "places", "was_joined")
+    __slots__ = ("_order", "_runtime", "by_id", "is_locked", "joined_with", "places", "was_joined")
 
     def __init__(self, runtime: "RoomRuntime") -> None:
         self._runtime = runtime
         self.by_id: dict[str, Session] = {}  # {client id: session}
         # Of the global room, in which every client is, only the first page is shown: it keeps no order.
         self._order = None if runtime.is_global else MemberOrder()
+        self.is_locked = False  # True: nobody else joins
         self.was_joined = False  # True: a join has succeeded
         self.places: dict[str, Place] = {}  # {client id: its place}, of members that are away, or were
         self.joined_with: dict[str, bytes] = {}  # {client id: digest of the options that `on_join` was last given}
@@ -58,12 +59,14 @@ class Members:
         return runtime.home.limits.members_per_room if capacity is None else capacity
 
     def check_place(self, session: Session) -> None:
-        """Refuse a client that is gone or being closed, a room that is full, a client that is in too many rooms."""
+        """Refuse a client that is gone or being closed, a room that is locked or full, a client in too many rooms."""
         name, most = self._runtime.name, self.capacity
         if not session.is_reachable:
             raise Gone(f"client {session.id} has disconnected")
         if session in self:
             return
+        if self.is_locked:
+            raise ActionError("forbidden", "the room is locked")
         if most is not None and len(self.by_id) >= most:
             raise ActionError("room-full", f"room {name!r} holds {most} of {most} members")
         most = self._runtime.home.limits.rooms_per_client

@@ -38,6 +38,7 @@ from .flush import Flusher
 from .holds import Holds
 from .hooks import Hooks
 from .jobs import TURN, Job, NeverBegun, run_job
+from .listing import Listing
 from .long_turns import LongTurns
 from .members import Members
 from .options import Options, read_options
@@ -77,6 +78,7 @@ class Home(Protocol):
     overdue: Overdue
     long_turns: LongTurns
     holds: Holds
+    listing: Listing
     joins: "Joins"
     callers: "Callers"
     authorizer: Authorizer
@@ -120,6 +122,8 @@ class RoomRuntime:
         "hooks",
         "is_created",
         "is_global",
+        "is_hidden",
+        "is_listed",
         "is_open",
         "members",
         "name",
@@ -153,6 +157,8 @@ class RoomRuntime:
         self.state = RoomState.WAITING
         self.is_open = True  # True: the state accepts joins, messages and tasks
         self.askings = 0  # how many joins `on_auth` is asked about, or will be
+        self.is_hidden = False  # True: `list-rooms` does not show it
+        self.is_listed = False  # True: it does, now; only the listing sets this
         self.is_created = False  # True: on_create has succeeded
         self.failure: ActionError | None = None  # why on_create failed; the answer to the joins that wait
         self.successor: RoomRuntime | None = None  # takes the joins that come while this room closes

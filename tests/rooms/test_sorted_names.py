@@ -78,5 +78,5 @@ async def test_list_rooms_knows_the_rooms_as_they_come_and_go(autojump_clock: Mo
         await server.rooms["pear"].close()
         await ana.join("pear")
         assert await listed() == (["apple", "pear"], 2)
-        assert len(server._assembly.hub.names) == len(server.rooms) - 1
-    assert len(server._assembly.hub.names) == 0
+        assert len(server._assembly.hub.listing) == len(server.rooms) - 1
+    assert len(server._assembly.hub.listing) == 0
