@@ -3,13 +3,15 @@
 Laws: no handler is called here. An invalid name or option is refused where it is written.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 
 from ._functions import inherited, name_place
 from ._protocol.names import ACTION_LENGTH, RESERVED_ACTIONS
+from .client import Client
 from .errors import RegistrationError
 from .middleware import Middleware, Ware, check_middleware
 
@@ -20,6 +22,9 @@ Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
 
 Function = Callable[..., Awaitable[object]]
 
+Predicate = Callable[[Any, Client[Any]], bool]
+"""Tells by `(room, client)` whether the client may do an action now: what `only=` takes."""
+
 
 @attrs.frozen
 class Mark:
@@ -28,15 +33,31 @@ class Mark:
     name: str
     turn: bool
     cancel: bool
+    only: Predicate | None = None
 
     def __attrs_post_init__(self) -> None:
         _check_name(self.name)
         for option, value in (("turn", self.turn), ("cancel", self.cancel)):
             if not isinstance(value, bool):
                 raise RegistrationError(f"the action {self.name!r} has {option}={value!r}: give True or False")
+        if self.only is not None:
+            check_predicate(self.name, self.only)
 
 
-def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
+def check_predicate(action: str, only: object) -> None:
+    """Refuse a predicate that is no plain function of `(room, client)`."""
+    what = f"the action {action!r} has only={name_place(only) if callable(only) else repr(only)[:200]}"
+    if not callable(only) or inspect.iscoroutinefunction(only):
+        raise RegistrationError(f"{what}: give a plain `def (room, client)` that returns True or False")
+    try:
+        inspect.signature(only).bind(None, None)
+    except TypeError as exc:
+        raise RegistrationError(f"{what}, which does not take `(room, client)`: {exc}") from None
+
+
+def action(
+    name: str, *, turn: bool = True, cancel: bool = False, only: Predicate | None = None
+) -> Callable[[Handler], Handler]:
     """Make a method of a Room class the handler of an action in rooms of that class.
 
     A parameter annotated with `Client`, `Message`, `Call` or `Server` is given just that;
@@ -53,6 +74,10 @@ def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[H
     when its caller cancels the request, when the request times out, or when the caller
     disconnects. With `turn=False` this is always so.
 
+    `only` is a plain `def (room, client)`, or a method written above in the class, that tells whether
+    the client may do this now; the refusal is `forbidden`. It is asked in the room's turn, before the
+    body is read and before middleware. It may raise `ActionError` itself, to say why.
+
     A subclass that overrides the method, without the decorator, overrides the handler: its
     action and its options stay.
 
@@ -60,10 +85,13 @@ def action(name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[H
     that is not a method.
 
     >>> class Game(Room):
-    ...     @action("guess")
+    ...     def is_on_turn(self, client: Client) -> bool:
+    ...         return client is self.on_turn
+    ...
+    ...     @action("guess", only=is_on_turn)
     ...     async def guess(self, client: Client, body: Guess) -> dict[str, bool]: ...
     """
-    given = Mark(name, turn, cancel)
+    given = Mark(name, turn, cancel, only)
 
     def mark(handler: Handler) -> Handler:
         if isinstance(handler, (staticmethod, classmethod)):
@@ -114,9 +142,11 @@ class Actions:
         self._wares: list[Middleware] = []
         self._is_included = False
 
-    def action(self, name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
+    def action(
+        self, name: str, *, turn: bool = True, cancel: bool = False, only: Predicate | None = None
+    ) -> Callable[[Handler], Handler]:
         """Register a handler for the action `prefix + name`; the options are those of `Server.action`."""
-        mark = Mark(self.prefix + name if isinstance(name, str) and name else name, turn, cancel)
+        mark = Mark(self.prefix + name if isinstance(name, str) and name else name, turn, cancel, only)
 
         def register(handler: Handler) -> Handler:
             self._check_open(handler)

@@ -19,6 +19,7 @@ class ActionInfo:
     cancel: bool  # whether it was registered with `cancel=True`
     place: str  # where the handler is defined, such as `file.py:12`
     unbounded_patterns: tuple[str, ...] = ()  # the regular expressions in its body that run over texts of any length
+    only: str = ""  # the name of the function that tells who may do it; empty: every member
 
 
 @attrs.frozen

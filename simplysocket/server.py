@@ -26,7 +26,7 @@ from ._serving.lifecycle import Lifecycle
 from ._serving.signals import name_places, run_program
 from ._sessions.outbound_hooks import Hook
 from ._stderr import tell
-from .actions import Actions, Handler, Mark
+from .actions import Actions, Handler, Mark, Predicate
 from .brokers import Broker
 from .client import Client
 from .errors import RegistrationError
@@ -101,18 +101,18 @@ class Server(ServerNames):
 
     # --- registering
 
-    def action(self, name: str, *, turn: bool = True, cancel: bool = False) -> Callable[[Handler], Handler]:
+    def action(
+        self, name: str, *, turn: bool = True, cancel: bool = False, only: Predicate | None = None
+    ) -> Callable[[Handler], Handler]:
         """Register a handler for an action, for each room whose class has no handler of its own for it.
 
-        The handler gets arguments and replies as in `simplysocket.action`, which also explains the
-        options. `turn=False`: it runs outside the turn, so that the room does not wait for it.
-        `cancel=True`: it is cancelled when its caller cancels, times out or disconnects. With
-        `turn=False` this is always so.
+        The handler gets arguments and replies as in `simplysocket.action`, which also explains `turn`,
+        `cancel` and `only`.
 
         >>> @server.action("ping-all")
         ... async def ping_all(client: Client, room: Room) -> None: ...
         """
-        mark = Mark(name, turn, cancel)
+        mark = Mark(name, turn, cancel, only)
 
         def register(handler: Handler) -> Handler:
             self._assembly.registry.add(mark, handler)

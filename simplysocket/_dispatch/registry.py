@@ -23,13 +23,14 @@ from .._rooms.runtime import RoomRuntime
 from .._rooms.turn_boundary import LATER
 from .._sessions.handler_scope import HandlerScope
 from .._sessions.session import Session
-from ..actions import Actions, Function, Mark, mark_of
+from ..actions import Actions, Function, Mark, Predicate, mark_of
 from ..client import Client
 from ..errors import ActionError, RegistrationError
 from ..middleware import Call, Middleware, check_middleware
 from ..room import Room
 from .chain import ExceptionHandlers, chain, middleware_of
 from .class_check import check_class, place_in
+from .guard import guarded, predicate_in
 from .signature import Answer, CallHandler, Signature, read
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Action:
     turn: bool = True
     cancel: bool = False
     wares: tuple[Middleware, ...] = ()  # the middleware of its group
+    only: Predicate | None = None
 
 
 Table = dict[str, Action]
@@ -76,7 +78,7 @@ class Registry:
                 f"the action {name!r} is registered twice: {name_place(handler)} is the second, the first is at {first}"
             )
         signature = read(f"the handler of {name!r}", handler, type(self.server), None)
-        self._actions[name] = Action(name, signature, mark.turn, mark.cancel, wares)
+        self._actions[name] = Action(name, signature, mark.turn, mark.cancel, wares, mark.only)
 
     def include(self, actions: Actions) -> None:
         """Register all handlers of a group, or none of them if one fails."""
@@ -132,7 +134,8 @@ class Registry:
                     f" is the second, the first is at {table[mark.name].signature.place}"
                 )
             signature = read(f"the handler of {mark.name!r}", handler, type(self.server), room_class)
-            table[mark.name] = Action(mark.name, signature, mark.turn, mark.cancel)
+            only = predicate_in(room_class, mark.name, mark.only)
+            table[mark.name] = Action(mark.name, signature, mark.turn, mark.cancel, only=only)
         if is_overridden(room_class.on_message):
             hook: Function = room_class.on_message
             table[_FALLBACK] = Action(_FALLBACK, read("on_message", hook, type(self.server), room_class, is_hook=True))
@@ -210,12 +213,14 @@ class Registry:
         return call
 
     def _compose(self, runtime: RoomRuntime, found: Action) -> CallHandler:
-        """Build the call of an action in a room: with its middleware, in the turn or outside it, cancellable or not."""
+        """Build the call of an action in a room: guarded, with its middleware, in or outside the turn, cancellable."""
         call = self._surround(runtime, found.wares, found.signature.call, found.signature.answer)
         if not found.turn:
-            return partial(_start_outside_turn, runtime, call)
-        call = _bounded(runtime, call)
-        return partial(_run_in_scope, call) if found.cancel else call
+            call = partial(_start_outside_turn, runtime, call)
+        else:
+            call = _bounded(runtime, call)
+            call = partial(_run_in_scope, call) if found.cancel else call
+        return call if found.only is None else guarded(found.only, call)
 
     def surround(self, runtime: RoomRuntime, answer: Answer) -> CallHandler:
         """Put the middleware of the server and of the room, and the exception handlers, around a function of ours."""

@@ -79,11 +79,15 @@ def _overview(description: Description) -> RenderableType:
 
 
 def _actions(actions: Sequence[ActionInfo]) -> RenderableType:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (each.name, each.room_class or "any room", each.body, _yes(each.turn), _yes(each.cancel), _short(each.place))
         for each in actions
     ]
-    return Group(_table("Actions", ("name", "in", "body", "turn", "cancel", "where"), rows), "")
+    columns: tuple[str, ...] = ("name", "in", "body", "turn", "cancel", "where")
+    if any(each.only for each in actions):
+        rows = [(*row[:-1], each.only or "anyone", row[-1]) for row, each in zip(rows, actions, strict=True)]
+        columns = (*columns[:-1], "only", columns[-1])
+    return Group(_table("Actions", columns, rows), "")
 
 
 def _rooms(rooms: Sequence[RoomInfo]) -> RenderableType:

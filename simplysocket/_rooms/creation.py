@@ -73,7 +73,10 @@ class Creation:
                 logger.exception("on_create of room %.200r failed", runtime.name)
                 runtime.failure = ActionError("internal", "the room could not be created")
         if runtime.failure is not None and not runtime.is_global:
-            runtime.closing.begin("crashed" if is_anew else "not created")
+            if is_anew:
+                runtime.closing.begin("crashed")
+            else:
+                runtime.closing.begin("not created")
         elif runtime.state is RoomState.CREATING:
             runtime.enter(RoomState.OPEN)
             runtime.home.listing.opened(runtime)

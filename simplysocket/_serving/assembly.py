@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from .._dispatch.inbound import Inbound
 from .._dispatch.registry import Registry
-from .._functions import name_place
+from .._functions import name_of, name_place
 from .._http.front_door import FrontDoor
 from .._http.origins import Hosts, Origins
 from .._http.pages import Pages
@@ -148,6 +148,7 @@ class Assembly:
                     cancel=action.cancel,
                     place=action.signature.place,
                     unbounded_patterns=action.signature.unbounded_patterns,
+                    only="" if action.only is None else name_of(action.only),
                 )
                 for room_class, action in self.registry.actions()
             ),
