@@ -119,6 +119,13 @@ def check_tick(hz: object, function: object) -> None:
     check_task("tick", function, (1 / hz,))
 
 
+def check_view(view: object) -> None:
+    """Refuse a view that is no plain function."""
+    if not callable(view) or inspect.iscoroutinefunction(_innermost(view)):
+        name = name_place(_innermost(view)) if callable(view) else repr(view)[:200]
+        raise TypeError(f"send_view({name}, ...): give a plain `def (client)` that returns the body for one client")
+
+
 def coroutine_of(function: Callable[..., Awaitable[object]], *args: object) -> Awaitable[object]:
     """Call a function that `check_task` has accepted; TypeError with its place if it returns no coroutine."""
     result = function(*args)

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVarTuple
 
-from ._functions import check_task, check_tick, check_timer
+from ._functions import check_task, check_tick, check_timer, check_view
 from ._own_names import keeps_names
 from ._protocol import codec
 from ._protocol.names import check_said
@@ -203,6 +203,23 @@ class Room(RoomHooks[State]):
             raise TypeError(f"send to whom? {client!r} is no Client: give room.members[id], not the id")
         check_said(action)
         return runtime.outgoing.tell(client._session, action, body)
+
+    async def send_view(self, view: Callable[[Client[State]], object], action: str = "view") -> None:
+        """Send each member a body of its own, such as its hand of cards, in order with the broadcasts. Never waits.
+
+        `view` is a plain function that returns the body for one client, or None: that one gets no message. It is
+        called for all members before anything is sent, so that all see one moment; if it raises for one of them,
+        or returns what JSON cannot hold, nothing is sent to anyone and the caller gets the exception.
+
+        The message is as one of `send`. A member that is away gets it when it comes back. If it has missed messages
+        for good, the newest `view` of each action that was sent while it was a member is called for it once more,
+        after its `on_snapshot`: so let it read the room's state. For who joins later, call `send` in `on_snapshot`.
+        """
+        check_said(action)
+        runtime = self._runtime
+        runtime.home.check_thread()
+        check_view(view)
+        runtime.show(view, action)
 
     def start_soon(self, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
         """Start `function(*args)` as a task of the room, outside the turn, and return at once.

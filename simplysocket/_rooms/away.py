@@ -35,9 +35,9 @@ def resumed(runtime: RoomRuntime, session: Session) -> None:
 
 
 def missed(runtime: RoomRuntime, session: Session) -> None:
-    """Note that a member has missed messages; `on_snapshot` is called in its turn."""
+    """Note that a member has missed messages; `on_snapshot` is called in its turn, and its views are made anew."""
     place = runtime.members.place_of(session)
-    if place.snapshot is None and runtime.hooks.is_written("on_snapshot"):
+    if place.snapshot is None and (runtime.hooks.is_written("on_snapshot") or runtime.views is not None):
         place.snapshot = _Hook("on_snapshot", place)
         runtime.turns.post_always(run_job, session, place.snapshot)
 
@@ -99,12 +99,15 @@ class _Hook(Job):
     async def run(self) -> None:
         """Call the hook, unless its membership has ended."""
         place = self._place
-        if self is place.snapshot:
+        is_snapshot = self is place.snapshot
+        if is_snapshot:
             place.snapshot = None
         else:
             place.pending = place.pending[1:]
         if self.is_wanted and place.is_kept:
             await place.runtime.hooks.call_guarded(self.name, place.session.client, session=place.session)
+            if is_snapshot and place.runtime.views is not None:
+                await place.runtime.views.give_missed(place.session)
 
     def fail(self, error: ActionError) -> None:
         """Do nothing: the room closes, and the membership ends with it."""

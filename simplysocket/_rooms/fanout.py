@@ -20,7 +20,7 @@ from ..metrics import Metrics
 from .charges import Cause, Charges
 from .pace import Pace
 from .passes import Passes, break_off
-from .segment import Segment
+from .segment import Segment, weigh
 from .slices import Member, Slices
 
 _MOST_PUBLISHED: Final = 1_024  # batches that a broker may keep before the room takes them for lost
@@ -246,7 +246,7 @@ class Fanout:
         else:
             segment = self._find_published(batch)
         data = b"".join(frames)
-        if len(data) > _LIGHT and (len(data) > self._piece_bytes or len(data) * len(members) > SLICE_BYTES):
+        if len(data) > _LIGHT and weigh(len(data), segment, len(members), self._piece_bytes) > SLICE_BYTES:
             self.is_heavy = True
         if self._slices is not None or self.is_heavy or len(members) > SLICE:
             self._serve_later(segment or Segment(first, frames))

@@ -8,6 +8,7 @@ Laws:
 import contextlib
 import functools
 import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from .._boundary import PASSING, SHOWN
@@ -49,8 +50,12 @@ class Hooks:
 
     async def call_guarded(self, name: str, *args: object, session: Session | None = None) -> None:
         """Call a hook, and log and report its exceptions; `session` is the client that it is called for."""
+        await self.guard(name, functools.partial(self.call, name, *args), session)
+
+    async def guard(self, name: str, function: Callable[[], Awaitable[object]], session: Session | None) -> None:
+        """Call a function that belongs to a hook, and log and report its exceptions."""
         try:
-            await self.call(name, *args)
+            await function()
         except* TookTooLong:
             pass
         except* PASSING:

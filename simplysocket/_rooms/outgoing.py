@@ -76,7 +76,6 @@ class Outgoing:
     def tell(self, session: Session, action: str, body: object) -> bool:
         """Give a message for one member its place in the room's sequence. Return False if the client is gone."""
         runtime = self._runtime
-        home = runtime.home
         if runtime.state is _CLOSED:
             raise RoomClosed(f"room {runtime.name!r} is closed")
         if session not in runtime.members:
@@ -84,14 +83,21 @@ class Outgoing:
                 return False
             text = f"{session.client!r} is not in room {runtime.name!r}: client.send reaches it anyway"
             raise ActionError("not-a-member", text)
+        frame = self.frame_for(session, action, body)
+        if frame is not None:
+            runtime.fanout.add(frame, only=session.id)
+        return session.is_reachable
+
+    def frame_for(self, session: Session, action: str, body: object) -> bytes | None:
+        """Return the frame of a message for one member alone; None if it is stopped by a hook or the client is gone."""
+        runtime = self._runtime
+        home = runtime.home
         sender = home.server_name
         if home.outbound.hooks:
             message = home.outbound.pass_through(action, body, session.id, sender, target_client=True)
             if message is None:
-                return not session.is_gone
+                return None
             action, body, sender = message.action, message.body, message.sender
         if not session.is_reachable:
-            return False
-        encoded = codec.encode(action, body, session.id, sender, target_client=True, room=runtime.name)
-        runtime.fanout.add(text_frame(encoded), only=session.id)
-        return True
+            return None
+        return text_frame(codec.encode(action, body, session.id, sender, target_client=True, room=runtime.name))

@@ -50,6 +50,7 @@ from .tasks import CURRENT_ROOM, Tasks
 from .timers import Timers
 from .turn_boundary import TurnBoundary
 from .turns import Turns
+from .views import View, Views
 
 if TYPE_CHECKING:
     from ..room import Room
@@ -102,6 +103,7 @@ class RoomRuntime:
     calls: "dict[str, CallHandler]"  # {action: the call of its handler in this room}
     # The call that delivers a client's direct message, whose turn is in this room; None before the first.
     deliver_direct: "CallHandler | None"
+    views: "Views | None"  # made with the first one
 
     __slots__ = (
         "_channel",
@@ -135,6 +137,7 @@ class RoomRuntime:
         "tasks",
         "timers",
         "turns",
+        "views",
     )
 
     def __init__(
@@ -265,6 +268,7 @@ class RoomRuntime:
         """Make the object that the application sees: when the room is made, and after a crash."""
         self.calls = {}
         self.deliver_direct = None
+        self.views = None
         self.room = self._room_class(self)
 
     async def wait_created(self) -> None:
@@ -273,6 +277,12 @@ class RoomRuntime:
             await self.wait_turn()
         except RoomClosed:
             raise self.failure or RoomClosed(f"room {self.name!r} is closed") from None
+
+    def show(self, view: View, action: str) -> None:
+        """Send each member the body that `view` returns for it."""
+        if self.views is None:
+            self.views = Views(self)
+        self.views.send(view, action)
 
     # --- turns
 

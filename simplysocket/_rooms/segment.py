@@ -4,6 +4,7 @@ Laws: a plain machine. The work for one member does not grow with the number of 
 that are excluded or have frames of their own.
 """
 
+import math
 from bisect import bisect_left
 
 from ..brokers.broker import Batch
@@ -83,3 +84,15 @@ class Segment:
                     part.append(frame)
         part += self.common[start:]
         return part
+
+
+def weigh(size: int, segment: Segment | None, members: int, most: int) -> float:
+    """Return how many bytes all members are given together; infinite if one of them is given more than `most`.
+
+    `size` is that of all frames. Without a segment, they are for everyone.
+    """
+    if segment is None:
+        return math.inf if size > most else size * members
+    common = sum(map(len, segment.common))
+    own = {id: sum(len(frame) for _, _, frame in marks if frame is not None) for id, marks in segment.marks.items()}
+    return math.inf if common + max(own.values(), default=0) > most else common * members + sum(own.values())
