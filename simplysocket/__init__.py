@@ -41,6 +41,7 @@ from .errors import (
     SimplySocketError,
     may_come_back,
 )
+from .event import Event
 from .limits import Limits
 from .message import GLOBAL_ROOM, Message
 from .middleware import Call, Next, middleware
@@ -67,6 +68,7 @@ __all__ = [
     "Client",
     "CloseCode",
     "EncodeError",
+    "Event",
     "Gone",
     "Identity",
     "Limits",

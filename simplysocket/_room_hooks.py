@@ -100,3 +100,11 @@ class RoomHooks(KeepsNames, Generic[State]):
 
         `reason` is the one given to `close`, or "empty", "crashed" or "shutdown".
         """
+
+    @does_nothing
+    async def run(self) -> None:
+        """Run beside the handlers, as a task of the room that starts after `on_create`, outside the turn.
+
+        It may be a loop over `events`, or do anything else. If it raises, `on_crash` says what that
+        costs; it may return at any time.
+        """

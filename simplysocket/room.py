@@ -6,7 +6,7 @@ Laws:
 """
 
 import functools
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVarTuple
 
 from ._functions import check_task, check_tick, check_timer, check_view
@@ -15,6 +15,7 @@ from ._protocol import codec
 from ._protocol.names import check_said
 from ._room_hooks import RoomHooks
 from .client import Client, State
+from .event import Event
 from .timer import Timer
 
 if TYPE_CHECKING:
@@ -230,6 +231,27 @@ class Room(RoomHooks[State]):
         """
         check_task("start_soon", function, args)
         self._runtime.tasks.start_user_task(function, *args)
+
+    def events(self) -> AsyncIterator[Event[State]]:
+        """Iterate in `run` over what happens: messages that no `@action` takes, joins and leaves, one at a time.
+
+        Each `Event` is handed over in the room's turn, which ends when the loop asks for the next one: until
+        then no handler, hook or timer runs, and the loop needs no lock. Nothing waits in a queue of its own.
+        It comes before `on_message` and a relay, and after `on_join` and `on_leave`.
+
+        What happens before the loop asks for its first event goes the way it goes without a loop, and so it
+        does after `break` or the end of `run`. With `Limits.handler_seconds`, a loop that does not ask for the
+        next event in time is cancelled, which is a crash. ValueError in the global room, RuntimeError outside of `run`.
+
+        >>> async for event in self.events():
+        ...     if event.kind == "message" and event.message.action == "say":
+        ...         await self.broadcast("said", event.message.body, sender=event.client)
+        """
+        runtime = self._runtime
+        runtime.home.check_thread()
+        if runtime.is_global:
+            raise ValueError(f"each client has turns of its own in {self.name!r}: write hooks and actions")
+        return runtime.stream_events()
 
     def after(self, seconds: float, function: Callable[[*Args], Awaitable[object]], *args: *Args) -> Timer:
         """Call `function(*args)` once, in the room's turn, after `seconds`; 0 or less is as soon as the turn comes.

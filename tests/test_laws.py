@@ -46,7 +46,7 @@ FLOORS = (
         "_wakeup",
     ),
     ("_protocol",),
-    ("client", "middleware", "_room_hooks", "room", "actions", "timer"),
+    ("client", "event", "middleware", "_room_hooks", "room", "actions", "timer"),
     ("_wire", "brokers"),
     ("_http",),
     ("_sessions",),

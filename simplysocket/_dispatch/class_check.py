@@ -24,6 +24,7 @@ _HOOKS: Final = {  # {hook: how many arguments it is called with, without self}
     "on_leave": 2,
     "on_error": 2,
     "on_close": 1,
+    "run": 0,
 }
 _TIMES: Final = ("empty_ttl", "unjoined_ttl", "hold_seconds")
 _OPTIONS: Final = ("capacity", "relay", "announce", "open", *_TIMES, "rejoin", "on_crash")

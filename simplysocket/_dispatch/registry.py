@@ -9,7 +9,7 @@ Laws:
 
 from collections.abc import Awaitable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -17,6 +17,8 @@ from .._functions import is_overridden, name_place, source_of
 from .._protocol.codec import Envelope
 from .._protocol.names import RESERVED_ACTIONS
 from .._rooms.callers import check_in_time
+from .._rooms.events import FALLBACK as _FALLBACK
+from .._rooms.events import NOT_TAKEN
 from .._rooms.long_turns import bounded
 from .._rooms.outside_turn import start_outside_turn
 from .._rooms.runtime import RoomRuntime
@@ -50,8 +52,6 @@ class Action:
 
 
 Table = dict[str, Action]
-
-_FALLBACK: Final = ""  # the key of the handler for messages that no action takes; no action has this name
 
 
 class Registry:
@@ -201,6 +201,11 @@ class Registry:
 
     def _compose_fallback(self, runtime: RoomRuntime, table: Table) -> CallHandler | None:
         room = runtime.room
+        if runtime.events is not None and runtime.events.is_open:
+            hand_over = partial(self._hand_over, runtime)
+            call = self._surround(runtime, (), hand_over, lambda call: hand_over(*_parts_of(call)))
+            runtime.calls[_FALLBACK] = call = _bounded(runtime, call)
+            return call
         for found in (table.get(_FALLBACK), self._fallback):
             if found is not None and isinstance(room, found.signature.room_class):
                 call = self._compose(runtime, found)
@@ -211,6 +216,13 @@ class Registry:
             call = _bounded(runtime, self._surround(runtime, (), _relay, _relay_call))
         runtime.calls[_FALLBACK] = call
         return call
+
+    async def _hand_over(
+        self, runtime: RoomRuntime, server: object, room: Room[Any], client: Client[Any], envelope: Envelope
+    ) -> object:
+        """Hand a message that no action takes to the loop of the room, or to others if the loop ends meanwhile."""
+        result = NOT_TAKEN if runtime.events is None else await runtime.events.handle(client, envelope)
+        return await self._find(runtime, envelope)(server, room, client, envelope) if result is NOT_TAKEN else result
 
     def _compose(self, runtime: RoomRuntime, found: Action) -> CallHandler:
         """Build the call of an action in a room: guarded, with its middleware, in or outside the turn, cancellable."""
@@ -241,6 +253,10 @@ class Registry:
 
 def _relay(_: object, room: Room[Any], client: Client[Any], envelope: Envelope) -> Awaitable[object]:
     return room.broadcast(envelope.action, envelope.message_body, sender=client)
+
+
+def _parts_of(call: Call) -> tuple[object, Room[Any], Client[Any], Envelope]:
+    return call.server, call.room, call.client, call.envelope
 
 
 def _relay_call(call: Call) -> Awaitable[object]:

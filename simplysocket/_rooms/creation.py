@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from .._boundary import PASSING
+from .._functions import name_of
 from .._sessions.session import Session
 from ..errors import ActionError, first_of
 from .crashes import ON_CRASH, CrashPolicy, RestartAtOnce
+from .events import Events
 from .jobs import Job, run_job
 from .state import RoomState
 
@@ -82,6 +84,16 @@ class Creation:
             runtime.home.listing.opened(runtime)
             if runtime.creator is None or runtime.members.was_joined:
                 runtime.closing.begin_if_empty()  # no join has made it; its first one may never come
+            if not is_anew:
+                await self._run()
+
+    async def _run(self) -> None:
+        """Start the room's `run`, if it has one, and let it come to where it waits: for its first event, it may be."""
+        runtime = self._runtime
+        if runtime.hooks.is_written("run") and runtime.is_open:
+            runtime.events = Events(runtime)
+            runtime.tasks.start_user_task(runtime.events.run, name=name_of(runtime.room.run))
+            await runtime.events.begun.wait()
 
     # --- after a crash
 
@@ -139,6 +151,7 @@ class Creation:
             if number % _AT_A_TIME == 0:
                 await trio.lowlevel.checkpoint()
         runtime.home.authorizer.ask_again(runtime)
+        await self._run()
 
     async def _bring_in(self, session: Session) -> None:
         """Give a member the new state; if it is away, tell the new room of that, unless it will be told."""

@@ -68,6 +68,10 @@ async def _make_member(runtime: RoomRuntime, session: Session, caller: Caller, o
     runtime.closing.joined()
     if announcements := announcements_of(runtime):
         announcements.joined(session)
+    if runtime.events is not None:
+        await runtime.events.tell("join", session)
+        if session not in members:
+            raise _not_kept(runtime)
 
 
 async def _call_on_join(runtime: RoomRuntime, session: Session, options: Options) -> None:
@@ -83,7 +87,11 @@ async def _call_on_join(runtime: RoomRuntime, session: Session, options: Options
         if hooks.is_written("on_snapshot"):
             await hooks.call_guarded("on_snapshot", session.client, session=session)
     if session not in members:
-        raise ActionError("forbidden", f"room {runtime.name!r} did not keep you")
+        raise _not_kept(runtime)
+
+
+def _not_kept(runtime: RoomRuntime) -> ActionError:
+    return ActionError("forbidden", f"room {runtime.name!r} did not keep you")
 
 
 def answer(runtime: RoomRuntime, *, created: bool) -> dict[str, Any]:
@@ -109,6 +117,8 @@ async def remove(
     is_cut_short = True
     try:
         await runtime.hooks.call_guarded("on_leave", client, reason, session=session)
+        if runtime.events is not None:
+            await runtime.events.tell("leave", session, reason)
         is_cut_short = False
     finally:
         if (

@@ -11,7 +11,7 @@ The runtime and `Room` are two objects, so that a user's subclass may have attri
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
@@ -25,6 +25,7 @@ from .._sessions.session import Session
 from ..brokers.broker import Batch, Broker, Channel
 from ..client import Client
 from ..errors import ActionError, RoomClosed, first_of
+from ..event import Event
 from ..limits import Limits
 from ..metrics import Metrics
 from .announcements import Announcements
@@ -33,6 +34,7 @@ from .charges import Cause
 from .closing import Closing
 from .crashes import CrashPolicy
 from .creation import Creation
+from .events import Events, Stream
 from .fanout import PIECE_BYTES, Fanout
 from .flush import Flusher
 from .holds import Holds
@@ -104,6 +106,7 @@ class RoomRuntime:
     # The call that delivers a client's direct message, whose turn is in this room; None before the first.
     deliver_direct: "CallHandler | None"
     views: "Views | None"  # made with the first one
+    events: "Events | None"  # of a room with a `run`
 
     __slots__ = (
         "_channel",
@@ -118,6 +121,7 @@ class RoomRuntime:
         "creation",
         "creator",
         "deliver_direct",
+        "events",
         "failure",
         "fanout",
         "home",
@@ -269,6 +273,7 @@ class RoomRuntime:
         self.calls = {}
         self.deliver_direct = None
         self.views = None
+        self.events = None
         self.room = self._room_class(self)
 
     async def wait_created(self) -> None:
@@ -283,6 +288,12 @@ class RoomRuntime:
         if self.views is None:
             self.views = Views(self)
         self.views.send(view, action)
+
+    def stream_events(self) -> AsyncIterator[Event[Any]]:
+        """Return the events for the loop in the room's `run`."""
+        if self.events is None or CURRENT_ROOM.get() is not self or self.turns.is_mine:
+            raise RuntimeError("events() is for a loop in `async def run(self)` of the room")
+        return Stream(self.events)
 
     # --- turns
 
@@ -303,6 +314,8 @@ class RoomRuntime:
             return await function()
         if not self.is_open:
             raise NeverBegun(f"room {self.name!r} is closed")
+        if self.events is not None:
+            self.events.check_may_wait()
         job = Job(name, function, otherwise=otherwise)
         self.turns.post_always(run_job, None, job)
         return await job.wait(self.home.limits.turn_seconds if TURN.get() is not None else math.inf)

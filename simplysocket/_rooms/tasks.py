@@ -61,9 +61,9 @@ class Tasks:
         except RuntimeError:  # a crash has just ended the nursery
             raise RoomClosed(f"room {room!r} is closing: nothing can be started in it") from None
 
-    def start_user_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Start a task of the application under the name of its function."""
-        self.start(name_of(function), self._run_user_task, function, *args)
+    def start_user_task(self, function: Callable[..., Awaitable[object]], *args: object, name: str = "") -> None:
+        """Start a task of the application, under the name of its function if no other is given."""
+        self.start(name or name_of(function), self._run_user_task, function, *args)
 
     async def _run_user_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run a task of the application. What it raises crashes the room, unless `on_crash` is "keep"."""

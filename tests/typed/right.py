@@ -230,6 +230,12 @@ class Game(Room[Player]):
         if self.creator is not None:
             self.best = self.creator.state.score
 
+    async def run(self) -> None:
+        async for event in self.events():
+            self.best = max(self.best, event.client.state.score)
+            if event.message is not None:
+                await event.reply(event.message.body)
+
     async def step(self, dt: float) -> None:
         self.best += round(dt)
 
