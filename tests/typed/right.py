@@ -18,6 +18,7 @@ from simplysocket import (
     Client,
     CloseCode,
     EncodeError,
+    Event,
     Gone,
     Identity,
     Limits,
@@ -218,6 +219,7 @@ class Game(Room[Player]):
     announce = True
     open = True
     empty_ttl = 60.0
+    on_crash = "keep"
 
     async def on_create(self) -> None:
         self.words: list[str] = []
@@ -232,9 +234,28 @@ class Game(Room[Player]):
 
     async def run(self) -> None:
         async for event in self.events():
-            self.best = max(self.best, event.client.state.score)
+            self.note(event)
             if event.message is not None:
                 await event.reply(event.message.body)
+
+    def note(self, event: Event[Player]) -> None:
+        self.best = max(self.best, event.client.state.score)
+
+    def is_first(self, client: Client[Player]) -> bool:
+        return client is self.creator
+
+    def hand(self, client: Client[Player]) -> dict[str, int]:
+        return {"score": client.state.score}
+
+    @action("begin", only=is_first)
+    async def begin(self) -> None:
+        self.lock()
+        self.hide()
+        await self.send_view(self.hand)
+        await self.send_view(lambda client: client.state.score, "score")
+        if self.is_locked and self.is_hidden:
+            self.unlock()
+            self.unhide()
 
     async def step(self, dt: float) -> None:
         self.best += round(dt)
