@@ -249,13 +249,9 @@ class Game(Room[Player]):
 
     @action("begin", only=is_first)
     async def begin(self) -> None:
-        self.lock()
-        self.hide()
-        await self.send_view(self.hand)
-        await self.send_view(lambda client: client.state.score, "score")
-        if self.is_locked and self.is_hidden:
-            self.unlock()
-            self.unhide()
+        is_private: bool = self.is_locked or self.is_hidden
+        (self.lock if is_private else self.hide)()
+        await self.send_view(self.hand, "hand")
 
     async def step(self, dt: float) -> None:
         self.best += round(dt)
