@@ -44,6 +44,7 @@ class Rate(enum.IntEnum):
     REFUSALS = 7
     CONNECTS = 8
     FAILED_LOGINS = 9
+    WRONG_CODES = 10
 
 
 Tokens = tuple[float, ...]
@@ -199,6 +200,7 @@ def _read(limits: Limits) -> tuple[_Bound | None, ...]:
         requests,
         own(limits.connects_per_second, limits.connects_burst),
         own(limits.failed_logins_per_second, limits.failed_logins_burst),
+        own(limits.wrong_codes_per_second, limits.wrong_codes_burst),
     )
 
 

@@ -37,6 +37,7 @@ class RoomInfo:
     hold_seconds: float | None = None  # that it keeps the place of a member that is away; None: `Limits.resume_seconds`
     rejoin: bool = False  # whether a member's join with other options is for `on_join` again
     on_crash: str = "close"  # what a crash of a task costs: the room, only the task ("keep"), its state ("restart")
+    listing: str | None = None  # the class of what its rooms publish
 
 
 @attrs.frozen

@@ -116,6 +116,8 @@ class Limits:
     connects_burst: float = _required(200)  # twice `connections_per_address`, so that all can come back at once
     failed_logins_per_second: float | None = _bound(1)  # of one address; beyond: 429, and `authenticate` is not called
     failed_logins_burst: float = _required(100)  # the credentials of a whole office may have expired
+    wrong_codes_per_second: float | None = _bound(0.2)  # of private rooms; beyond: `rate-limited`, right ones, too
+    wrong_codes_burst: float = _required(50)  # a school in which everybody mistypes the code of the day
 
     # the port
     connections: int | None = _bound(10_000)  # beyond: 503

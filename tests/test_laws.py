@@ -46,7 +46,7 @@ FLOORS = (
         "_wakeup",
     ),
     ("_protocol",),
-    ("client", "event", "middleware", "_room_hooks", "room", "actions", "timer"),
+    ("client", "event", "middleware", "_listing_option", "_room_hooks", "room", "actions", "timer"),
     ("_wire", "brokers"),
     ("_http",),
     ("_sessions",),
@@ -54,7 +54,7 @@ FLOORS = (
     ("_dispatch",),
     ("_serving",),
     ("server",),
-    ("from_thread", "testing"),
+    ("from_thread", "games", "testing"),
     ("_operation",),
 )
 ENTRANCES = ("__init__", "__main__")  # on no floor: they import from any, and no module imports them

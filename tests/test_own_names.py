@@ -11,7 +11,7 @@ from simplysocket.testing import open_server
 
 from .harness.servers import make
 
-FREE = {"capacity", "announce", "relay", "empty_ttl", "unjoined_ttl", "hold_seconds", "rejoin", "on_crash"}
+FREE = {"capacity", "announce", "relay", "empty_ttl", "unjoined_ttl", "hold_seconds", "rejoin", "on_crash", "listing"}
 PUBLIC_OF_ROOM = ({name for name in dir(Room) if not name.startswith("_")} | {"name", "creator", "server"}) - FREE
 PUBLIC_OF_CLIENT = {name for name in dir(Client) if not name.startswith("_")} - {"name", "state"}
 PUBLIC_OF_SERVER = {name for name in dir(Server) if not name.startswith("_")} | set(

@@ -19,6 +19,7 @@ from simplysocket.testing import open_server
 EXPECTED = Path(__file__).with_name("surface.txt")
 MODULES = {  # {module: the names that users import from it}
     "simplysocket": simplysocket.__all__,
+    "simplysocket.games": importlib.import_module("simplysocket.games").__all__,
     "simplysocket.brokers": importlib.import_module("simplysocket.brokers").__all__,
     "simplysocket.testing": importlib.import_module("simplysocket.testing").__all__,
     "simplysocket.testing.fixtures": ["OpenNet", "in_trio", "net", "net_clock", "open_net"],

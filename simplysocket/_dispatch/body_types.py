@@ -3,6 +3,7 @@
 Laws: it only looks. A type is known through `msgspec.inspect`, and a validator through the fields of its class.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -35,6 +36,13 @@ def takes_object(info: object) -> bool:
 
 
 _OBJECTS: Final = (AnyType, DictType, StructType, DataclassType, TypedDictType)
+
+
+def is_listing_class(value: object) -> bool:
+    """Tell whether a value of this class is written as a JSON object with known keys."""
+    if not isinstance(value, type):
+        return False
+    return issubclass(value, msgspec.Struct) or attrs.has(value) or dataclasses.is_dataclass(value)
 
 
 def unbounded_patterns(info: object) -> tuple[str, ...]:

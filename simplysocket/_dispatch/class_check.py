@@ -13,6 +13,7 @@ from .._rooms.seconds import is_seconds
 from ..actions import ACTION_MARK, mark_of
 from ..errors import RegistrationError
 from ..room import Room
+from .body_types import is_listing_class
 
 _HOOKS: Final = {  # {hook: how many arguments it is called with, without self}
     "on_create": 0,
@@ -27,7 +28,7 @@ _HOOKS: Final = {  # {hook: how many arguments it is called with, without self}
     "run": 0,
 }
 _TIMES: Final = ("empty_ttl", "unjoined_ttl", "hold_seconds")
-_OPTIONS: Final = ("capacity", "relay", "announce", "open", *_TIMES, "rejoin", "on_crash")
+_OPTIONS: Final = ("capacity", "relay", "announce", "open", *_TIMES, "rejoin", "on_crash", "listing")
 
 
 def check_class(room_class: type[Room[Any]]) -> None:
@@ -84,6 +85,12 @@ def check_class(room_class: type[Room[Any]]) -> None:
     if seconds is not None and not is_seconds(seconds):
         place = f"{room_class.__qualname__}.hold_seconds"
         raise RegistrationError(f"{place} is {seconds!r}: give seconds, or None for Limits.resume_seconds")
+    listing = room_class.listing
+    if listing is not None and not is_listing_class(listing):
+        raise RegistrationError(
+            f"{room_class.__qualname__}.listing is {listing!r:.200}: give the attrs class, dataclass or msgspec Struct"
+            " of the values that its rooms publish, or None"
+        )
 
 
 # A name almost like one of these is a misspelling.

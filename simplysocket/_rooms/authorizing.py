@@ -12,7 +12,7 @@ Laws:
 import logging
 import math
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -221,7 +221,7 @@ def must_ask(runtime: "RoomRuntime", session: Session, options: Options) -> bool
     return runtime.hooks.is_written("on_auth") and runtime.members.is_other_join(session, options)
 
 
-async def ask_for_code(runtime: "RoomRuntime", session: Session, options: dict[str, Any]) -> None:
+async def ask_for_code(runtime: "RoomRuntime", session: Session, options: Options) -> None:
     """Ask `on_auth` about a join by the server's own code: outside the turn, unless the caller holds it.
 
     The same errors as `RoomRuntime.in_turn`, and those of `on_auth`.
@@ -229,7 +229,7 @@ async def ask_for_code(runtime: "RoomRuntime", session: Session, options: dict[s
 
     async def ask() -> None:
         runtime.members.check_place(session)
-        await runtime.hooks.call("on_auth", session.client, options)
+        await runtime.hooks.call("on_auth", session.client, read_options(options))
 
     async def ask_outside() -> None:
         TURN.set(job)  # what it waits for has a bound, since its caller may hold the turn of another room

@@ -32,6 +32,7 @@ from .callers import Callers
 from .census import Census
 from .charges import Cause
 from .departure import Departure
+from .directory import Directory
 from .flush import Flusher
 from .global_room import make_global_room
 from .holds import Holds
@@ -90,6 +91,7 @@ class Hub:
         self.holds = Holds(budget, give_up)
         self.callers = Callers(self)
         self.authorizer = Authorizer(limits)
+        self.directory: Directory | None = None
         self.is_stopping = False
         self.stops_at = math.inf  # when a stop ends the games that are played; nobody joins any more
         self.see_off: Callable[[Session, Reason, Departure], None] = lambda _, __, ___: None  # a client that is gone
@@ -119,6 +121,8 @@ class Hub:
         global_room = make_global_room(self, self.classes.find(GLOBAL_ROOM) or Room)
         self._begin_room(global_room)
         self._global_room = global_room
+        if self.directory is not None:
+            self.directory.begin()
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task that ends with the server."""
@@ -176,14 +180,18 @@ class Hub:
         is_member = creator is not None and name in creator.rooms
         if runtime is not None and (is_member or self.stops_at == math.inf):
             return runtime
-        if self.is_stopping or self.stops_at < math.inf:
-            raise RoomClosed("the server is stopping")
+        self.check_running()
         if not is_room_name(name, self.limits.name_length):
             raise ActionError("bad-body", _NAME_RULE.format(self.limits.name_length), path="$.roomname")
         found = self.classes.find(name)
         if creator is not None and not (found.open if found is not None else self._open_rooms):
             raise ActionError("unknown-target", f"there is no room {name!r}, and a join may not open it")
         return self._make(name, found or Room, creator, options)
+
+    def check_running(self) -> None:
+        """Refuse whoever wants to join a room, or make one, while the server stops."""
+        if self.is_stopping or self.stops_at < math.inf:
+            raise RoomClosed("the server is stopping")
 
     def runtime_for(self, name: str) -> RoomRuntime | None:
         """Return the room that takes messages under this name; None if there is none.
@@ -213,6 +221,20 @@ class Hub:
         `ActionError` if there are too many rooms.
         """
         return runtime.successor or self._make(runtime.name, type(runtime.room), creator, options)
+
+    def make(
+        self,
+        name: str,
+        room_class: Callable[[RoomRuntime], Room[Any]],
+        creator: Session | None,
+        options: Options,
+    ) -> RoomRuntime:
+        """Make a room, also one that a join may not make; its name is valid, and no room has it that is open.
+
+        `ActionError` if the server is stopping, or if its creator is a client and there are too many rooms.
+        """
+        self.check_running()
+        return self._make(name, room_class, creator, options)
 
     def _make(
         self,

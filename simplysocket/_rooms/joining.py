@@ -99,28 +99,38 @@ class Joins:
 
     # --- by the server's own code
 
-    async def join(self, session: Session, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    async def join(self, session: Session, name: str, options: Options) -> dict[str, Any]:
         """Make a client a member and return the answer to the join; `ActionError` if it is refused."""
         for _ in range(_JOIN_TRIES):
             runtime = self._hub.runtime_to_join(name, session, options)
             if runtime.is_global:
                 return answer(runtime, created=False)
-            caller = Caller()
             try:
-                if must_ask(runtime, session, options):
-                    await ask_for_code(runtime, session, options)
-                work = functools.partial(admit, runtime, session, caller, options)
-                result: dict[str, Any] = await runtime.in_turn(
-                    "on_join", work, otherwise=runtime.closing.begin_if_empty
-                )
-                return result
+                return await self.join_this(runtime, session, options)
             except NeverBegun:
-                if runtime.failure is not None:
-                    raise runtime.failure from None
-                # The room closed before the join had its turn: try the next room of the name.
-            finally:
-                caller.end(ActionError("cancelled", "cancelled by its caller"))
+                pass  # the room closed before the join had its turn: try the next room of the name
         raise RoomClosed(f"room {name!r} closed again and again")
+
+    async def join_this(self, runtime: RoomRuntime, session: Session, options: Options) -> dict[str, Any]:
+        """Make a client a member of this very room, not of the next one of its name; `NeverBegun` if it closes first.
+
+        If its `on_create` has failed, its error instead.
+        """
+        if session not in runtime.members:
+            self._hub.check_running()
+        caller = Caller()
+        try:
+            if must_ask(runtime, session, options):
+                await ask_for_code(runtime, session, options)
+            work = functools.partial(admit, runtime, session, caller, options)
+            result: dict[str, Any] = await runtime.in_turn("on_join", work, otherwise=runtime.closing.begin_if_empty)
+            return result
+        except NeverBegun:
+            if runtime.failure is not None:
+                raise runtime.failure from None
+            raise
+        finally:
+            caller.end(ActionError("cancelled", "cancelled by its caller"))
 
     async def leave(self, session: Session, name: str, reason: str) -> bool:
         """Remove a client from a room. Return False if it was not a member."""

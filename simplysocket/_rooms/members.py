@@ -67,8 +67,12 @@ class Members:
             return
         if self.is_locked:
             raise ActionError("forbidden", "the room is locked")
-        if most is not None and len(self.by_id) >= most:
-            raise ActionError("room-full", f"room {name!r} holds {most} of {most} members")
+        if most is not None:
+            directory = self._runtime.home.directory
+            reserved = 0 if directory is None else directory.reserved(self._runtime, session)
+            if len(self.by_id) + reserved >= most:
+                kept = f", and {reserved} places are kept for others" if reserved else ""
+                raise ActionError("room-full", f"room {name!r} holds {len(self.by_id)} of {most} members{kept}")
         most = self._runtime.home.limits.rooms_per_client
         if most is not None and len(session.rooms) - (GLOBAL_ROOM in session.rooms) >= most:
             raise ActionError("too-many", f"a client may be in {most} rooms")
@@ -114,6 +118,8 @@ class Members:
         if self._order is not None:
             self._order.add(session)
         runtime.fanout.joined(session)
+        if runtime.home.directory is not None:
+            runtime.home.directory.joined(runtime, session)
 
     def remove(self, session: Session) -> None:
         """Remove a client, after delivering the messages that the room has sent before."""
@@ -126,3 +132,5 @@ class Members:
             place = self.places.pop(session.id, None)
             if place is not None:
                 self._runtime.home.holds.cancel(place)
+            if self._runtime.home.directory is not None:
+                self._runtime.home.directory.changed(self._runtime)

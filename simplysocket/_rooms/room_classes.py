@@ -80,3 +80,7 @@ class RoomClasses:
             exact = self._patterns.get(name)
             return exact[1] if exact is not None else None
         return next((room_class for shape, room_class in self._patterns.values() if shape.matches(name)), None)
+
+    def find_pattern(self, name: str) -> str | None:
+        """Return the pattern whose class a room of this name has; None if no pattern matches."""
+        return next((pattern for pattern, (shape, _) in self._patterns.items() if shape.matches(name)), None)

@@ -120,6 +120,8 @@ class Assembly:
     def check(self) -> None:
         """Refuse options that cannot work with what is registered."""
         self.users.check(is_authenticated=self.authentication.is_registered)
+        if self.hub.directory is not None:
+            self.hub.directory.check()
 
     def check_idle(self, what: str) -> None:
         """Refuse a registration while the server runs: it would be missing in the rooms that are open."""
@@ -165,6 +167,7 @@ class Assembly:
                     hold_seconds=room_class.hold_seconds,
                     rejoin=room_class.rejoin,
                     on_crash=room_class.on_crash,
+                    listing=None if room_class.listing is None else room_class.listing.__name__,
                 )
                 for pattern, room_class in self.hub.classes.items()
             ),

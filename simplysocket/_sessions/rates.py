@@ -115,6 +115,17 @@ class Rates:
             return self._accounts.charge(self._names[0], Rate.JOINS, now)
         return None
 
+    def wait_for_code(self, now: float) -> float | None:
+        """Return None if a code of a private room may be looked up, or the seconds to wait. Takes nothing."""
+        if self._accounts is None or not self._names:
+            return None
+        return self._accounts.wait_for(self._names[0], Rate.WRONG_CODES, now)
+
+    def charge_wrong_code(self, now: float) -> None:
+        """Charge one code that was wrong."""
+        if self._accounts is not None and self._names:
+            self._accounts.charge(self._names[0], Rate.WRONG_CODES, now)
+
     def charge_protocol_error(self, now: float) -> bool:
         """Charge one message that is not valid. Return False if there were too many."""
         return self._error_bucket().take(1, now)

@@ -1,0 +1,7 @@
+"""For games: a lobby that lists rooms, and finds and makes rooms to play in."""
+
+from .listing import indexed
+from .lobby import Lobby
+from .lobby_room import LobbyRoom
+
+__all__ = ["Lobby", "LobbyRoom", "indexed"]

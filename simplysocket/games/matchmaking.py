@@ -1,0 +1,219 @@
+"""Matchmaking: puts a client into a room that it did not name, and makes one if there is none.
+
+Laws:
+- A room is found and its place is kept in one step, without an await in between: two clients never get the same place.
+- The place is given back when the join has ended, however it ends.
+- A room that a client was kept out of is not tried again for it; after `_TRIES` rooms it gets a new one.
+- Of one client one search runs at a time.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from .._protocol import codec
+from .._rooms.options import Options
+from .._rooms.state import RoomState
+from .._sessions.session import Session
+from ..errors import ActionError, BadBody
+from .filters import Filter, read_filter
+from .listings import LOOKS
+from .overview import Overview
+from .patterns import RoomPattern
+from .records import Record
+
+if TYPE_CHECKING:
+    from .._rooms.runtime import RoomRuntime
+
+_TRIES: Final = 5  # rooms that may keep a client out before it gets a room of its own
+_WAITS: Final = 100  # for rooms that are being made
+# What another room would say, too: the client, its options or the server is what is wrong.
+_FINAL: Final = frozenset(
+    {"bad-body", "busy", "cancelled", "gone", "internal", "rate-limited", "timeout", "too-large", "too-many"}
+)
+
+
+class Wanted:
+    """What a client looks for: rooms of a pattern, with listings that fit."""
+
+    def __init__(self, pattern: RoomPattern, asked: Mapping[str, Any]) -> None:
+        """`BadBody` for a filter that does not fit the listings of the pattern's rooms."""
+        self.pattern = pattern
+        self.filter: Filter | None = None
+        self.key = b""  # the same for all who look for the same
+        if asked:
+            if pattern.table is None:
+                raise BadBody(f"the rooms {pattern.pattern!r} have no listing to filter by", path="$.filter")
+            self.filter = read_filter(pattern.table.schema, asked)
+            self.key = codec.encode_sorted(asked)
+
+    def fits(self, record: Record) -> bool:
+        """Tell whether a room fits; one that is being made does if that is for somebody who wants the same."""
+        if self.filter is None:
+            return True
+        if record.published is not None:
+            return self.filter.matches(record.published.values)
+        return record.runtime.state is RoomState.CREATING and record.asked_for == self.key
+
+
+class Matchmaking:
+    """Finds rooms for the clients of one server."""
+
+    def __init__(self, overview: Overview) -> None:
+        self._overview = overview
+        self._hub = overview.hub
+        self._searching: set[Session] = set()
+
+    # --- a room that fits
+
+    async def join_or_create(
+        self, session: Session, pattern: str, asked: Mapping[str, Any], options: Options
+    ) -> dict[str, Any]:
+        """Join the oldest room of a pattern that fits and has a free place, else a new one; return the join's answer.
+
+        `BadBody` for a pattern that nobody may look for, and for a filter that is wrong; `ActionError` as for a join.
+        """
+        wanted = Wanted(self._pattern(pattern), asked)
+        with self._only_one(session):
+            refused: set[int] = set()  # the numbers of the rooms that have kept the client out
+            waits = 0
+            while len(refused) < _TRIES:
+                record = self._find(wanted, session, refused)
+                creating = self._unready(wanted.pattern) if record is None and waits < _WAITS else None
+                if creating is not None:
+                    waits += 1
+                    await _wait_created(creating)
+                    continue
+                if record is None:
+                    break
+                joined = await self._try(wanted, record, session, options)
+                if joined is not None:
+                    return joined
+                refused.add(record.number)
+            return await self._join_new(wanted.pattern, session, options, key=wanted.key)
+
+    def find(self, wanted: Wanted, session: Session | None = None) -> Record | None:
+        """Return the room that a client would be put into now; None if it would be a new one."""
+        return self._find(wanted, session, set())
+
+    def _find(self, wanted: Wanted, session: Session | None, refused: set[int]) -> Record | None:
+        openings = wanted.pattern.openings
+        for record in self._candidates(wanted):
+            if record.number in refused or (session is not None and session in record.runtime.members):
+                continue
+            if not wanted.fits(record):
+                continue
+            if self._overview.free(record) > 0:
+                return record
+            openings.discard(record)
+        return None
+
+    def _candidates(self, wanted: Wanted) -> list[Record]:
+        """Return the rooms with free places among which to look, the oldest first; at most `LOOKS`."""
+        openings, table = wanted.pattern.openings, wanted.pattern.table
+        if wanted.filter is not None and table is not None and len(openings) > LOOKS:
+            few = table.few(wanted.filter, LOOKS)
+            if few is not None:
+                return sorted((record for record in few if record in openings), key=lambda record: record.number)
+        return openings.oldest(LOOKS)
+
+    def _unready(self, pattern: RoomPattern) -> "RoomRuntime | None":
+        """Return a room that is being made, if nobody knows yet how many clients the rooms of its pattern take."""
+        return next((record.runtime for record in pattern.unready.values()), None)
+
+    async def _try(self, wanted: Wanted, record: Record, session: Session, options: Options) -> dict[str, Any] | None:
+        """Join a room that was found; return None if it does not take the client, so that another may."""
+        runtime = record.runtime
+        reservation = self._overview.reserve(record, session)
+        try:
+            if wanted.filter is not None and record.published is None:
+                await _wait_created(runtime)
+                if record.published is None or not wanted.filter.matches(record.published.values):
+                    return None
+            return await self._hub.joins.join_this(runtime, session, options)
+        except ActionError as error:
+            if error.code in _FINAL and runtime.failure is None:
+                raise
+            return None
+        finally:
+            self._overview.reservations.release(reservation)
+
+    # --- a new room
+
+    async def create_private(self, session: Session, pattern: str, options: Options) -> dict[str, Any]:
+        """Make a room that nobody else sees, and join it; return the join's answer with the room's `code`."""
+        with self._only_one(session):
+            found = self._pattern(pattern)
+            name = self._new_name(found, is_private=True)
+            code = self._overview.codes.add(name)
+            try:
+                answer = await self._join_new(found, session, options, name=name)
+            except BaseException:
+                if name not in self._overview.records:
+                    self._overview.codes.remove(name)  # there was no room that could take it with it
+                raise
+            return {**answer, "code": code}
+
+    async def _join_new(
+        self, pattern: RoomPattern, session: Session, options: Options, *, name: str = "", key: bytes = b""
+    ) -> dict[str, Any]:
+        """Make a room and join it."""
+        name = name or self._new_name(pattern, is_private=False)
+        runtime = self._hub.make(name, pattern.room_class, session, options)
+        overview = self._overview
+        record = overview.records[name]
+        record.asked_for = key
+        reservation = overview.reserve(record, session)
+        try:
+            return await self._hub.joins.join_this(runtime, session, options)
+        finally:
+            overview.reservations.release(reservation)
+
+    def _new_name(self, pattern: RoomPattern, *, is_private: bool) -> str:
+        return pattern.new_name(self._hub.classes, self._hub.runtimes, is_private=is_private)
+
+    # --- a private room
+
+    async def join_by_code(self, session: Session, code: str, options: Options, now: float) -> dict[str, Any]:
+        """Join the private room of a code; return the join's answer with the `code`.
+
+        `unknown-target` for a code that no room has, and `rate-limited` after too many of these.
+        """
+        wait = session.rates.wait_for_code(now)
+        if wait is not None:
+            raise ActionError("rate-limited", "too many codes were wrong", retry_after=wait)
+        name = self._overview.codes.name_of(code)
+        record = None if name is None else self._overview.records.get(name)
+        if name is None or record is None:
+            session.rates.charge_wrong_code(now)
+            raise ActionError("unknown-target", "no room has this code", path="$.code")
+        answer = await self._hub.joins.join_this(record.runtime, session, options)
+        return {**answer, "code": self._overview.codes.code_of(name)}
+
+    # --- what is asked for
+
+    def _pattern(self, name: str) -> RoomPattern:
+        pattern = self._overview.patterns.get(name)
+        if pattern is None:
+            raise BadBody(f"there are no rooms {name!r:.100} to look for", path="$.pattern")
+        return pattern
+
+    def pattern_of(self, name: str) -> RoomPattern:
+        """Return the pattern of this name; `BadBody` if clients may not look for its rooms."""
+        return self._pattern(name)
+
+    @contextlib.contextmanager
+    def _only_one(self, session: Session) -> Iterator[None]:
+        if session in self._searching:
+            raise ActionError("busy", "a search of yours is under way already", retry_after=1)
+        self._searching.add(session)
+        try:
+            yield
+        finally:
+            self._searching.discard(session)
+
+
+async def _wait_created(runtime: "RoomRuntime") -> None:
+    """Wait until a room's `on_create` has ended, whether it failed or not."""
+    with contextlib.suppress(ActionError):  # the room is gone, and is not found any more
+        await runtime.wait_created()

@@ -1,0 +1,54 @@
+"""Places: how many more clients a room takes, beside those that places are kept for.
+
+Law: it only looks. In a room with seats the seats count, in any other its capacity.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from .._rooms.state import RoomState
+from ..room import Room
+
+if TYPE_CHECKING:
+    from .._rooms.runtime import RoomRuntime
+    from .patterns import RoomPattern
+    from .reservations import Reservations
+
+_FREE: Final = "free_seats"  # a property of a room with seats: how many are free
+_SEAT: Final = "seat_of"  # a method of it: the seat of a client, or None
+
+
+def has_seats(room: Room[Any]) -> bool:
+    """Tell whether the seats of a room count, and not its capacity."""
+    return hasattr(type(room), _FREE)
+
+
+def is_seated(runtime: "RoomRuntime", session: Any) -> bool:
+    """Tell whether a client has its place: a seat, or its membership in a room without seats."""
+    if session not in runtime.members:
+        return False
+    seat_of = getattr(runtime.room, _SEAT, None)
+    return seat_of is None or seat_of(session.client) is not None
+
+
+def places_of(runtime: "RoomRuntime") -> float:
+    """Return how many members a room without seats takes in all."""
+    capacity = runtime.members.capacity
+    return capacity if isinstance(capacity, int) else math.inf
+
+
+def is_unready(runtime: "RoomRuntime", pattern: "RoomPattern") -> bool:
+    """Tell whether nobody knows how many members a room will take: its `on_create` may say so."""
+    return runtime.state is RoomState.CREATING and pattern.usual_places is None and not has_seats(runtime.room)
+
+
+def free_places(runtime: "RoomRuntime", pattern: "RoomPattern", reservations: "Reservations") -> float:
+    """Return how many clients may be given a place in a room now."""
+    kept = reservations.count(runtime)
+    if has_seats(runtime.room):
+        free: int = getattr(runtime.room, _FREE)
+        return free - kept
+    places = places_of(runtime)
+    if runtime.state is RoomState.CREATING and pattern.usual_places is not None:
+        places = min(places, pattern.usual_places)  # its `on_create` may yet say so
+    return places - len(runtime.members) - kept

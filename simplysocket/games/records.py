@@ -1,0 +1,48 @@
+"""Records: what a lobby knows of each room.
+
+Law: words only. overview.py makes and changes them.
+"""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .._protocol import codec
+from .listing import Published
+
+if TYPE_CHECKING:
+    from .._rooms.runtime import RoomRuntime
+    from .patterns import RoomPattern
+
+
+class Record:
+    """One room, from its making until it begins to close."""
+
+    __slots__ = ("asked_for", "is_listed", "name", "number", "pattern", "published", "runtime")
+
+    def __init__(self, runtime: "RoomRuntime", number: int, pattern: "RoomPattern | None") -> None:
+        self.runtime = runtime
+        self.name = runtime.name
+        self.number = number  # rooms that were made earlier have lower ones
+        self.pattern = pattern  # that its name matches, if clients may look for rooms of it
+        self.published: Published | None = None  # its listing
+        self.is_listed = False  # others may see it
+        self.asked_for: bytes | None = None  # the filter of the client that a room was made for, until it has a listing
+
+    def entry(self) -> codec.Raw:
+        """Return what lists show of the room."""
+        members = self.runtime.members
+        capacity = members.capacity
+        listing = msgspec.UNSET if self.published is None else self.published.encoded
+        # What the application has set as a capacity may be anything.
+        entry = _Entry(self.name, len(members), capacity if isinstance(capacity, int) else None, listing)
+        return codec.encode_body(entry, may_hold_floats=False)
+
+
+class _Entry(codec.Struct, gc=False):
+    """A room in a list."""
+
+    roomname: str
+    members: int
+    capacity: int | None
+    listing: codec.Raw | msgspec.UnsetType = msgspec.UNSET
