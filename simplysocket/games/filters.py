@@ -8,7 +8,7 @@ Laws:
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 
@@ -16,7 +16,7 @@ from ..errors import BadBody
 from .listing import Field, Kind, Schema
 
 MOST_CONDITIONS: Final = 8  # of one filter
-MOST_VALUES: Final = 100  # of all its conditions together, those in the lists of `in` included
+MOST_VALUES: Final = 50  # of all its conditions together, those in the lists of `in` included
 
 _ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "lt": operator.lt,
@@ -27,6 +27,15 @@ _ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 _OPERATORS: Final = ("eq", "ne", *_ORDERS, "in")
 
 
+class Listed(Protocol):
+    """A room, as a filter sees it."""
+
+    values: Mapping[str, Any]  # of its listing, as JSON has them
+
+
+Room = TypeVar("Room", bound=Listed)
+
+
 @attrs.frozen
 class Condition:
     """One condition: the field, the operator, and the value to compare with; of `in`, a frozenset of values."""
@@ -34,12 +43,25 @@ class Condition:
     field: Field
     operator: str
     operand: Any  # text, number, bool or None
-    holds: Callable[[Any], bool]  # for a value of the field
 
-    @classmethod
-    def of(cls, field: Field, name: str, operand: Any) -> "Condition":
-        """Make a condition of an operand that is checked."""
-        return cls(field, name, operand, _test(name, operand))
+    def select(self, rooms: list[Room]) -> list[Room]:
+        """Return the rooms for which it holds, in the same order.
+
+        A comprehension for each operator: a search takes a call of a function for each room otherwise, twice the time.
+        """
+        name, operand = self.field.name, self.operand
+        match self.operator:
+            case "eq":
+                return [each for each in rooms if each.values[name] == operand]
+            case "ne":
+                return [each for each in rooms if each.values[name] != operand]
+            case "in":
+                return [each for each in rooms if each.values[name] in operand]
+            case order:
+                compare = _ORDERS[order]
+                if self.field.may_be_null:
+                    rooms = [each for each in rooms if each.values[name] is not None]
+                return [each for each in rooms if compare(each.values[name], operand)]
 
 
 @attrs.frozen
@@ -48,9 +70,11 @@ class Filter:
 
     conditions: tuple[Condition, ...]
 
-    def matches(self, values: Mapping[str, Any]) -> bool:
-        """Tell whether a listing with these values fits."""
-        return all(each.holds(values[each.field.name]) for each in self.conditions)
+    def select(self, rooms: list[Room]) -> list[Room]:
+        """Return the rooms that fit, in the same order."""
+        for each in self.conditions:
+            rooms = each.select(rooms)
+        return rooms
 
     def by_indexed_field(self) -> dict[str, list[Condition]]:
         """Return {name of an indexed field: the conditions on it}."""
@@ -59,17 +83,6 @@ class Filter:
             if each.field.is_indexed:
                 found.setdefault(each.field.name, []).append(each)
         return found
-
-
-def _test(name: str, operand: Any) -> Callable[[Any], bool]:
-    if name == "eq":
-        return lambda value: bool(value == operand)
-    if name == "ne":
-        return lambda value: bool(value != operand)
-    if name == "in":
-        return lambda value: value in operand
-    compare = _ORDERS[name]
-    return lambda value: value is not None and compare(value, operand)
 
 
 def read_filter(schema: Schema, wanted: Mapping[str, Any], path: str = "$.filter") -> Filter:
@@ -94,18 +107,18 @@ def read_filter(schema: Schema, wanted: Mapping[str, Any], path: str = "$.filter
 def _read_conditions(field: Field, asked: Any, path: str) -> Iterator[Condition]:
     """Yield the conditions on one field: `asked` is its value, or {operator: value}."""
     if not isinstance(asked, Mapping):
-        yield Condition.of(field, "eq", _checked(field, asked, path))
+        yield Condition(field, "eq", _checked(field, asked, path))
         return
     for name, operand in asked.items():
         where = f"{path}.{name}"
         if name not in _OPERATORS:
             raise BadBody(f"{name!r:.100} is no operator: there are {', '.join(_OPERATORS)}", path=where)
         if name == "in":
-            yield Condition.of(field, name, _read_list(field, operand, where))
+            yield Condition(field, name, _read_list(field, operand, where))
         else:
             if name in _ORDERS and (operand is None or field.kind is Kind.TRUTH):
                 raise BadBody(f"{name} compares texts and numbers only", path=where)
-            yield Condition.of(field, name, _checked(field, operand, where))
+            yield Condition(field, name, _checked(field, operand, where))
 
 
 def _read_list(field: Field, operand: Any, path: str) -> frozenset[Any]:
@@ -113,7 +126,10 @@ def _read_list(field: Field, operand: Any, path: str) -> frozenset[Any]:
         raise BadBody("in takes a list of values", path=path)
     if len(operand) > MOST_VALUES:
         raise BadBody(f"a filter has at most {MOST_VALUES} values", path=path)
-    return frozenset(_checked(field, each, f"{path}[{index}]") for index, each in enumerate(operand))
+    for index, each in enumerate(operand):
+        if not field.takes(each):
+            _checked(field, each, f"{path}[{index}]")
+    return frozenset(operand)
 
 
 def _checked(field: Field, value: Any, path: str) -> Any:

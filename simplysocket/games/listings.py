@@ -21,6 +21,7 @@ from .records import Record
 
 LOOKS: Final = 1_000  # of one search
 PAGE: Final = 100  # rooms in one answer
+_AT_A_TIME: Final = 128  # rooms that are looked at in one step, so that a search may stop early
 
 
 @attrs.frozen
@@ -75,21 +76,18 @@ class Table:
 
     def search(self, wanted: Filter, after: str, looks: int) -> Page:
         """Return the first rooms after a name that fit; looks at `looks` at most."""
-        few = self.few(wanted, looks)
-        if few is not None:
-            fitting = (record for record in few if record.name > after and _fits(record, wanted))
-            found = nsmallest(PAGE + 1, fitting, key=_name_of)
+        candidates = self.candidates(wanted)
+        if candidates is not None and len(candidates) <= looks:
+            names = sorted(name for name in candidates if name > after)
             stopped = None
         else:
             names = self._names.after(after, looks)
-            found = []
-            for name in names:
-                record = self._records[name]
-                if _fits(record, wanted):
-                    found.append(record)
-                    if len(found) > PAGE:
-                        break
             stopped = names[-1] if len(names) == looks else None
+        found: list[Record] = []
+        for at in range(0, len(names), _AT_A_TIME):
+            found += wanted.select([self._records[name] for name in names[at : at + _AT_A_TIME]])
+            if len(found) > PAGE:
+                break
         return cut(found, stopped)
 
 
@@ -155,10 +153,6 @@ def cut(found: list[Record], stopped: str | None) -> Page:
     if len(found) > PAGE:
         return Page(found[:PAGE], found[PAGE - 1].name)
     return Page(found, stopped)
-
-
-def _fits(record: Record, wanted: Filter) -> bool:
-    return record.published is not None and wanted.matches(record.published.values)
 
 
 def _name_of(record: Record) -> str:

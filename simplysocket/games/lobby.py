@@ -22,7 +22,7 @@ from .lobby_room import LobbyRoom, body_of
 from .matchmaking import Matchmaking
 from .overview import Overview
 
-_MOST_BYTES: Final = 4_096  # of a body without options: a filter of 8 conditions with 100 values
+_MOST_BYTES: Final = 4_096  # of a body without options: a filter of 8 conditions with 50 values
 
 
 class _ListRooms(codec.Struct):

@@ -52,7 +52,7 @@ class Wanted:
         if self.filter is None:
             return True
         if record.published is not None:
-            return self.filter.matches(record.published.values)
+            return bool(self.filter.select([record]))
         return record.runtime.state is RoomState.CREATING and record.asked_for == self.key
 
 
@@ -128,7 +128,7 @@ class Matchmaking:
         try:
             if wanted.filter is not None and record.published is None:
                 await _wait_created(runtime)
-                if record.published is None or not wanted.filter.matches(record.published.values):
+                if record.published is None or not wanted.fits(record):
                     return None
             return await self._hub.joins.join_this(runtime, session, options)
         except ActionError as error:

@@ -85,12 +85,12 @@ class Overview:
         if not record.is_listed or before is None or now is None:
             if record.is_listed:
                 self.listings.remove(record)
-            record.published = now
+            record.publish(now)
             if record.is_listed:
                 self.listings.add(record)
         else:
             table.change(record, before.values, now.values)
-            record.published = now
+            record.publish(now)
         self._update(record)
 
     def joined(self, runtime: "RoomRuntime", session: Session) -> None:

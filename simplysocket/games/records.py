@@ -3,7 +3,9 @@
 Law: words only. overview.py makes and changes them.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -15,19 +17,28 @@ if TYPE_CHECKING:
     from .patterns import RoomPattern
 
 
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
 class Record:
     """One room, from its making until it begins to close."""
 
-    __slots__ = ("asked_for", "is_listed", "name", "number", "pattern", "published", "runtime")
+    __slots__ = ("asked_for", "is_listed", "name", "number", "pattern", "published", "runtime", "values")
 
     def __init__(self, runtime: "RoomRuntime", number: int, pattern: "RoomPattern | None") -> None:
         self.runtime = runtime
         self.name = runtime.name
         self.number = number  # rooms that were made earlier have lower ones
         self.pattern = pattern  # that its name matches, if clients may look for rooms of it
-        self.published: Published | None = None  # its listing
+        self.published: Published | None = None  # its listing; `publish` sets it
+        self.values: Mapping[str, Any] = _NOTHING  # of the listing, for filters
         self.is_listed = False  # others may see it
         self.asked_for: bytes | None = None  # the filter of the client that a room was made for, until it has a listing
+
+    def publish(self, published: Published | None) -> None:
+        """Take over a listing."""
+        self.published = published
+        self.values = _NOTHING if published is None else published.values
 
     def entry(self) -> codec.Raw:
         """Return what lists show of the room."""
