@@ -15,6 +15,8 @@ import attrs
 from ..errors import BadBody
 from .listing import Field, Kind, Schema
 
+LOOKS: Final = 1_000  # at listings, of one search
+COMPARISONS: Final = 4_000  # of one search: about 0.4 ms
 MOST_CONDITIONS: Final = 8  # of one filter
 MOST_VALUES: Final = 50  # of all its conditions together, those in the lists of `in` included
 
@@ -69,6 +71,11 @@ class Filter:
     """The conditions on listings of one class, all of which must hold."""
 
     conditions: tuple[Condition, ...]
+
+    @property
+    def looks(self) -> int:
+        """How many listings one search may look at."""
+        return min(LOOKS, COMPARISONS // max(1, len(self.conditions)))
 
     def select(self, rooms: list[Room]) -> list[Room]:
         """Return the rooms that fit, in the same order."""

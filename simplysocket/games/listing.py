@@ -110,8 +110,14 @@ class Schema:
         return Published(values, encoded)
 
 
+_COMMON: Final[dict[type, Kind]] = {str: Kind.TEXT, int: Kind.NUMBER, bool: Kind.TRUTH}
+
+
 def kind_of(value: object) -> Kind | None:
     """Return the kind of a value as JSON has it; None for a value that is not compared."""
+    kind = _COMMON.get(value.__class__)
+    if kind is not None:
+        return kind
     if isinstance(value, str):
         return Kind.TEXT
     if isinstance(value, bool):

@@ -1,7 +1,7 @@
 """Listings: the rooms that others may see, in the order of their names, with an index for each indexed field.
 
 Laws:
-- A search looks at `LOOKS` listings at most, however many there are, and says where it has stopped.
+- A search looks at 1,000 listings at most (`Filter.looks`), however many there are, and says where it has stopped.
 - A page is in the order of the names, so a cursor is a name: the room need not be there any more.
 - A plain machine.
 """
@@ -19,7 +19,6 @@ from .index import Candidates, FieldIndex, smallest
 from .listing import Schema
 from .records import Record
 
-LOOKS: Final = 1_000  # of one search
 PAGE: Final = 100  # rooms in one answer
 _AT_A_TIME: Final = 128  # rooms that are looked at in one step, so that a search may stop early
 
@@ -138,8 +137,7 @@ class Listings:
                 faults.append(fault)
         if not filters:
             raise faults[0] if faults else BadBody("no room has a listing", path="$.filter")
-        looks = max(1, LOOKS // len(filters))
-        pages = [table.search(each, after, looks) for table, each in filters]
+        pages = [table.search(each, after, each.looks // len(filters)) for table, each in filters]
         if len(pages) == 1:
             return pages[0]
         ends = [page.next for page in pages if page.next is not None]

@@ -16,8 +16,7 @@ from .._rooms.options import Options
 from .._rooms.state import RoomState
 from .._sessions.session import Session
 from ..errors import ActionError, BadBody
-from .filters import Filter, read_filter
-from .listings import LOOKS
+from .filters import LOOKS, Filter, read_filter
 from .overview import Overview
 from .patterns import RoomPattern
 from .records import Record
@@ -112,10 +111,10 @@ class Matchmaking:
         """Return the rooms with free places among which to look, the oldest first; at most `LOOKS`."""
         openings, table = wanted.pattern.openings, wanted.pattern.table
         if wanted.filter is not None and table is not None and len(openings) > LOOKS:
-            few = table.few(wanted.filter, LOOKS)
+            few = table.few(wanted.filter, wanted.filter.looks)
             if few is not None:
                 return sorted((record for record in few if record in openings), key=lambda record: record.number)
-        return openings.oldest(LOOKS)
+        return openings.oldest(LOOKS if wanted.filter is None else wanted.filter.looks)
 
     def _unready(self, pattern: RoomPattern) -> "RoomRuntime | None":
         """Return a room that is being made, if nobody knows yet how many clients the rooms of its pattern take."""

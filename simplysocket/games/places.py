@@ -3,6 +3,7 @@
 Law: it only looks. In a room with seats the seats count, in any other its capacity.
 """
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,9 +19,14 @@ _FREE: Final = "free_seats"  # a property of a room with seats: how many are fre
 _SEAT: Final = "seat_of"  # a method of it: the seat of a client, or None
 
 
+@functools.cache  # a class is asked at each change of its rooms, and there are few
+def _has_seats(room_class: type[Room[Any]]) -> bool:
+    return hasattr(room_class, _FREE)
+
+
 def has_seats(room: Room[Any]) -> bool:
     """Tell whether the seats of a room count, and not its capacity."""
-    return hasattr(type(room), _FREE)
+    return _has_seats(type(room))  # type: ignore[arg-type]  # a class whose objects may be unhashable is hashable
 
 
 def is_seated(runtime: "RoomRuntime", session: Any) -> bool:

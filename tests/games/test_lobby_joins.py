@@ -365,6 +365,7 @@ async def test_rooms_whose_class_has_a_filter_are_found_among_thousands(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("simplysocket.games.matchmaking.LOOKS", 10)
+    monkeypatch.setattr("simplysocket.games.filters.LOOKS", 10)
     server, _ = make_lobby()
     async with open_server(server) as net:
         for n in range(40):
