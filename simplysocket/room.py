@@ -29,7 +29,17 @@ Args = TypeVarTuple("Args")
 # The options except `open` may differ from room to room: `on_create` may set them.
 @keeps_names(
     *("name", "creator", "server", "_runtime"),
-    free=("capacity", "announce", "relay", "empty_ttl", "unjoined_ttl", "hold_seconds", "rejoin", "on_crash", "listing"),
+    free=(
+        "capacity",
+        "announce",
+        "relay",
+        "empty_ttl",
+        "unjoined_ttl",
+        "hold_seconds",
+        "rejoin",
+        "on_crash",
+        "listing",
+    ),
 )
 class Room(RoomHooks[State]):
     """A room. Write a subclass with options, hooks and `@action` methods, and register it with `Server.room`.
@@ -359,3 +369,5 @@ class Room(RoomHooks[State]):
         if runtime.is_global:
             raise ValueError(f"{self.name!r} cannot be locked: every client is in it; on_connect may refuse one")
         runtime.members.is_locked = is_locked
+        if runtime.home.directory is not None:
+            runtime.home.directory.changed(runtime)

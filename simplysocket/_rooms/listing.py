@@ -34,6 +34,8 @@ class Listing:
         if not (runtime.is_listed or runtime.is_hidden or runtime.is_global):
             runtime.is_listed = True
             self._names.add(runtime.name)
+            if runtime.home.directory is not None:
+                runtime.home.directory.changed(runtime)
 
     def hide(self, runtime: "RoomRuntime") -> None:
         """Take a room out, now or when it would be listed."""
@@ -51,3 +53,5 @@ class Listing:
         if runtime.is_listed:
             runtime.is_listed = False
             self._names.remove(runtime.name)
+            if runtime.home.directory is not None:
+                runtime.home.directory.changed(runtime)

@@ -115,6 +115,10 @@ class Listings:
         if record.published is not None:
             self._table_of(record).remove(record, record.published.values)
 
+    def change(self, record: Record, before: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        """Note that a room that has a listing has another one."""
+        self._table_of(record).change(record, before, values)
+
     def _table_of(self, record: Record) -> Table:
         return self.tables[type(record.runtime.room).listing]
 

@@ -89,7 +89,9 @@ class Matchmaking:
                 if joined is not None:
                     return joined
                 refused.add(record.number)
-            return await self._join_new(wanted.pattern, session, options, key=wanted.key)
+            new = self._make(wanted.pattern, session, options, is_private=False)
+            new.asked_for = wanted.key
+            return await self._join_kept(new, session, options)
 
     def find(self, wanted: Wanted, session: Session | None = None) -> Record | None:
         """Return the room that a client would be put into now; None if it would be a new one."""
@@ -142,34 +144,26 @@ class Matchmaking:
     async def create_private(self, session: Session, pattern: str, options: Options) -> dict[str, Any]:
         """Make a room that nobody else sees, and join it; return the join's answer with the room's `code`."""
         with self._only_one(session):
-            found = self._pattern(pattern)
-            name = self._new_name(found, is_private=True)
-            code = self._overview.codes.add(name)
-            try:
-                answer = await self._join_new(found, session, options, name=name)
-            except BaseException:
-                if name not in self._overview.records:
-                    self._overview.codes.remove(name)  # there was no room that could take it with it
-                raise
-            return {**answer, "code": code}
+            record = self._make(self._pattern(pattern), session, options, is_private=True)
+            code = self._overview.codes.add(record.name)
+            return {**await self._join_kept(record, session, options), "code": code}
 
-    async def _join_new(
-        self, pattern: RoomPattern, session: Session, options: Options, *, name: str = "", key: bytes = b""
-    ) -> dict[str, Any]:
-        """Make a room and join it."""
-        name = name or self._new_name(pattern, is_private=False)
-        runtime = self._hub.make(name, pattern.room_class, session, options)
-        overview = self._overview
-        record = overview.records[name]
-        record.asked_for = key
-        reservation = overview.reserve(record, session)
+    def _make(self, pattern: RoomPattern, session: Session, options: Options, *, is_private: bool) -> Record:
+        """Make a room for a client; `ActionError` if that may not be."""
+        hub = self._hub
+        name = pattern.new_name(hub.classes, hub.runtimes, is_private=is_private)
+        runtime = hub.make(name, pattern.room_class, session, options)
+        if is_private:
+            hub.listing.hide(runtime)
+        return self._overview.records[name]
+
+    async def _join_kept(self, record: Record, session: Session, options: Options) -> dict[str, Any]:
+        """Join a room in which a place is kept for the client until the join has ended."""
+        reservation = self._overview.reserve(record, session)
         try:
-            return await self._hub.joins.join_this(runtime, session, options)
+            return await self._hub.joins.join_this(record.runtime, session, options)
         finally:
-            overview.reservations.release(reservation)
-
-    def _new_name(self, pattern: RoomPattern, *, is_private: bool) -> str:
-        return pattern.new_name(self._hub.classes, self._hub.runtimes, is_private=is_private)
+            self._overview.reservations.release(reservation)
 
     # --- a private room
 

@@ -4,7 +4,7 @@ Laws:
 - It is told of each change of a room at once, and what it knows is then up to date: who is given a place next is found
   among the rooms as they are.
 - A change costs the same among 10,000 rooms as among 10, but for the comparisons of a binary search.
-- Others see a room from its `on_create` until it begins to close, unless it is private.
+- Others see a room from its `on_create` until it begins to close, unless it is hidden.
 """
 
 import math
@@ -16,7 +16,7 @@ from ..errors import RegistrationError
 from ..room import Room
 from .changes import Changes
 from .codes import Codes
-from .listing import read_schema
+from .listing import Published, read_schema
 from .listings import Listings, Page, Table
 from .patterns import RoomPattern
 from .places import free_places, has_seats, is_unready, places_of
@@ -81,7 +81,11 @@ class Overview:
             return
         room = runtime.room
         table = self.listings.tables[type(room).listing]
-        before, now = record.published, None if room.listing is None else table.schema.read(room.listing)
+        self._publish(record, None if room.listing is None else table.schema.read(room.listing))
+        self._update(record)
+
+    def _publish(self, record: Record, now: Published | None) -> None:
+        before = record.published
         if not record.is_listed or before is None or now is None:
             if record.is_listed:
                 self.listings.remove(record)
@@ -89,9 +93,8 @@ class Overview:
             if record.is_listed:
                 self.listings.add(record)
         else:
-            table.change(record, before.values, now.values)
+            self.listings.change(record, before.values, now.values)
             record.publish(now)
-        self._update(record)
 
     def joined(self, runtime: "RoomRuntime", session: Session) -> None:
         """Note that a client has become a member."""
@@ -143,7 +146,9 @@ class Overview:
     def _update(self, record: Record) -> None:
         """Show a room as it is, and offer its free places."""
         runtime, pattern = record.runtime, record.pattern
-        is_listed = runtime.state is RoomState.OPEN and not self._is_hidden(runtime)
+        if record.published is not None and runtime.room.listing is None:
+            self._publish(record, None)  # the room was made anew after a crash
+        is_listed = runtime.is_listed and runtime.is_open
         if is_listed != record.is_listed:
             record.is_listed = is_listed
             if is_listed:
@@ -161,7 +166,7 @@ class Overview:
         runtime, pattern = record.runtime, record.pattern
         if pattern is None:
             return
-        is_offered = not self._is_hidden(runtime)
+        is_offered = not runtime.is_hidden and not runtime.members.is_locked
         if is_offered and is_unready(runtime, pattern):
             pattern.unready[record.number] = record
             return
@@ -175,9 +180,6 @@ class Overview:
         record = self.records.get(runtime.name)
         if record is not None and record.runtime is runtime:
             self._offer(record)
-
-    def _is_hidden(self, runtime: "RoomRuntime") -> bool:
-        return runtime.name in self.codes
 
     def reserve(self, record: Record, session: Session) -> Reservation:
         """Keep a place in a room for a client; `reservations.release` gives it back."""

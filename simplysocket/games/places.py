@@ -1,6 +1,9 @@
 """Places: how many more clients a room takes, beside those that places are kept for.
 
 Law: it only looks. In a room with seats the seats count, in any other its capacity.
+
+A class of rooms has seats if it has `free_seats`, a property that says how many a new member may take now, and
+`seat_of(client)`. It calls `seats_changed` after each change of that number, and leaves free what `seats_kept` says.
 """
 
 import functools
@@ -8,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from .._rooms.state import RoomState
+from ..client import Client
 from ..room import Room
 
 if TYPE_CHECKING:
@@ -41,6 +45,20 @@ def places_of(runtime: "RoomRuntime") -> float:
     """Return how many members a room without seats takes in all."""
     capacity = runtime.members.capacity
     return capacity if isinstance(capacity, int) else math.inf
+
+
+def seats_changed(room: Room[Any]) -> None:
+    """Tell the lobby, if there is one, that other seats of a room may be free now."""
+    runtime = room._runtime
+    if runtime.home.directory is not None:
+        runtime.home.directory.changed(runtime)
+
+
+def seats_kept(room: Room[Any], client: Client[Any]) -> int:
+    """Return how many of the free seats are kept for others than this client; 0 if one is kept for itself."""
+    runtime = room._runtime
+    directory = runtime.home.directory
+    return 0 if directory is None else directory.reserved(runtime, client._session)
 
 
 def is_unready(runtime: "RoomRuntime", pattern: "RoomPattern") -> bool:

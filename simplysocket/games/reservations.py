@@ -82,11 +82,9 @@ class Reservations:
         return sum(not is_seated(runtime, each) for each in kept) if has_seats(runtime.room) else len(kept)
 
     def others(self, runtime: "RoomRuntime", session: Session) -> int:
-        """Return for how many clients that are not members a room keeps places; 0 to one that has such a place."""
+        """Return for how many others a room keeps places; 0 to a client that has such a place."""
         kept = self._by_runtime.get(runtime)
-        if not kept or session in kept:
-            return 0
-        return sum(each not in runtime.members for each in kept) if has_seats(runtime.room) else len(kept)
+        return 0 if not kept or session in kept else self.count(runtime)
 
     async def run(self) -> None:
         """End the reservations whose time is over, for as long as the server runs."""
