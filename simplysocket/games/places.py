@@ -7,9 +7,12 @@ A class of rooms has seats if it has `free_seats`, a property that says how many
 """
 
 import functools
+import logging
 import math
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from .._boundary import PASSING, SHOWN
 from .._rooms.state import RoomState
 from ..client import Client
 from ..room import Room
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
     from .._rooms.runtime import RoomRuntime
     from .patterns import RoomPattern
     from .reservations import Reservations
+
+logger = logging.getLogger("simplysocket.room")
+
+T = TypeVar("T")
 
 _FREE: Final = "free_seats"  # a property of a room with seats: how many are free
 _SEAT: Final = "seat_of"  # a method of it: the seat of a client, or None
@@ -38,7 +45,19 @@ def is_seated(runtime: "RoomRuntime", session: Any) -> bool:
     if session not in runtime.members:
         return False
     seat_of = getattr(runtime.room, _SEAT, None)
-    return seat_of is None or seat_of(session.client) is not None
+    return seat_of is None or _ask(runtime, lambda: seat_of(session.client), None) is not None
+
+
+def _ask(runtime: "RoomRuntime", question: Callable[[], T], otherwise: T) -> T:
+    """Ask a room, whose code may fail: this is called where members come and go, which must go on."""
+    try:
+        with SHOWN:
+            return question()
+    except* PASSING:
+        raise
+    except* BaseException:
+        logger.exception("room %.200r cannot say who has a seat", runtime.name)
+    return otherwise
 
 
 def places_of(runtime: "RoomRuntime") -> float:
@@ -70,8 +89,8 @@ def free_places(runtime: "RoomRuntime", pattern: "RoomPattern", reservations: "R
     """Return how many clients may be given a place in a room now."""
     kept = reservations.count(runtime)
     if has_seats(runtime.room):
-        free: int = getattr(runtime.room, _FREE)
-        return free - kept
+        free = _ask(runtime, lambda: getattr(runtime.room, _FREE), 0)
+        return (free if isinstance(free, int) else 0) - kept
     places = places_of(runtime)
     if runtime.state is RoomState.CREATING and pattern.usual_places is not None:
         places = min(places, pattern.usual_places)  # its `on_create` may yet say so

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
+_MOST_SHOWN: Final = 2**53  # the largest integer that every reader of JSON knows exactly
+
+
 class Record:
     """One room, from its making until it begins to close."""
 
@@ -45,8 +48,9 @@ class Record:
         members = self.runtime.members
         capacity = members.capacity
         listing = msgspec.UNSET if self.published is None else self.published.encoded
-        # What the application has set as a capacity may be anything.
-        entry = _Entry(self.name, len(members), capacity if isinstance(capacity, int) else None, listing)
+        # What the application has set as a capacity may be anything, also a number that JSON cannot hold.
+        shown = capacity if isinstance(capacity, int) and 0 <= capacity <= _MOST_SHOWN else None
+        entry = _Entry(self.name, len(members), shown, listing)
         return codec.encode_body(entry, may_hold_floats=False)
 
 
