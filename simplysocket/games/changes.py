@@ -7,6 +7,7 @@ Laws:
 - After all messages a client knows each room as it is.
 """
 
+import logging
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -14,11 +15,14 @@ import trio
 
 from .._protocol import codec
 from .._wakeup import Wakeup
+from ..errors import EncodeError
 
 if TYPE_CHECKING:
     from .._rooms.hub import Hub
     from .listings import Listings
     from .records import Record
+
+logger = logging.getLogger("simplysocket.room")
 
 MOST: Final = 100  # rooms in one message: about 0.2 ms of work
 _FORGOTTEN: Final = 1_000  # rooms that are looked at in one step while nobody is there to be told
@@ -80,5 +84,8 @@ class Changes:
             {"added": added, "changed": changed, "removed": removed, "total": len(self._listings)},
             may_hold_floats=False,
         )
-        runtime.outgoing.broadcast("rooms-changed", body)
+        try:
+            runtime.outgoing.broadcast("rooms-changed", body)
+        except EncodeError:  # an outbound hook has changed the body in place
+            logger.exception("a change of the rooms cannot be told")
         return max(members * _SECONDS_PER_MEMBER, memoryview(body).nbytes / _BYTES_PER_SECOND)

@@ -4,13 +4,14 @@ Laws:
 - A room is found and its place is kept in one step, without an await in between: two clients never get the same place.
 - The place is given back when the join has ended, however it ends.
 - A room that a client was kept out of is not tried again for it; after `_TRIES` rooms it gets a new one.
-- Of one client one search runs at a time.
+- Of one client one search runs at a time, and of one user or address as many as `on_auth` may run for it.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from .._functions import is_overridden
 from .._protocol import codec
 from .._rooms.options import Options
 from .._rooms.state import RoomState
@@ -20,6 +21,7 @@ from .filters import LOOKS, Filter, read_filter
 from .overview import Overview
 from .patterns import RoomPattern
 from .records import Record
+from .shares import Shares
 
 if TYPE_CHECKING:
     from .._rooms.runtime import RoomRuntime
@@ -62,6 +64,7 @@ class Matchmaking:
         self._overview = overview
         self._hub = overview.hub
         self._searching: set[Session] = set()
+        self._shares = Shares(overview.hub.limits.auths_per_address)
 
     # --- a room that fits
 
@@ -73,7 +76,7 @@ class Matchmaking:
         `BadBody` for a pattern that nobody may look for, and for a filter that is wrong; `ActionError` as for a join.
         """
         wanted = Wanted(self._pattern(pattern), asked)
-        with self._only_one(session):
+        async with self._search(session, wanted.pattern):
             refused: set[int] = set()  # the numbers of the rooms that have kept the client out
             waits = 0
             while len(refused) < _TRIES:
@@ -143,8 +146,9 @@ class Matchmaking:
 
     async def create_private(self, session: Session, pattern: str, options: Options) -> dict[str, Any]:
         """Make a room that nobody else sees, and join it; return the join's answer with the room's `code`."""
-        with self._only_one(session):
-            record = self._make(self._pattern(pattern), session, options, is_private=True)
+        found = self._pattern(pattern)
+        async with self._search(session, found):
+            record = self._make(found, session, options, is_private=True)
             code = self._overview.codes.add(record.name)
             return {**await self._join_kept(record, session, options), "code": code}
 
@@ -180,7 +184,8 @@ class Matchmaking:
         if name is None or record is None:
             session.rates.charge_wrong_code(now)
             raise ActionError("unknown-target", "no room has this code", path="$.code")
-        answer = await self._hub.joins.join_this(record.runtime, session, options)
+        async with self._search(session, record.pattern):
+            answer = await self._hub.joins.join_this(record.runtime, session, options)
         return {**answer, "code": self._overview.codes.code_of(name)}
 
     # --- what is asked for
@@ -195,13 +200,16 @@ class Matchmaking:
         """Return the pattern of this name; `BadBody` if clients may not look for its rooms."""
         return self._pattern(name)
 
-    @contextlib.contextmanager
-    def _only_one(self, session: Session) -> Iterator[None]:
+    @contextlib.asynccontextmanager
+    async def _search(self, session: Session, pattern: RoomPattern | None) -> AsyncIterator[None]:
+        """Bound what runs for one client, and where rooms of the pattern ask `on_auth`, for one user or address."""
         if session in self._searching:
             raise ActionError("busy", "a search of yours is under way already", retry_after=1)
         self._searching.add(session)
+        asks = pattern is not None and is_overridden(pattern.room_class.on_auth)
         try:
-            yield
+            async with self._shares.one_of(session.counted_as if asks else None):
+                yield
         finally:
             self._searching.discard(session)
 
