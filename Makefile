@@ -11,7 +11,7 @@ LOWEST := $(VENV)-lowest
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test test-lowest check bench bench-against bench-resume bench-fragments bench-page bystander conformance soak proxies docs pictures format clean
+.PHONY: demo test test-lowest check bench bench-against bench-resume bench-fragments bench-page bench-lobby bystander conformance soak proxies docs pictures format clean
 
 ## demo: install the dependencies and run the chat at http://localhost:8080 (or PORT=...)
 demo: $(VENV)/installed
@@ -51,6 +51,10 @@ bench-fragments: $(VENV)/developing
 ## bench-page: how many messages a second a page takes with our client, beside a bare WebSocket; about a minute (ROUNDS=7)
 bench-page: $(VENV)/developing chromium
 	$(BIN)/python -m tests.benchmarks.page $(if $(ROUNDS),--rounds '$(ROUNDS)')
+
+## bench-lobby: what searches, joins and changes cost in a lobby of 10 and of 10,000 rooms; about a minute
+bench-lobby: $(VENV)/developing
+	$(BIN)/python -m tests.benchmarks.lobby
 
 ## bystander: how long others wait while one address attacks; about three minutes (ATTACKS=empty-pings,bad-JSON)
 bystander: $(VENV)/developing
