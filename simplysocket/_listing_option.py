@@ -33,16 +33,31 @@ class ListingOption:
         runtime.home.check_thread()
         before = room.__dict__.get(_NAME)
         room.__dict__[_NAME] = value
-        if runtime.home.directory is not None:
+        directory = runtime.home.listing.directory
+        if directory is not None:
             try:
-                runtime.home.directory.published(runtime)
+                directory.published(runtime)
             except BaseException:
                 room.__dict__[_NAME] = before
                 raise
 
 
-def read_option(room_class: type) -> None:
-    """Make the class that stands in a room class as `listing` the option."""
-    value = inspect.getattr_static(room_class, _NAME)
-    if not isinstance(value, ListingOption):
-        setattr(room_class, _NAME, ListingOption(value))
+class Listed:
+    """What `Room` is made of, so that its option `listing` is a class in the class, and a value in a room.
+
+    It stands behind what keeps its names, since a room sets its listing.
+    """
+
+    # Any: on the class it is the class of the values, in a room a value of it.
+    listing: Any = ListingOption(None)
+    """The attrs class, dataclass or msgspec Struct of what a `games.Lobby` shows of the rooms; None: nothing of them.
+
+    `self.listing = YourClass(...)` publishes a value: what it says at this moment, so set it again after a change.
+    None takes it back. Before the first it is None. TypeError for another class, and with a lobby ValueError or
+    `EncodeError` for what cannot be listed. A type checker wants `listing: Any = YourClass`."""
+
+    def __init_subclass__(cls, **options: Any) -> None:  # Any: those of bases that users write
+        super().__init_subclass__(**options)
+        value = inspect.getattr_static(cls, _NAME)
+        if not isinstance(value, ListingOption):
+            setattr(cls, _NAME, ListingOption(value))

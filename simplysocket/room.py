@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVarTuple
 
 from ._functions import check_task, check_tick, check_timer, check_view
-from ._listing_option import ListingOption, read_option
+from ._listing_option import Listed
 from ._own_names import keeps_names
 from ._protocol import codec
 from ._protocol.names import check_said
@@ -29,19 +29,9 @@ Args = TypeVarTuple("Args")
 # The options except `open` may differ from room to room: `on_create` may set them.
 @keeps_names(
     *("name", "creator", "server", "_runtime"),
-    free=(
-        "capacity",
-        "announce",
-        "relay",
-        "empty_ttl",
-        "unjoined_ttl",
-        "hold_seconds",
-        "rejoin",
-        "on_crash",
-        "listing",
-    ),
+    free=("capacity", "announce", "relay", "empty_ttl", "unjoined_ttl", "hold_seconds", "rejoin", "on_crash"),
 )
-class Room(RoomHooks[State]):
+class Room(RoomHooks[State], Listed):
     """A room. Write a subclass with options, hooks and `@action` methods, and register it with `Server.room`.
 
     The attributes that you set in `on_create` are the room's state. They need no lock, since
@@ -84,14 +74,6 @@ class Room(RoomHooks[State]):
     client is kept that long, and leaves its other rooms at their own time. In the global room only more count."""
     rejoin: ClassVar[bool] = False
     """Whether a join of a member with other options than before is for `on_auth`, `on_join` and `on_snapshot` again."""
-    # Any: on the class it is the class of the values, in a room a value of it.
-    listing: Any = ListingOption(None)
-    """The attrs class, dataclass or msgspec Struct of what a `games.Lobby` shows of the rooms; None: nothing of them.
-
-    `self.listing = YourClass(...)` publishes a value: what it says at this moment, so set it again after a change.
-    None takes it back. Before the first it is None. TypeError for another class, and with a lobby ValueError or
-    `EncodeError` for what cannot be listed. A type checker wants `listing: Any = YourClass`."""
-
     on_crash: ClassVar[Literal["close", "keep", "restart"]] = "close"
     """What happens when a task of the room (`start_soon`, `run`) raises, which is a crash.
 
@@ -106,10 +88,6 @@ class Room(RoomHooks[State]):
     """The client whose join created the room; None if `Server.open_room` did."""
     server: "Server"
     """The server that the room belongs to."""
-
-    def __init_subclass__(cls, **options: Any) -> None:  # Any: those of bases that users write
-        super().__init_subclass__(**options)
-        read_option(cls)
 
     # Any is a RoomRuntime: a type in the signature of a public class is public, and so is all that it leads to.
     def __init__(self, runtime: Any = None) -> None:
@@ -369,5 +347,4 @@ class Room(RoomHooks[State]):
         if runtime.is_global:
             raise ValueError(f"{self.name!r} cannot be locked: every client is in it; on_connect may refuse one")
         runtime.members.is_locked = is_locked
-        if runtime.home.directory is not None:
-            runtime.home.directory.changed(runtime)
+        runtime.home.listing.changed(runtime)

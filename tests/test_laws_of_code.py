@@ -29,7 +29,7 @@ BOUNDARIES = {
     "_rooms.turns",
     "_serving.admission",
     "_serving.renewal",
-    "games.places",
+    "games._lobby.places",
 }
 # What hands an exception on other than by `raise`.
 HANDED_ON = {

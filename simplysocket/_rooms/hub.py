@@ -32,7 +32,6 @@ from .callers import Callers
 from .census import Census
 from .charges import Cause
 from .departure import Departure
-from .directory import Directory
 from .flush import Flusher
 from .global_room import make_global_room
 from .holds import Holds
@@ -91,7 +90,6 @@ class Hub:
         self.holds = Holds(budget, give_up)
         self.callers = Callers(self)
         self.authorizer = Authorizer(limits)
-        self.directory: Directory | None = None
         self.is_stopping = False
         self.stops_at = math.inf  # when a stop ends the games that are played; nobody joins any more
         self.see_off: Callable[[Session, Reason, Departure], None] = lambda _, __, ___: None  # a client that is gone
@@ -121,8 +119,8 @@ class Hub:
         global_room = make_global_room(self, self.classes.find(GLOBAL_ROOM) or Room)
         self._begin_room(global_room)
         self._global_room = global_room
-        if self.directory is not None:
-            self.directory.begin()
+        if self.listing.directory is not None:
+            self.listing.directory.begin()
 
     def start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Start a task that ends with the server."""

@@ -11,19 +11,26 @@ from typing import TYPE_CHECKING
 from .sorted_names import SortedNames
 
 if TYPE_CHECKING:
+    from .directory import Directory
     from .runtime import RoomRuntime
 
 
 class Listing:
     """The names of the rooms that are listed. The global room is not."""
 
-    __slots__ = ("_names",)
+    __slots__ = ("_names", "directory")
 
     def __init__(self) -> None:
         self._names = SortedNames()
+        self.directory: Directory | None = None  # who is told of each change of a room, if anybody is
 
     def __len__(self) -> int:
         return len(self._names)
+
+    def changed(self, runtime: "RoomRuntime") -> None:
+        """Tell the directory that a room has changed: its state, its members, whether it is listed or locked."""
+        if self.directory is not None:
+            self.directory.changed(runtime)
 
     def after(self, name: str, most: int) -> list[str]:
         """Return the first names after `name`, at most `most`."""
@@ -34,8 +41,7 @@ class Listing:
         if not (runtime.is_listed or runtime.is_hidden or runtime.is_global):
             runtime.is_listed = True
             self._names.add(runtime.name)
-            if runtime.home.directory is not None:
-                runtime.home.directory.changed(runtime)
+            self.changed(runtime)
 
     def hide(self, runtime: "RoomRuntime") -> None:
         """Take a room out, now or when it would be listed."""
@@ -53,5 +59,4 @@ class Listing:
         if runtime.is_listed:
             runtime.is_listed = False
             self._names.remove(runtime.name)
-            if runtime.home.directory is not None:
-                runtime.home.directory.changed(runtime)
+            self.changed(runtime)

@@ -68,7 +68,7 @@ class Members:
         if self.is_locked:
             raise ActionError("forbidden", "the room is locked")
         if most is not None:
-            directory = self._runtime.home.directory
+            directory = self._runtime.home.listing.directory
             reserved = 0 if directory is None else directory.reserved(self._runtime, session)
             if len(self.by_id) + reserved >= most:
                 kept = f", and {reserved} places are kept for others" if reserved else ""
@@ -118,8 +118,8 @@ class Members:
         if self._order is not None:
             self._order.add(session)
         runtime.fanout.joined(session)
-        if runtime.home.directory is not None:
-            runtime.home.directory.joined(runtime, session)
+        if runtime.home.listing.directory is not None:
+            runtime.home.listing.directory.joined(runtime, session)
 
     def remove(self, session: Session) -> None:
         """Remove a client, after delivering the messages that the room has sent before."""
@@ -132,5 +132,4 @@ class Members:
             place = self.places.pop(session.id, None)
             if place is not None:
                 self._runtime.home.holds.cancel(place)
-            if self._runtime.home.directory is not None:
-                self._runtime.home.directory.changed(self._runtime)
+            self._runtime.home.listing.changed(self._runtime)

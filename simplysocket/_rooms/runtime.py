@@ -34,7 +34,6 @@ from .charges import Cause
 from .closing import Closing
 from .crashes import CrashPolicy
 from .creation import Creation
-from .directory import Directory
 from .events import Events, Stream
 from .fanout import PIECE_BYTES, Fanout
 from .flush import Flusher
@@ -87,7 +86,6 @@ class Home(Protocol):
     callers: "Callers"
     authorizer: Authorizer
     place_of: Callable[["RoomRuntime", str], str]
-    directory: Directory | None
     is_stopping: bool
 
     def check_thread(self) -> None:
@@ -219,8 +217,7 @@ class RoomRuntime:
         check_transition(self.name, self.state, state)
         self.state = state
         self.is_open = state in ACCEPTING
-        if self.home.directory is not None:
-            self.home.directory.changed(self)
+        self.home.listing.changed(self)
 
     def begin(self) -> None:
         """Begin, now that the name is free: open the channel to the members."""

@@ -120,8 +120,8 @@ class Assembly:
     def check(self) -> None:
         """Refuse options that cannot work with what is registered."""
         self.users.check(is_authenticated=self.authentication.is_registered)
-        if self.hub.directory is not None:
-            self.hub.directory.check()
+        if self.hub.listing.directory is not None:
+            self.hub.listing.directory.check()
 
     def check_idle(self, what: str) -> None:
         """Refuse a registration while the server runs: it would be missing in the rooms that are open."""

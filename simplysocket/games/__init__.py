@@ -1,6 +1,6 @@
 """For games: a lobby that lists rooms, and finds and makes rooms to play in."""
 
-from .listing import indexed
+from ._lobby.listing import indexed
 from .lobby import Lobby
 from .lobby_room import LobbyRoom
 

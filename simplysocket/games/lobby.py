@@ -17,10 +17,10 @@ from ..errors import ActionError, BadBody, RegistrationError
 from ..middleware import Call
 from ..room import Room
 from ..server import Server
-from .listings import Page
+from ._lobby.listings import Page
+from ._lobby.matchmaking import Matchmaking
+from ._lobby.overview import Overview
 from .lobby_room import LobbyRoom, body_of
-from .matchmaking import Matchmaking
-from .overview import Overview
 
 _MOST_BYTES: Final = 4_096  # of a body without options: a filter of 8 conditions with 50 values
 
@@ -77,7 +77,7 @@ class Lobby:
     ) -> None:
         assembly = server._assembly
         assembly.check_idle("a lobby")
-        if assembly.hub.directory is not None:
+        if assembly.hub.listing.directory is not None:
             raise RegistrationError(f"server {server.name!r} has a lobby already")
         if not (isinstance(room_class, type) and issubclass(room_class, LobbyRoom)):
             raise RegistrationError(f"Lobby(room_class={room_class!r:.100}): give a subclass of LobbyRoom")
@@ -96,7 +96,7 @@ class Lobby:
         server.action("list-rooms")(self._list_rooms)
         self._overview = Overview(assembly.hub, room, patterns, reserve_seconds)
         self._matchmaking = Matchmaking(self._overview)
-        assembly.hub.directory = self._overview
+        assembly.hub.listing.directory = self._overview
 
     # --- for the server's own code
 

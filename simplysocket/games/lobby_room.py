@@ -1,13 +1,13 @@
 """The room of a lobby: who is in it is sent the list of rooms, and what changes in it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..client import Client, State
 from ..room import Room
 
 if TYPE_CHECKING:
-    from .listings import Page
-    from .overview import Overview
+    from ._lobby.listings import Page
+    from ._lobby.overview import Overview
 
 
 class LobbyRoom(Room[State]):
@@ -17,13 +17,13 @@ class LobbyRoom(Room[State]):
     `on_snapshot` of yours calls `await super().on_snapshot(client)`, which sends the first page of the list.
     """
 
-    announce = True
-    relay = False  # else a client could send what looks like a change of the list
-    empty_ttl = None
+    announce: ClassVar[bool] = True
+    relay: ClassVar[bool | None] = False  # else a client could send what looks like a change of the list
+    empty_ttl: ClassVar[float | None] = None
 
     async def on_snapshot(self, client: Client[State]) -> None:
         """Send the first page of the list to a client that has joined, or has missed messages."""
-        overview: Overview = self._runtime.home.directory  # type: ignore[assignment]  # the one that has opened this room
+        overview: Overview = self._runtime.home.listing.directory  # type: ignore[assignment]  # the one that has opened this room
         await self.send(client, "rooms", body_of(overview.page(), len(overview.listings)))
 
 

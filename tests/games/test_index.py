@@ -6,11 +6,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simplysocket.games.filters import Filter, read_filter
-from simplysocket.games.index import FieldIndex
-from simplysocket.games.listing import Schema, read_schema
-from simplysocket.games.openings import Openings
-from simplysocket.games.records import Record
+from simplysocket.games._lobby.filters import Filter, read_filter
+from simplysocket.games._lobby.index import FieldIndex
+from simplysocket.games._lobby.listing import Schema, read_schema
+from simplysocket.games._lobby.openings import Openings
+from simplysocket.games._lobby.records import Record
 
 from ..harness.duels import Duelling
 

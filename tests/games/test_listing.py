@@ -10,7 +10,7 @@ import pytest
 
 from simplysocket import RegistrationError
 from simplysocket.games import indexed
-from simplysocket.games.listing import Kind, read_schema
+from simplysocket.games._lobby.listing import Kind, read_schema
 
 
 class Phase(enum.Enum):

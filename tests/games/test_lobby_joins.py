@@ -364,8 +364,8 @@ async def test_a_name_of_a_new_room_belongs_to_its_own_pattern(autojump_clock: M
 async def test_rooms_whose_class_has_a_filter_are_found_among_thousands(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simplysocket.games.matchmaking.LOOKS", 10)
-    monkeypatch.setattr("simplysocket.games.filters.LOOKS", 10)
+    monkeypatch.setattr("simplysocket.games._lobby.matchmaking.LOOKS", 10)
+    monkeypatch.setattr("simplysocket.games._lobby.filters.LOOKS", 10)
     server, _ = make_lobby()
     async with open_server(server) as net:
         for n in range(40):

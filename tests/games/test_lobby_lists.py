@@ -139,7 +139,7 @@ async def test_a_filter_of_many_bytes_is_refused_unread(autojump_clock: MockCloc
 async def test_a_search_stops_after_a_thousand_looks_and_goes_on_from_there(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simplysocket.games.filters.LOOKS", 10)
+    monkeypatch.setattr("simplysocket.games._lobby.filters.LOOKS", 10)
     async with open_server(make_lobby()[0]) as net:
         ana = await join_duels(net, 40)
         found, after, calls = [], "", 0

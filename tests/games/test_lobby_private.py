@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from simplysocket import ActionError
-from simplysocket.games.codes import BITS, Codes, make_code, read_code
+from simplysocket.games._lobby.codes import BITS, Codes, make_code, read_code
 from simplysocket.testing import TestClient, open_server
 
 from ..harness.duels import Hall, make_lobby

@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from simplysocket import ActionError, Client, Reason, Room, action
-from simplysocket.games.places import seats_changed, seats_kept
+from simplysocket.games._lobby.places import seats_changed, seats_kept
 from simplysocket.testing import TestClient, open_server
 
 from ..harness.duels import Duel, Duelling, make_lobby

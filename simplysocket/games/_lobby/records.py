@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from .._protocol import codec
+from ..._protocol import codec
 from .listing import Published
 
 if TYPE_CHECKING:
-    from .._rooms.runtime import RoomRuntime
+    from ..._rooms.runtime import RoomRuntime
     from .patterns import RoomPattern
 
 

@@ -10,10 +10,10 @@ Laws:
 import math
 from typing import TYPE_CHECKING, Any
 
-from .._rooms.state import RoomState
-from .._sessions.session import Session
-from ..errors import RegistrationError
-from ..room import Room
+from ..._rooms.state import RoomState
+from ..._sessions.session import Session
+from ...errors import RegistrationError
+from ...room import Room
 from .changes import Changes
 from .codes import Codes
 from .listing import Published, read_schema
@@ -24,8 +24,8 @@ from .records import Record
 from .reservations import Reservation, Reservations
 
 if TYPE_CHECKING:
-    from .._rooms.hub import Hub
-    from .._rooms.runtime import RoomRuntime
+    from ..._rooms.hub import Hub
+    from ..._rooms.runtime import RoomRuntime
 
 
 class Overview:

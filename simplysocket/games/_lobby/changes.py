@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from .._protocol import codec
-from .._wakeup import Wakeup
-from ..errors import EncodeError
+from ..._protocol import codec
+from ..._wakeup import Wakeup
+from ...errors import EncodeError
 
 if TYPE_CHECKING:
-    from .._rooms.hub import Hub
+    from ..._rooms.hub import Hub
     from .listings import Listings
     from .records import Record
 

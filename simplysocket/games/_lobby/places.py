@@ -12,13 +12,13 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from .._boundary import PASSING, SHOWN
-from .._rooms.state import RoomState
-from ..client import Client
-from ..room import Room
+from ..._boundary import PASSING, SHOWN
+from ..._rooms.state import RoomState
+from ...client import Client
+from ...room import Room
 
 if TYPE_CHECKING:
-    from .._rooms.runtime import RoomRuntime
+    from ..._rooms.runtime import RoomRuntime
     from .patterns import RoomPattern
     from .reservations import Reservations
 
@@ -69,14 +69,13 @@ def places_of(runtime: "RoomRuntime") -> float:
 def seats_changed(room: Room[Any]) -> None:
     """Tell the lobby, if there is one, that other seats of a room may be free now."""
     runtime = room._runtime
-    if runtime.home.directory is not None:
-        runtime.home.directory.changed(runtime)
+    runtime.home.listing.changed(runtime)
 
 
 def seats_kept(room: Room[Any], client: Client[Any]) -> int:
     """Return how many of the free seats are kept for others than this client; 0 if one is kept for itself."""
     runtime = room._runtime
-    directory = runtime.home.directory
+    directory = runtime.home.listing.directory
     return 0 if directory is None else directory.reserved(runtime, client._session)
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._sessions.session import Session
-from .._wakeup import Wakeup
+from ..._sessions.session import Session
+from ..._wakeup import Wakeup
 from .places import has_seats, is_seated
 
 if TYPE_CHECKING:
-    from .._rooms.runtime import RoomRuntime
+    from ..._rooms.runtime import RoomRuntime
 
 
 class Reservation:

@@ -11,12 +11,12 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from .._functions import is_overridden
-from .._protocol import codec
-from .._rooms.options import Options
-from .._rooms.state import RoomState
-from .._sessions.session import Session
-from ..errors import ActionError, BadBody
+from ..._functions import is_overridden
+from ..._protocol import codec
+from ..._rooms.options import Options
+from ..._rooms.state import RoomState
+from ..._sessions.session import Session
+from ...errors import ActionError, BadBody
 from .filters import LOOKS, Filter, read_filter
 from .overview import Overview
 from .patterns import RoomPattern
@@ -24,7 +24,7 @@ from .records import Record
 from .shares import Shares
 
 if TYPE_CHECKING:
-    from .._rooms.runtime import RoomRuntime
+    from ..._rooms.runtime import RoomRuntime
 
 _TRIES: Final = 5  # rooms that may keep a client out before it gets a room of its own
 _WAITS: Final = 100  # for rooms that are being made

@@ -6,9 +6,9 @@ Law: a name that is made for a pattern matches it, and belongs to its class.
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from .._rooms.room_classes import RoomClasses
-from ..errors import ActionError
-from ..room import Room
+from ..._rooms.room_classes import RoomClasses
+from ...errors import ActionError
+from ...room import Room
 from .openings import Openings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 
-from ..errors import BadBody
+from ...errors import BadBody
 from .listing import Field, Kind, Schema
 
 LOOKS: Final = 1_000  # at listings, of one search

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import attrs
 
-from .._rooms.sorted_names import SortedNames
-from ..errors import BadBody
+from ..._rooms.sorted_names import SortedNames
+from ...errors import BadBody
 from .filters import Filter, read_filter
 from .index import Candidates, FieldIndex, smallest
 from .listing import Schema

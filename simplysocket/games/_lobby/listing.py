@@ -31,8 +31,8 @@ from msgspec.inspect import (
     Field as TypeField,
 )
 
-from .._protocol import codec
-from ..errors import RegistrationError
+from ..._protocol import codec
+from ...errors import RegistrationError
 
 MOST_BYTES: Final = 1_024  # of one listing as JSON: an answer holds up to a hundred
 
