@@ -19,6 +19,7 @@ import simplysocket
 from .harness import ROOT
 
 RIGHT: Final = ROOT / "tests" / "typed" / "right.py"
+LOBBY: Final = ROOT / "tests" / "typed" / "lobby.py"
 MISTAKES: Final = ROOT / "tests" / "typed" / "mistakes.py"
 EXAMPLES: Final = sorted((ROOT / "examples").rglob("*.py"))
 
@@ -30,7 +31,7 @@ def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, dict[int, lis
     """Run mypy once over all files; return {file: {line: its errors}}."""
     command = [sys.executable, "-m", "mypy", "--strict", "--enable-error-code", "unused-awaitable", "--no-pretty"]
     command += ["--explicit-package-bases", "--hide-error-context", "--cache-dir", str(tmp_path_factory.mktemp("mypy"))]
-    files = [str(path.relative_to(ROOT)) for path in (RIGHT, MISTAKES, *EXAMPLES)]
+    files = [str(path.relative_to(ROOT)) for path in (RIGHT, LOBBY, MISTAKES, *EXAMPLES)]
     done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stdout + done.stderr  # 2: mypy could not start
     found: dict[Path, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -52,7 +53,7 @@ def match(words: list[str], said: list[str]) -> bool:
 
 def test_correct_use_and_the_examples_pass_strict_checks(errors: dict[Path, dict[int, list[str]]]) -> None:
     assert EXAMPLES
-    assert {path: dict(errors[path]) for path in (RIGHT, *EXAMPLES) if path in errors} == {}
+    assert {path: dict(errors[path]) for path in (RIGHT, LOBBY, *EXAMPLES) if path in errors} == {}
 
 
 def test_mistakes_are_seen_and_nothing_else(errors: dict[Path, dict[int, list[str]]]) -> None:
