@@ -14,6 +14,7 @@ from .._rooms.options import read_options
 from .._rooms.seconds import is_seconds
 from ..client import Client
 from ..errors import ActionError, BadBody, RegistrationError
+from ..message import GLOBAL_ROOM
 from ..middleware import Call
 from ..room import Room
 from ..server import Server
@@ -144,6 +145,8 @@ class Lobby:
 
     async def _list_rooms(self, call: Call) -> dict[str, Any]:
         _check_size(call, _MOST_BYTES)
+        if call.room.name == GLOBAL_ROOM:  # in another room, whose turn this is, its own members wait
+            await self._overview.searches.turn()
         asked = _read_list_rooms(call.envelope.message_body)
         body = body_of(self._page(asked.filter, asked.after), len(self._overview.listings))
         return _answer(call, body)

@@ -222,6 +222,33 @@ async def test_the_worst_filters_are_refused_and_others_are_answered(autojump_cl
         assert (await ana.request("list-rooms", {"filter": {"mode": "casual"}}))["rooms"] == []
 
 
+async def test_of_many_searches_at_once_a_few_run_in_each_pass(autojump_clock: MockClock) -> None:
+    server, lobby = make_lobby()
+    passes: list[int] = []
+    search = lobby._overview.listings.page
+
+    class Counter(trio.abc.Instrument):
+        def after_io_wait(self, timeout: float) -> None:
+            passes.append(0)
+
+    def count(after: str) -> Any:
+        passes[-1] += 1
+        return search(after)
+
+    lobby._overview.listings.page = count  # type: ignore[method-assign]
+    async with open_server(server) as net:
+        clients = [await net.connect(f"c{n}") for n in range(50)]
+        trio.lowlevel.add_instrument(counter := Counter())
+        for client in clients:
+            for _ in range(4):
+                await client.send("list-rooms", id=1)
+        for client in clients:
+            assert len(await client.settle()) == 4
+        trio.lowlevel.remove_instrument(counter)
+    assert sum(passes) == 200
+    assert max(passes) <= 8  # of two passes, where one begins in the middle
+
+
 async def test_an_outbound_hook_that_breaks_a_change_costs_only_that(autojump_clock: MockClock) -> None:
     server, _ = make_lobby()
     broken = [True]

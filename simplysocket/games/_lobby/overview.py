@@ -22,6 +22,7 @@ from .patterns import RoomPattern
 from .places import free_places, has_seats, is_unready, places_of
 from .records import Record
 from .reservations import Reservation, Reservations
+from .searches import Searches
 
 if TYPE_CHECKING:
     from ..._rooms.hub import Hub
@@ -40,6 +41,7 @@ class Overview:
         self.patterns: dict[str, RoomPattern] = {}  # {pattern: its rooms}: those that clients may look for
         self.reservations = Reservations(reserve_seconds, self._freed)
         self.changes = Changes(hub, room_name, self.records, self.listings)
+        self.searches = Searches()
         self._match = match
         self._made = 0
 
@@ -66,6 +68,7 @@ class Overview:
         hub = self.hub
         hub.start(self.reservations.run)
         hub.start(self.changes.run)
+        hub.start(self.searches.run)
         hub.make(self.room_name, hub.classes.find(self.room_name) or Room, None, {})
 
     def changed(self, runtime: "RoomRuntime") -> None:
