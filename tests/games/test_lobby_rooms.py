@@ -194,3 +194,16 @@ async def test_a_room_that_cannot_say_how_many_seats_are_free_harms_nobody(
             ana, ben = await net.connect("ana"), await net.connect("ben")
             await ana.join("duel-1")
             assert await play(ben) != "duel-1"
+
+
+async def test_a_member_whose_on_join_takes_long_has_one_place_and_not_two(autojump_clock: MockClock) -> None:
+    class Welcoming(Duel):
+        async def on_join(self, client: Client, options: dict[str, Any]) -> None:
+            await trio.sleep(options.get("seconds", 0))
+
+    async with open_server(make_lobby(("duel-*", Welcoming))[0]) as net:
+        ana, ben = await net.connect("ana"), await net.connect("ben")
+        await ana.send("join-or-create", {"pattern": "duel-*", "options": {"seconds": 5}})
+        await trio.sleep(1)
+        name = await play(ben)
+        assert (await ana.expect("join-or-create"))["message_body"]["roomname"] == name
