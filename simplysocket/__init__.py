@@ -25,7 +25,7 @@ from . import describe as describe
 from . import from_thread
 from . import tree as tree
 from ._log_limit import install as _limit_logs
-from .actions import Actions, action
+from .actions import Actions, action, hook
 from .brokers import Broker, MemoryBroker
 from .client import Client
 from .errors import (
@@ -88,6 +88,7 @@ __all__ = [
     "Timer",
     "action",
     "from_thread",
+    "hook",
     "may_come_back",
     "middleware",
 ]

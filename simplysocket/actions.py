@@ -16,6 +16,7 @@ from .errors import RegistrationError
 from .middleware import Middleware, Ware, check_middleware
 
 ACTION_MARK: Final = "_simplysocket_action"  # the attribute in which `@action` leaves its Mark on a method
+HOOK_MARK: Final = "_simplysocket_hook"  # in which `@hook` leaves the number of arguments that the hook is offered
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
 
@@ -122,6 +123,29 @@ def mark_of(owner: type, attribute: str) -> Mark | None:
     """
     mark: Mark | None = inherited(owner, attribute, ACTION_MARK)
     return mark
+
+
+# Any: a subclass may leave out the last arguments, which no other type of a method allows.
+def hook(method: Callable[..., Awaitable[object]]) -> Callable[..., Any]:
+    """Make a method of a base class of rooms a hook: its subclasses may override it, with these arguments or fewer.
+
+    The base class calls it, and the registration of a subclass checks it as it checks the hooks of `Room`. A name that
+    begins with `on_` and is no hook of `Room` needs this. Raises `RegistrationError` for what is no coroutine function.
+
+    >>> class Match(Room):
+    ...     @hook
+    ...     async def on_round(self, number: int) -> None: ...
+    """
+    if not inspect.iscoroutinefunction(method):
+        raise RegistrationError(f"{name_place(method)} is no coroutine function: write `async def`")
+    setattr(method, HOOK_MARK, len(inspect.signature(method).parameters) - 1)
+    return method
+
+
+def hook_arguments(owner: type, attribute: str) -> int | None:
+    """Return how many arguments a hook of a base class is offered, without self; None for what is no such hook."""
+    arguments: int | None = inherited(owner, attribute, HOOK_MARK)
+    return arguments
 
 
 class Actions:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from .._functions import source_of
 from .._rooms.crashes import ON_CRASH
 from .._rooms.seconds import is_seconds
-from ..actions import ACTION_MARK, mark_of
+from ..actions import ACTION_MARK, hook_arguments, mark_of
 from ..errors import RegistrationError
 from ..room import Room
 from .body_types import is_listing_class
@@ -37,7 +37,9 @@ def check_class(room_class: type[Room[Any]]) -> None:
     for name in sorted(own):
         value = getattr(room_class, name)
         if name in _HOOKS:
-            _check_hook(room_class, name, value)
+            _check_hook(room_class, name, value, _HOOKS[name])
+        elif (arguments := hook_arguments(room_class, name)) is not None:
+            _check_hook(room_class, name, value, arguments)
         elif name == "on_message":
             if hasattr(value, ACTION_MARK):
                 raise RegistrationError(f"{room_class.__qualname__}.on_message is a hook: write it without @action")
@@ -47,9 +49,9 @@ def check_class(room_class: type[Room[Any]]) -> None:
             and inspect.iscoroutinefunction(value)
             and mark_of(room_class, name) is None
         ):
-            raise RegistrationError(
-                f"{place_in(room_class, name)} is no hook: there are {', '.join(_HOOKS)}, on_message"
-            )
+            others = [each for each in sorted(own) if hook_arguments(room_class, each) is not None]
+            hooks = [*_HOOKS, "on_message", *others]
+            raise RegistrationError(f"{place_in(room_class, name)} is no hook: there are {', '.join(hooks)}")
         elif name not in _OPTIONS and not callable(value) and difflib.get_close_matches(name, _LONG_OPTIONS, 1, _ALIKE):
             meant = difflib.get_close_matches(name, _LONG_OPTIONS, 1, _ALIKE)[0]
             raise RegistrationError(
@@ -98,7 +100,9 @@ _LONG_OPTIONS: Final = ("capacity", "announce", "empty_ttl", "unjoined_ttl", "ho
 _ALIKE: Final = 0.85  # ratio of difflib: capasity, anounce and emptyttl are above it, capacities and empty_time below
 
 
-def _check_hook(room_class: type[Room[Any]], name: str, hook: Any) -> None:  # Any: any value in the user's class
+# Any: any value in the user's class
+def _check_hook(room_class: type[Room[Any]], name: str, hook: Any, arguments: int) -> None:
+    """Refuse a hook that cannot be called with so many arguments beside self."""
     place = place_in(room_class, name)
     if not inspect.iscoroutinefunction(hook) or hasattr(hook, ACTION_MARK):
         raise RegistrationError(f"{place} is no hook: write `async def {name}`, without @action")
@@ -107,8 +111,8 @@ def _check_hook(room_class: type[Room[Any]], name: str, hook: Any) -> None:  # A
         raise RegistrationError(f"{place} is a method without self: write self as its first parameter")
     parameters.pop(0)
     needed = [each for each in parameters if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
-    if len(needed) > _HOOKS[name]:
-        raise RegistrationError(f"{place} takes {len(needed)} arguments beside self, and is offered {_HOOKS[name]}")
+    if len(needed) > arguments:
+        raise RegistrationError(f"{place} takes {len(needed)} arguments beside self, and is offered {arguments}")
 
 
 def place_in(room_class: type[Room[Any]], name: str) -> str:

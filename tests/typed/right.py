@@ -38,6 +38,7 @@ from simplysocket import (
     Timer,
     action,
     from_thread,
+    hook,
     may_come_back,
     middleware,
 )
@@ -346,7 +347,8 @@ class Lobby(Room[Player]):
     async def on_leave(self, client: Client[Player]) -> None:
         await self.broadcast("one less", client.state.score)
 
-    async def on_close(self) -> None: ...
+    @hook
+    async def on_noise(self, level: int) -> None: ...
 
 
 @server.room("plain-*")
@@ -360,9 +362,6 @@ class Plain(Room):
 
 
 server.static("/", Path(__file__).parent)
-
-
-# --- from outside
 
 
 def in_a_thread() -> None:
