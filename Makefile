@@ -11,7 +11,7 @@ LOWEST := $(VENV)-lowest
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test test-lowest check bench bench-against bench-resume bench-fragments bench-page bench-lobby bystander conformance soak proxies docs pictures format clean
+.PHONY: demo test test-lowest check bench bench-against bench-resume bench-fragments bench-page bench-lobby bystander conformance soak soak-games proxies docs pictures format clean
 
 ## demo: install the dependencies and run the chat at http://localhost:8080 (or PORT=...)
 demo: $(VENV)/installed
@@ -67,6 +67,10 @@ conformance: $(VENV)/developing
 ## soak: drop a client at random, 100 times in each of 1,000 runs, and check that nothing is lost; about ten minutes (SEEDS=100)
 soak: $(VENV)/developing
 	$(BIN)/python -m tests.soak $(if $(SEEDS),--seeds '$(SEEDS)')
+
+## soak-games: 10,000 games of random options with random players, and check that no seat is lost or taken twice; about half an hour (SEEDS=500)
+soak-games: $(VENV)/developing
+	$(BIN)/python -m tests.soak --games --seeds '$(or $(SEEDS),10000)'
 
 ## proxies: install nginx, HAProxy and Caddy and try the settings of the how-to page with them
 proxies: $(VENV)/developing proxy-programs

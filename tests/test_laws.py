@@ -95,7 +95,22 @@ MACHINES = (
         "_rooms.held",
         "_sessions.intake",
         "_operation.settings_check",
+        "games.bodies",
+        "games.options",
+        "games.phase",
+        "games.seat",
+        "games.seats",
+        "games.turn_order",
+        "games.wishes",
     ),
+)
+# What a package of a user's could be: only public names.
+GAMES = tuple(
+    f"games.{name}"
+    for name in (
+        *("bodies", "bot", "game", "game_room", "hook_calls", "options", "phase", "play", "seat", "seats", "table"),
+        *("telling", "turn_order", "turns", "wishes"),
+    )
 )
 # The session has the connection; the server accepts it, and makes a session for it.
 HOLDERS_OF_CONNECTIONS = {"_sessions.session", "_serving.admission", "_serving.refused", "_serving.returns"}
@@ -152,6 +167,14 @@ def test_only_the_wire_knows_trio_websocket() -> None:
 def test_only_the_session_and_its_makers_know_connections() -> None:
     holders = {name for name in MODULES if "_wire.connection" in own_imports(name, with_types=True)}
     assert holders <= HOLDERS_OF_CONNECTIONS
+
+
+def test_games_use_only_names_that_a_user_may_use() -> None:
+    for name in GAMES:
+        used = own_imports(name, with_types=True) - {"games._lobby.places"}  # where a room with seats meets the lobby
+        assert not {each for each in used if any(part.startswith("_") for part in each.split("."))}, name
+        for node in ast.walk(MODULES[name]):
+            assert not (isinstance(node, ast.Attribute) and node.attr in ("_runtime", "_session", "_scope")), name
 
 
 def test_publishing_is_a_plain_function() -> None:

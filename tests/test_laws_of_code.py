@@ -30,6 +30,7 @@ BOUNDARIES = {
     "_serving.admission",
     "_serving.renewal",
     "games._lobby.places",
+    "games.hook_calls",
 }
 # What hands an exception on other than by `raise`.
 HANDED_ON = {

@@ -33,6 +33,7 @@ MODULES = {  # {module: the names that users import from it}
 
 # Made by the server or the test kit: users never call these classes, so how they are made may change.
 MADE_FOR_USERS = {"Broker", "Call", "Channel", "Client", "Event", "Net", "Pipe", "Room", "TestClient", "Timer"}
+MADE_FOR_USERS |= {"GameRoom", "Seat"}
 FOR_THE_PACKAGE = {"Actions.take"}
 
 

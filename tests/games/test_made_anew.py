@@ -1,0 +1,55 @@
+"""A game whose room is made anew after a crash (`on_crash = "restart"`) lets its members sit down again."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from simplysocket import action
+
+from ..harness.tables import NAME, Logged, come, log_of, names, open_table, table_of, told
+
+
+class Restarting(Logged):
+    """A game that crashes when it is asked to."""
+
+    on_crash = "restart"
+    seats = 2
+
+    async def on_create(self) -> None:
+        await super().on_create()
+        await self.set_seats(3)
+
+    @action("crash")
+    async def crash(self) -> None:
+        self.start_soon(self.fail)
+
+    async def fail(self) -> None:
+        raise RuntimeError("a bug")
+
+
+async def test_the_members_sit_down_again_in_the_order_of_their_joins(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_table(Restarting) as net:
+        (ana,) = await come(net, "ana", seat=2)
+        ben = await net.connect("ben", resume=True)
+        await ben.join(NAME)
+        await come(net, "cat", "dan")
+        assert names(net) == ["ben", "cat", "ana"]
+        first = table_of(net)
+        ben.drop()
+        await trio.sleep(1)
+        await ana.settle()
+        await ana.request("crash", target=NAME)
+        await trio.sleep(1)
+        assert table_of(net) is not first
+        assert names(net) == ["ana", "ben", "cat"]
+        assert [client.name for client in table_of(net).watchers.values()] == ["dan"]
+        assert table_of(net).all_seats[1].is_away
+        assert table_of(net).phase == "waiting"
+        assert (await told(ana, "seats"))[-1]["phase"] == "waiting"
+        assert "away 1 ben" in log_of(net)
+        await ben.come_back()
+        await trio.sleep(1)
+        assert table_of(net).phase == "playing"
+    assert "a bug" in caplog.text
