@@ -84,6 +84,29 @@ def test_the_echo(open_page: Callable[[], Page]) -> None:
         assert faults(page) == []
 
 
+def test_tic_tac_toe(open_page: Callable[[], Page]) -> None:
+    with run_example("examples.tictactoe.server", "--seconds", "600") as process:
+        ana, ben = open_page(), open_page()
+        ana.goto(process.url)
+        assert faults(ana) == []
+        for page, name in ((ana, "Ana"), (ben, "Ben")):
+            page.goto(process.url if page is ana else ana.url)
+            page.get_by_label("Your name").fill(name)
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("group", name="Players")).to_contain_text(name)
+            assert faults(page) == []
+        for page, cell in ((ana, "Row 1, column 1"), (ben, "Row 2, column 1"), (ana, "Row 1, column 2")):
+            page.get_by_role("button", name=cell).click()
+            expect(page.get_by_role("button", name=f"{cell}: empty")).to_have_count(0)
+        ben.get_by_role("button", name="Row 2, column 2").click()
+        ana.get_by_role("button", name="Row 1, column 3").click()
+        expect(ana.get_by_role("status")).to_have_text("You win!")
+        assert faults(ana) == []
+        process.stop()
+        expect(ana.get_by_role("alert")).to_be_visible()
+        assert faults(ana) == []
+
+
 def test_the_page_with_identities(open_page: Callable[[], Page], monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "s" * 32
     monkeypatch.setenv("AUTH_SECRET", secret)

@@ -82,9 +82,9 @@ def people_on(page: Page) -> Locator:
 
 
 @contextlib.contextmanager
-def run_example(module: str) -> Iterator["Process"]:
-    """Run an example during the block: a module, or `module:server` by the command line."""
-    process = Process(module)
+def run_example(module: str, *arguments: str) -> Iterator["Process"]:
+    """Run an example during the block: a module, or `module:server` by the command line, with arguments of its own."""
+    process = Process(module, *arguments)
     try:
         yield process
     finally:
@@ -94,16 +94,16 @@ def run_example(module: str) -> Iterator["Process"]:
 class Process:
     """The example as a process of its own, as a reader of the docs starts it."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, *arguments: str) -> None:
         self.url = ""
-        self._module = module
+        program = ["simplysocket", "run", module] if ":" in module else [module]
+        self._command = [sys.executable, "-m", *program, *arguments]
         self.start()
 
     def start(self) -> None:
         """Start it, on the same port as before if it ran already, and wait until it has printed its address."""
         port = self.url.rpartition(":")[2] or "0"
-        program = ["simplysocket", "run", self._module] if ":" in self._module else [self._module]
-        command = [sys.executable, "-m", *program, "--port", port]
+        command = [*self._command, "--port", port]
         self._process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
         lines: list[str] = []  # on a busy machine, it may first say that it was held up
