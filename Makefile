@@ -13,9 +13,9 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: demo test test-lowest check bench bench-against bench-resume bench-fragments bench-page bench-lobby bystander conformance soak soak-games proxies docs pictures format clean
 
-## demo: install the dependencies and run the chat at http://localhost:8080 (or PORT=...)
+## demo: install the dependencies and run the word battle at http://localhost:8080 (or PORT=...)
 demo: $(VENV)/installed
-	$(BIN)/python -m examples.chat.server $(if $(PORT),--port $(PORT))
+	$(BIN)/python -m examples.lobby.server $(if $(PORT),--port $(PORT))
 
 ## test: install what the tests need (packages, Chromium) and run all tests (PYTHON=python3.13: with that Python)
 test: $(VENV)/developing chromium
@@ -97,7 +97,7 @@ $(VENV)/bin/python $(LOWEST)/bin/python:
 	$(PYTHON) -m venv $(@:/bin/python=) || ($(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv && $(PYTHON) -m venv --clear $(@:/bin/python=))
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[examples]'
 	touch $@
 
 $(VENV)/developing: $(VENV)/bin/python pyproject.toml

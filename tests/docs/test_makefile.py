@@ -46,7 +46,7 @@ def test_the_version_is_asked_of_the_python_itself() -> None:
 
 def test_without_a_choice_the_packages_are_in_one_folder() -> None:
     assert make("test").stdout.splitlines()[-1] == ".venv/bin/python -m pytest"
-    assert make("demo").stdout.splitlines()[-1].startswith(".venv/bin/python -m examples.chat.server")
+    assert make("demo").stdout.splitlines()[-1].startswith(".venv/bin/python -m examples.lobby.server")
 
 
 @pytest.mark.parametrize("python", ["no-such-python", ""])
