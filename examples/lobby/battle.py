@@ -189,7 +189,7 @@ class BattleRoom(GameRoom):
         for seat in self.taken_seats:
             if seat.id not in self.players:  # it did not say its name in time
                 await self.enter(str(seat.id), str(seat.name))
-        self.battle = Battle(self.players.values(), DICTIONARY)
+        self.battle = Battle(self.players.values(), DICTIONARY, self.battle.letter)
         self.board = []
         self.end_of_time = self.after(self.duration, self.end, "Time is up for all of you!")
         await self.say("room-bot-greetings", {"message": "Welcome to the word battle"})

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-FIRST_LETTER: Final = "w"
+FIRST_LETTER: Final = "w"  # of the first game in a room; the next ones go on with the letter that is due
 LONGEST: Final = 45  # characters of an attempt: no word of the dictionary has more
 
 
@@ -47,12 +47,12 @@ class Attempt:
 class Battle:
     """One game."""
 
-    def __init__(self, players: Iterable[Player], dictionary: Container[str]) -> None:
-        """The scores of the players start at 0."""
+    def __init__(self, players: Iterable[Player], dictionary: Container[str], letter: str = FIRST_LETTER) -> None:
+        """The scores of the players start at 0, and the first word begins with `letter`."""
         self.players: dict[str, Player] = {player.slug: player for player in players}
         for player in self.players.values():
             player.score = 0
-        self.letter = FIRST_LETTER
+        self.letter = letter
         self.attempts: list[Attempt] = []
         self.words: list[str] = []  # the good ones, oldest first
         self._dictionary = dictionary
