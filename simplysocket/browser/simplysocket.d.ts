@@ -133,6 +133,8 @@ export interface Speaker<Calls extends Actions<Calls>, Events extends Actions<Ev
 export interface Room<Calls extends Actions<Calls> = AnyActions, Events extends Actions<Events> = AnyActions>
   extends Speaker<Calls, Events> {
   readonly name: string;
+  /** The code of a private room that was entered by `enter`; whoever knows it may join. */
+  readonly code?: string;
   /** The names of the members by their ids, kept up to date if the room announces them; of a large room only some. */
   readonly members: ReadonlyMap<string, string>;
   /** The number of all members. */
@@ -162,6 +164,16 @@ export interface Socket<Calls extends Actions<Calls> = AnyActions, Events extend
   join<RoomCalls extends Actions<RoomCalls> = Calls, RoomEvents extends Actions<RoomEvents> = Events>(
     name: string,
     options?: object,
+  ): Promise<Room<RoomCalls, RoomEvents>>;
+  /**
+   * Enter a room that the server chooses: send a request whose reply is that of a join, such as `join-or-create`,
+   * `create-private` and `join-by-code` of a lobby. The room's messages wait until the caller has had the chance to
+   * add handlers, and it is joined again as after `join`, with the `options` of the body.
+   */
+  enter<RoomCalls extends Actions<RoomCalls> = Calls, RoomEvents extends Actions<RoomEvents> = Events>(
+    action: string,
+    body?: { options?: object; [key: string]: unknown },
+    how?: RequestOptions,
   ): Promise<Room<RoomCalls, RoomEvents>>;
   /** Connect now, if it waits or is closed. */
   connect(): void;

@@ -32,13 +32,14 @@ const MOST_KEPT = 64; // messages that are not acknowledged: with more, a ping a
 const MOST_QUEUED = 256; // messages that wait for a connection
 const MOST_QUEUED_BYTES = 256 * 1024;
 const MOST_WARNINGS = 100; // one for each action
-const LONGEST_TIMER = 2 ** 31 - 1; // milliseconds
+const LONGEST_TIMER = 2e9; // milliseconds; a little less than what a timer can hold
 
 const TAKEN = 3502; // another connection has the session
 const EXPIRED = 3005;
 const REFUSED = 3500;
 const FINAL_CODES = [1002, 1003, 1007, 1008, 1009]; // the standard codes after which a client stays away
 const HELD_CODES = [3004, EXPIRED, 3008, 3012, REFUSED, TAKEN]; // after these the server has kept the session
+const GLOBAL = "mesh-global"; // the room that every client is in
 const JOINED = "client-joined-room";
 const LEFT = "client-left-room";
 const CHANGED = "members-changed";
@@ -47,7 +48,8 @@ const KNOWN = [JOINED, LEFT, CHANGED, CLOSED, "server-stopping"]; // a page need
 
 const now = () => Date.now() / 1000;
 const isAnswer = (action) => action === "reply" || action === "error";
-const isRetried = (error) => error?.code === "busy" || error?.code === "rate-limited";
+const roomIn = (message) => (message.IsTargetClient ? message.room : message.target);
+const isRetried = (error) => ["busy", "rate-limited"].includes(error?.code);
 const complain = (error) => console.error("simplysocket: a handler failed:", error);
 
 /** What the server has refused, or what could not be sent. `code` is for programs, `message` for people. */
@@ -137,7 +139,7 @@ export function makeSession(token = null) {
         heard = sent = 0;
       } else {
         if (heard === null) heard = 0;
-        else if (!acknowledge(received)) throw new Error(`the server counts ${received} messages of ${sent}`);
+        else if (!acknowledge(received)) throw new Error("miscounted");
         sent = received;
       }
       const gone = outcome === "resumed" ? [] : [...requests.keys()].filter((id) => requests.get(id));
@@ -224,7 +226,7 @@ function makeHandlers() {
     of,
     /** Add a handler; return a function that takes it back. */
     add(word, handler) {
-      if (typeof handler !== "function") throw new TypeError("a handler must be a function");
+      if (typeof handler !== "function") throw new TypeError("a handler is a function");
       const entry = { handler }; // the same function may be added twice
       lists.set(word, [...of(word), entry]);
       return () => void lists.set(word, of(word).filter((each) => each !== entry));
@@ -316,7 +318,7 @@ function makeLink(address, { name, token, getToken, WebSocket = globalThis.WebSo
     close() {
       if (link.state === "closed") return;
       current?.close(1000);
-      finish(1000, "closed by this page");
+      finish(1000, "closed here");
     },
   };
   const { document, navigator } = globalThis;
@@ -348,7 +350,7 @@ function makeLink(address, { name, token, getToken, WebSocket = globalThis.WebSo
       if (link.state === "closed" || !isHeld) throw new SimplySocketError("gone", "there is no connection");
       const bytes = queuedBytes + new TextEncoder().encode(text).length;
       if (queued >= MOST_QUEUED || bytes > MOST_QUEUED_BYTES) {
-        throw new SimplySocketError("busy", "too much waits for the connection");
+        throw new SimplySocketError("busy", "too much waits");
       }
       queued += 1;
       queuedBytes = bytes;
@@ -617,7 +619,7 @@ function makeRoom(name, socket) {
   let attempt = 0;
   let retry;
   let joins = []; // {resolve, reject} of the page's own joins
-  let held = null; // what comes before the caller of `socket.join` has run
+  let held = null; // what comes before the caller of `socket.join` or `socket.enter` has run
 
   function enter() {
     const mine = (attempt += 1);
@@ -696,6 +698,14 @@ function makeRoom(name, socket) {
     if (isOver && !isWanted) events.call("closed", { reason: end });
   }
 
+  /** Hand on what is held, once the caller has run. */
+  const release = () =>
+    setTimeout(() => {
+      const list = held ?? [];
+      held = null;
+      for (const each of list) each();
+    }, 0);
+
   const room = {
     name,
     members, // {client id: name}; of a large room only some
@@ -709,7 +719,7 @@ function makeRoom(name, socket) {
     request: (action, body, how) => socket.request(action, body, { ...how, target: name }),
     join(given) {
       return new Promise((resolve, reject) => {
-        if (socket.link.state === "closed") throw new SimplySocketError("gone", "the socket is closed");
+        if (socket.link.state === "closed") throw new SimplySocketError("gone", "it is closed");
         joins.push({ resolve, reject });
         options = given;
         isWanted = true;
@@ -737,12 +747,18 @@ function makeRoom(name, socket) {
         await room.join(options);
         return room;
       } finally {
-        setTimeout(() => {
-          const list = held ?? [];
-          held = null;
-          for (const each of list) each();
-        }, 0);
+        release();
       }
+    },
+    /** Note that the server has put this client into the room; `before` is what came of it before this answer. */
+    enter(answer, given, before) {
+      held ??= before.map((each) => () => handle(each));
+      options = given;
+      room.code = answer.code;
+      isWanted = true;
+      entered(answer);
+      release();
+      return room;
     },
     opened(outcome, listed) {
       if (outcome !== "resumed") {
@@ -765,6 +781,8 @@ export function connect(url, options) {
   const handlers = makeHandlers();
   const states = makeHandlers();
   const rooms = new Map(); // {name: what makeRoom returns}
+  let entering = 0; // calls of `enter` that wait for their answers
+  let strays = []; // messages of unknown rooms meanwhile: of the one that is entered, it may be
   const requests = new Map(); // {id: done(error, body, isLost)}
   const warned = new Set();
   const ids = Math.random().toString(36).slice(2, 10); // ids never recur in a session, also after a reload
@@ -859,8 +877,9 @@ export function connect(url, options) {
       end(id, action === "error" ? readError(body) : null, body);
       return;
     }
-    const room = rooms.get(message.IsTargetClient ? message.room : message.target);
-    if (room) room.take(message);
+    const name = roomIn(message);
+    if (rooms.has(name)) rooms.get(name).take(message);
+    else if (entering && name && name !== GLOBAL) strays.push(message);
     else handle(message, NOBODY);
   }
 
@@ -887,7 +906,7 @@ export function connect(url, options) {
     const mine = life;
     let text;
     try {
-      if (!found.length) throw new SimplySocketError("unknown-action", "there is no handler for this action");
+      if (!found.length) throw new SimplySocketError("unknown-action", "no handler");
       const values = await Promise.all(found.map(async ({ handler }) => handler(body, message)));
       text = encode("reply", values.find((value) => value !== undefined) ?? null, { id });
     } catch (error) {
@@ -910,6 +929,19 @@ export function connect(url, options) {
     return rooms.get(name);
   }
 
+  /** Let the server choose the room, by an action such as `join-or-create`. */
+  async function enter(action, body = {}, how) {
+    entering += 1;
+    try {
+      const answer = await request(action, body, how);
+      const before = strays.filter((message) => roomIn(message) === answer.roomname);
+      strays = strays.filter((message) => !before.includes(message));
+      return roomOf(answer.roomname).enter(answer, body.options, before);
+    } finally {
+      if (!(entering -= 1)) for (const message of strays.splice(0)) handle(message, NOBODY);
+    }
+  }
+
   link.connect();
   return {
     get state() {
@@ -930,6 +962,7 @@ export function connect(url, options) {
     request,
     room: (name) => roomOf(name).room,
     join: (name, options) => roomOf(name).join(options),
+    enter,
     connect() {
       if (["waiting", "closed"].includes(link.state)) link.connect();
     },

@@ -111,6 +111,15 @@ async def ask_me(client: Client, body: dict[str, Any]) -> Any:
         return {"code": error.code, "message": error.message, "path": error.path}
 
 
+@server.action("find-hall", turn=False)
+async def find_hall(client: Client, body: dict[str, Any]) -> dict[str, Any]:
+    """Put the client into two rooms that it did not name, and reply with the one that it looked for."""
+    await client.join("hall-other")
+    await client.send("found", {})
+    answer = await client.join(body.get("pattern", "hall-*").replace("*", "found"), body.get("options"))
+    return {**answer, "code": "balo-mitu-dora"}
+
+
 @server.action("tell-me")
 async def tell_me(client: Client, body: dict[str, Any]) -> None:
     await client.send(body["action"], body["body"])

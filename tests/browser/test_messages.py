@@ -77,6 +77,33 @@ def test_what_a_join_sends_comes_to_the_handlers_of_before_and_of_after(script: 
     ]
 
 
+def test_what_comes_of_a_room_that_the_server_has_chosen_waits_for_the_handlers(script: Script) -> None:
+    seen = script.run("""
+        const socket = connect(url, { name: "Ana" });
+        const seen = [], others = [];
+        socket.on("*", (body, { action, room }) => { if (room !== "hall-found") others.push(action + " " + room); });
+        const room = await socket.enter("find-hall", { pattern: "hall-*", options: { colour: "red" } });
+        for (const action of ["hello", "snapshot"]) room.on(action, () => seen.push(action));
+        room.onSync(({ first, rejoined }) => seen.push({ first, rejoined }));
+        await until(() => seen.length === 3);
+        const again = await socket.room("hall-found").request("number", 7);
+        const refused = await failure(socket.enter("find-hall", { pattern: "shut-*" }));
+        await until(() => others.filter((each) => each.endsWith("hall-other")).length === 2);
+        my.socket = socket;
+        my.room = room;
+        my.seen = seen;
+        return { seen, others, again, refused, name: room.name, code: room.code, size: room.members.size };
+    """)
+    assert seen["seen"] == ["hello", "snapshot", {"first": True, "rejoined": False}]
+    assert [each for each in seen["others"] if each.endswith("hall-other")] == [
+        "hello hall-other",
+        "snapshot hall-other",
+    ]
+    assert "found undefined" in seen["others"]
+    assert (seen["again"], seen["refused"]["code"]) == (7, "forbidden")
+    assert (seen["name"], seen["code"], seen["size"]) == ("hall-found", "balo-mitu-dora", 1)
+
+
 def test_a_request_of_the_server_is_answered_by_what_a_handler_returns(script: Script) -> None:
     done = script.run("""
         const socket = connect(url);
