@@ -16,6 +16,7 @@ from ..harness.documentation import DOCS, blocks
 from ..harness.node import LIBRARY, tool
 
 HOW_TO = DOCS / "howto" / "browser.md"
+LOBBY = DOCS / "howto" / "lobby.md"
 
 
 @pytest.fixture
@@ -82,6 +83,19 @@ def test_the_page_of_the_how_to_works_and_so_does_each_piece_of_code(served: str
         for block in blocks(HOW_TO, "js"):
             one.evaluate("async () => {" + block.code + "\n}")
         expect(one.locator("#log")).to_contain_text(re.compile(r'together \d+.*"Ana":[1-6]', re.DOTALL))
+
+
+@pytest.mark.parametrize("served", [LOBBY], indirect=True)
+def test_the_page_of_the_lobby_brings_two_windows_together(served: str, browser: Browser) -> None:
+    with open_pages(browser) as open_page:
+        one, two = visit(open_page(), served), visit(open_page(), served)
+        one.get_by_role("button", name="anyone").click()
+        expect(two.locator("#rooms li")).to_have_text([re.compile(r"duel-\w+: 1")])
+        two.get_by_role("button", name="anyone").click()
+        expect(two.locator("#where")).to_have_text(one.locator("#where").inner_text())
+        expect(one.locator("#rooms li")).to_have_text([re.compile(r"duel-\w+: 2")])
+        one.get_by_role("button", name="friends").click()
+        expect(one.locator("#where")).to_have_text(re.compile(r"Tell your friends: \w+-\w+-\w+"))
 
 
 def test_the_types_of_the_how_to_are_right(tmp_path: Path) -> None:
