@@ -17,10 +17,18 @@ async def create(client: TestClient, pattern: str = "duel-*") -> dict[str, str]:
 
 
 def test_a_code_has_three_groups_of_two_syllables_and_enough_chance() -> None:
-    codes = {make_code() for _ in range(1_000)}
+    codes = {make_code(f"duel-{number}") for number in range(1_000)}
     assert len(codes) == 1_000
+    assert len({code[:4] for code in codes}) > 700  # each group may be any of 1,600
     assert all(len(code) == 14 and code.count("-") == 2 for code in codes)
     assert BITS > 30
+
+
+def test_of_two_rooms_that_would_have_the_same_code_the_second_has_another() -> None:
+    codes = Codes()
+    codes._names[make_code("duel-1")] = "duel-2"
+    assert codes.add("duel-1") == make_code("duel-1", 1)
+    assert codes.name_of(make_code("duel-1")) == "duel-2"
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,15 @@
 """Codes of private rooms: short, to be read aloud and typed on a phone.
 
 Laws:
-- A code is chosen at random of 2^32 or so, and dies with its room.
+- A code is one of 2^32 or so, and dies with its room. It follows from the room's name, which is a random one of 2^99:
+  a room that its members make again, after a restart of the server, has the code that they have told their friends.
 - Case, spaces and hyphens in what somebody types mean nothing; 0 and 1 are the letters that they look like.
 
 Knows nothing of rooms but their names.
 """
 
+import hashlib
 import math
-import secrets
 from typing import Final
 
 # No two of these sound or look much alike, and none is spoken differently in the languages of many players: so no
@@ -26,16 +27,19 @@ _LIKE_VOWELS: Final = {"0": "o", "1": "i", "l": "i"}
 BITS: Final = _GROUPS * _SYLLABLES * math.log2(len(_CONSONANTS) * len(_VOWELS))
 
 
-def make_code() -> str:
-    """Return a new code, such as "balo-mitu-dora"."""
-    return "-".join(_make_group() for _ in range(_GROUPS))
-
-
-def _make_group() -> str:
-    while True:
-        group = "".join(secrets.choice(_CONSONANTS) + secrets.choice(_VOWELS) for _ in range(_SYLLABLES))
+def make_code(name: str, number: int = 0) -> str:
+    """Return the code of a room, such as "balo-mitu-dora"; with another number another one, if that is taken."""
+    left = int.from_bytes(hashlib.blake2b(f"{number} {name}".encode()).digest())
+    groups: list[str] = []
+    while len(groups) < _GROUPS:
+        group = ""
+        for _ in range(_SYLLABLES):
+            left, consonant = divmod(left, len(_CONSONANTS))
+            left, vowel = divmod(left, len(_VOWELS))
+            group += _CONSONANTS[consonant] + _VOWELS[vowel]
         if group not in _UNWANTED:
-            return group
+            groups.append(group)
+    return "-".join(groups)
 
 
 def read_code(typed: str) -> str:
@@ -69,9 +73,9 @@ class Codes:
 
     def add(self, name: str) -> str:
         """Give a room a code, and return it."""
-        code = make_code()
-        while code in self._names:
-            code = make_code()
+        number = 0
+        while (code := make_code(name, number)) in self._names:
+            number += 1
         self._names[code] = name
         self._codes[name] = code
         return code
