@@ -47,6 +47,7 @@ class Listing:
         """Take a room out, now or when it would be listed."""
         runtime.is_hidden = True
         self.closed(runtime)
+        self.changed(runtime)  # also one that is not listed yet: a directory may know of it
 
     def unhide(self, runtime: "RoomRuntime") -> None:
         """List a room again that was hidden, if it is open."""

@@ -4,12 +4,17 @@ Laws:
 - A room is found and its place is kept in one step, without an await in between: two clients never get the same place.
 - The place is given back when the join has ended, however it ends.
 - A room that a client was kept out of is not tried again for it; after `_TRIES` rooms it gets a new one.
+- Nobody is put into a room before its `on_create` has ended, which may hide it, and nobody waits for that for longer
+  than a place is kept.
 - Of one client one search runs at a time, and of one user or address as many as `on_auth` may run for it.
 """
 
 import contextlib
+import math
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
+
+import trio
 
 from ..._functions import is_overridden
 from ..._protocol import codec
@@ -84,7 +89,7 @@ class Matchmaking:
                 creating = self._unready(wanted.pattern) if record is None and waits < _WAITS else None
                 if creating is not None:
                     waits += 1
-                    await _wait_created(creating)
+                    await self._wait_created(creating)
                     continue
                 if record is None:
                     break
@@ -105,7 +110,7 @@ class Matchmaking:
         for record in self._candidates(wanted):
             if record.number in refused or (session is not None and session in record.runtime.members):
                 continue
-            if not wanted.fits(record):
+            if not wanted.fits(record) or self._seconds_to_wait(record.runtime) <= 0:
                 continue
             if self._overview.free(record) > 0:
                 return record
@@ -123,16 +128,29 @@ class Matchmaking:
 
     def _unready(self, pattern: RoomPattern) -> "RoomRuntime | None":
         """Return a room that is being made, if nobody knows yet how many clients the rooms of its pattern take."""
-        return next((record.runtime for record in pattern.unready.values()), None)
+        runtimes = (record.runtime for record in pattern.unready.values())
+        return next((runtime for runtime in runtimes if self._seconds_to_wait(runtime) > 0), None)
+
+    def _seconds_to_wait(self, runtime: "RoomRuntime") -> float:
+        """Return for how long a client may wait for a room that is being made; infinity for one that is made."""
+        if runtime.state is not RoomState.CREATING:
+            return math.inf
+        return runtime.created_at + self._overview.reservations.seconds - trio.current_time()
+
+    async def _wait_created(self, runtime: "RoomRuntime") -> None:
+        """Wait until a room's `on_create` has ended, whether it failed or not, or has taken too long."""
+        with contextlib.suppress(ActionError):  # the room is gone, and is not found any more
+            with trio.move_on_after(max(0.0, self._seconds_to_wait(runtime))):
+                await runtime.wait_created()
 
     async def _try(self, wanted: Wanted, record: Record, session: Session, options: Options) -> dict[str, Any] | None:
         """Join a room that was found; return None if it does not take the client, so that another may."""
         runtime = record.runtime
         reservation = self._overview.reserve(record, session)
         try:
-            if wanted.filter is not None and record.published is None:
-                await _wait_created(runtime)
-                if record.published is None or not wanted.fits(record):
+            if runtime.state is RoomState.CREATING:
+                await self._wait_created(runtime)
+                if runtime.state is RoomState.CREATING or runtime.is_hidden or not wanted.fits(record):
                     return None
             return await self._hub.joins.join_this(runtime, session, options)
         except ActionError as error:
@@ -212,9 +230,3 @@ class Matchmaking:
                 yield
         finally:
             self._searching.discard(session)
-
-
-async def _wait_created(runtime: "RoomRuntime") -> None:
-    """Wait until a room's `on_create` has ended, whether it failed or not."""
-    with contextlib.suppress(ActionError):  # the room is gone, and is not found any more
-        await runtime.wait_created()

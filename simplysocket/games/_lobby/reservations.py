@@ -37,7 +37,7 @@ class Reservations:
 
     def __init__(self, seconds: float, freed: Callable[["RoomRuntime"], None]) -> None:
         """`freed` is called with a room in which a place is no longer kept."""
-        self._seconds = seconds
+        self.seconds = seconds  # for which a place is kept
         self._freed = freed
         self._by_runtime: dict[RoomRuntime, dict[Session, Reservation]] = {}
         self._due: deque[Reservation] = deque()  # the first to end first
@@ -48,7 +48,7 @@ class Reservations:
 
     def take(self, runtime: "RoomRuntime", session: Session) -> Reservation:
         """Keep a place for a client that has none there."""
-        reservation = Reservation(runtime, session, trio.current_time() + self._seconds)
+        reservation = Reservation(runtime, session, trio.current_time() + self.seconds)
         self._by_runtime.setdefault(runtime, {})[session] = reservation
         self._due.append(reservation)
         self._wakeup.wake()
