@@ -3,8 +3,10 @@
 Law: it belongs to one room, and everything in it happens in that room's turn.
 """
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
+from ..errors import RoomClosed
 from ._lobby.places import seats_changed
 from .hook_calls import HookCalls
 from .phase import Phase
@@ -41,15 +43,30 @@ class Game:
 
     async def settle(self) -> None:
         """Call the hooks that are to be called, then tell the members, and the lobby, what has changed."""
-        if await self.hooks.run():
-            self._tell_lobby()
+        if await self._run_hooks():
             await self.telling.tell_seats()
 
     async def settle_soon(self) -> None:
         """Call the hooks, and tell the members in a later turn: the code that has changed this may change more."""
-        if await self.hooks.run():
-            self._tell_lobby()
+        if await self._run_hooks():
             self.telling.tell_seats_soon()
+
+    async def _run_hooks(self) -> bool:
+        """Call the hooks; return False if one of them runs, after which the others are called."""
+        self._tell_lobby()  # before, too: a hook may take long
+        try:
+            has_run = await self.hooks.run()
+        except BaseException:
+            self.settle_later()  # one was cancelled: those that are left are called, and the members told, all the same
+            raise
+        self._tell_lobby()
+        return has_run
+
+    def settle_later(self) -> None:
+        """Settle in a turn of its own: the code that has this one is being cancelled."""
+        if self.room.is_open:
+            with contextlib.suppress(RoomClosed):  # a crash ends it
+                self.room.after(0, self.settle)
 
     def _tell_lobby(self) -> None:
         """Tell the lobby, if there is one, that another number of seats may be taken."""

@@ -35,6 +35,11 @@ class HookCalls:
         self._steps: deque[Callable[[], Awaitable[object]]] = deque()
         self._is_running = False
 
+    @property
+    def are_waiting(self) -> bool:
+        """Whether a hook is to be called."""
+        return bool(self._steps)
+
     def add(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Call a hook of the game's class, or of a bot's, with as many of these arguments as it takes."""
         self._steps.append(functools.partial(self._call, function, args[: _takes(function)]))

@@ -82,17 +82,21 @@ class Table:
             await self._hold(seat, seconds)
         elif seat is not None:
             self.stand(seat, reason)
-        await game.settle()
-        self._stay_open()
+        try:
+            await game.settle()
+        finally:
+            self._stay_open()
 
     def _forget(self, client: Client[Any]) -> None:
         """Undo the join of a client that has not become a member."""
-        self._game.watchers.pop(client.id, None)
-        seat = self._game.seats.of(client)
+        game = self._game
+        if game.watchers.pop(client.id, None) is not None:
+            game.hooks.add(game.room.on_unwatch, client)
+        seat = game.seats.of(client)
         if seat is not None:
             self.stand(seat, Reason("cancelled", ReasonKind.LEFT))
-            if self._game.room.is_open:
-                self._game.room.after(0, self._game.settle)  # this call is being cancelled: what it caused comes later
+        if game.hooks.are_waiting:
+            game.settle_later()
 
     async def adopt(self) -> None:
         """Let members sit down or watch that the game has not let in: the room was made anew (`Room.on_crash`)."""
@@ -113,8 +117,8 @@ class Table:
         own = game.seats.of(client)
         claimed = None if own is not None else game.seats.claimed(client.user, None)
         if claimed is not None:
-            del game.watchers[client.id]
-            game.hooks.add(game.room.on_unwatch, client)
+            if game.watchers.pop(client.id, None) is not None:
+                game.hooks.add(game.room.on_unwatch, client)
             self.take_over(claimed, client)
             return claimed
         if not self._is_offered or (own is not None and game.phase is Phase.PLAYING):
