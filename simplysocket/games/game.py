@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RoomClosed
-from ._lobby.places import seats_changed
+from ._lobby.places import is_being_made, seats_changed
 from .hook_calls import HookCalls
 from .phase import Phase
 from .play import Play
@@ -37,8 +37,8 @@ class Game:
         self.play: Play = Play(self)
         self._free_seats = -1  # of which the lobby was told
         self._owner: Seat | None = None  # of whom `on_owner` was told
-        if room.members:  # it was made anew, or this is the first join
-            self.hooks.then(self.table.adopt)
+        self._must_adopt = bool(room.members)  # it was made anew, or this is the first join
+        if self._must_adopt:
             room.after(0, self.settle)
 
     async def settle(self) -> None:
@@ -53,6 +53,9 @@ class Game:
 
     async def _run_hooks(self) -> bool:
         """Call the hooks; return False if one of them runs, after which the others are called."""
+        if self._must_adopt and not is_being_made(self.room):  # what `on_create` does comes first
+            self._must_adopt = False
+            self.hooks.then(self.table.adopt)
         self._tell_lobby()  # before, too: a hook may take long
         try:
             has_run = await self.hooks.run()

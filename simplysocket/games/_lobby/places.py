@@ -66,6 +66,11 @@ def places_of(runtime: "RoomRuntime") -> float:
     return capacity if isinstance(capacity, int) else math.inf
 
 
+def is_being_made(room: Room[Any]) -> bool:
+    """Tell whether the `on_create` of a room has not ended."""
+    return room._runtime.state is RoomState.CREATING
+
+
 def seats_changed(room: Room[Any]) -> None:
     """Tell the lobby, if there is one, that other seats of a room may be free now."""
     runtime = room._runtime
