@@ -85,8 +85,3 @@ class Game:
             self._owner = owner
             if owner is not None and not has_moved:
                 self.hooks.add(self.room.on_owner, owner)
-
-    def call_bot(self, hook: str, seat: Seat) -> None:
-        """Add the call of a bot's hook, if a bot sits there."""
-        if seat.is_bot:
-            self.hooks.add(getattr(seat.player, hook), self.room, seat)

@@ -44,6 +44,11 @@ class HookCalls:
         """Call a hook of the game's class, or of a bot's, with as many of these arguments as it takes."""
         self._steps.append(functools.partial(self._call, function, args[: _takes(function)]))
 
+    def add_next(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Call a hook before all others that are to be called: what has been looked at for it is then still so."""
+        self.add(function, *args)
+        self._steps.rotate(1)
+
     def then(self, step: Callable[..., Awaitable[object]], *args: object) -> None:
         """Take a step of the package's own after the hooks that are to be called by now."""
         self._steps.append(functools.partial(step, *args))

@@ -4,6 +4,7 @@ Law: a wrong option is refused where it is written, with what to write instead.
 """
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -112,7 +113,7 @@ def _count(value: object, least: int, most: float) -> bool:
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
 
 
 def _check_roles(value: object) -> str:
@@ -130,6 +131,9 @@ _CHECKS: Final[dict[str, Callable[[Any], str]]] = {
     "spectators": lambda value: "" if _count(value, 0, math.inf) else "give a number; 0 for none",
     "turn_seconds": lambda value: (
         "" if value is None or (_is_time(value) and value > 0) else "give seconds above 0, or None for no clock"
+    ),
+    "hold_seconds": lambda value: (
+        "" if value is None or _is_time(value) else "give seconds, or None for Limits.resume_seconds"
     ),
     "starts": lambda value: "" if value in STARTS else f"give one of {', '.join(map(repr, STARTS))}",
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..client import Client
 from ..errors import ActionError
 from ..timer import Timer
+from .bot import Bot
 from .phase import Phase
 from .seat import Seat
 
@@ -23,6 +24,7 @@ class Play:
     def __init__(self, game: "Game") -> None:
         self._game = game
         self._check: Timer | None = None  # of a ready check: its deadline
+        self._were_ready = False  # True: `on_ready` was called for those who have a seat
         self._games = 0  # that have begun
         self._has_turns = False  # True: the turns of the game that is played have begun
 
@@ -48,6 +50,7 @@ class Play:
             taken = len(game.seats.taken)
             raise ActionError("forbidden", f"the game needs {self.needed} players, and {taken} have a seat")
         self._end_check()
+        self._were_ready = False
         if game.room.rotates and self._games:
             game.seats.rotate()
         self._games += 1
@@ -65,7 +68,8 @@ class Play:
         if game.phase is not Phase.PLAYING or games != self._games:
             return
         for seat in game.seats.all:
-            game.call_bot("on_start", seat)
+            if isinstance(seat.player, Bot):
+                game.hooks.add(seat.player.on_start, game.room, seat)
         self._has_turns = game.room.has_turns
         if self._has_turns and turns == game.turns.number:
             await game.turns.next(None)
@@ -86,6 +90,8 @@ class Play:
         game = self._game
         if game.phase is Phase.PLAYING and self._has_turns and game.turns.current is None:
             await game.turns.next(None)
+        if self._look_if_ready():
+            return  # it is considered after `on_ready`
         if game.phase is Phase.PLAYING or not self.has_enough or not game.seats.are_here:
             return
         if game.phase is Phase.OVER:
@@ -102,11 +108,15 @@ class Play:
         game = self._game
         if game.phase is not Phase.PLAYING:
             await self.consider()
-        elif not self.has_enough:
-            game.hooks.add(game.room.on_too_few)
-            game.hooks.then(self._pass_on, turn)
         else:
-            await self._pass_on(turn)
+            if not self.has_enough:
+                game.hooks.then(self._call_on_too_few)
+            game.hooks.then(self._pass_on, turn)
+
+    async def _call_on_too_few(self) -> None:
+        """Call the hook, unless the game has ended by now, or others have sat down."""
+        if self._game.phase is Phase.PLAYING and not self.has_enough:
+            self._game.hooks.add_next(self._game.room.on_too_few)
 
     async def _pass_on(self, turn: int | None) -> None:
         """Give the turn that a seat had to the next one, unless this has happened."""
@@ -136,7 +146,7 @@ class Play:
             raise ActionError("forbidden", "the game is played already")
         if seat.is_ready is not is_ready:
             game.seats.mark(seat, ready=is_ready)
-            await self._look_if_ready()
+            self._look_if_ready()
 
     async def set_agreed(self, client: Client[Any], *, agrees: bool) -> None:
         """Note whether a player wants to play again."""
@@ -163,11 +173,12 @@ class Play:
         if game.phase is Phase.PLAYING:
             raise ActionError("forbidden", "the game is played already")
         self._end_check()
+        self._were_ready = False
         for seat in game.seats.all:
             game.seats.mark(seat, ready=False)
         self._check = game.room.after(seconds, self._end_of_check)
         await game.telling.tell("ready-check", seconds=seconds)
-        await self._look_if_ready()
+        self._look_if_ready()
 
     async def _end_of_check(self) -> None:
         """Free the seats of those who are not ready; called in the room's turn."""
@@ -178,16 +189,19 @@ class Play:
         for seat in game.seats.taken:
             if not seat.is_ready:
                 game.table.stand_up(seat, "not ready")
-        await self._look_if_ready()
+        self._look_if_ready()
         await game.settle()
 
-    async def _look_if_ready(self) -> None:
-        """Go on if all who have a seat are ready."""
-        game = self._game
-        if game.seats.are_ready and self.has_enough:
-            self._end_check()
-            game.hooks.add(game.room.on_ready)
-            game.hooks.then(self.consider)
+    def _look_if_ready(self) -> bool:
+        """Add the hook if all who have a seat are ready, and were not when this was called before."""
+        game, were_ready = self._game, self._were_ready
+        self._were_ready = game.phase is not Phase.PLAYING and game.seats.are_ready and self.has_enough
+        if were_ready or not self._were_ready:
+            return False
+        self._end_check()
+        game.hooks.add(game.room.on_ready)
+        game.hooks.then(self.consider)
+        return True
 
     def _end_check(self) -> None:
         if self._check is not None:

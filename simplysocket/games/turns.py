@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ActionError
 from ..timer import Timer
+from .bot import Bot
 from .phase import Phase
 from .seat import Seat
 from .turn_order import TurnOrder
@@ -98,13 +99,13 @@ class Turns:
         """Call the hooks of a turn, unless it is over by now."""
         if number != self.number or self.current is not seat:
             return
-        self._game.hooks.add(self._game.room.on_turn, seat)
+        self._game.hooks.add_next(self._game.room.on_turn, seat)
         self._game.hooks.then(self._call_bot, seat, number)
 
     async def _call_bot(self, seat: Seat, number: int) -> None:
         """Let the bot move that has the turn, if it still has it after `on_turn`."""
-        if number == self.number and self.current is seat:
-            self._game.call_bot("on_turn", seat)
+        if number == self.number and self.current is seat and isinstance(seat.player, Bot):
+            self._game.hooks.add_next(seat.player.on_turn, self._game.room, seat)
 
     # --- the clock
 
@@ -135,7 +136,10 @@ class Turns:
 
     async def _time_out(self, number: int) -> None:
         """End the time of a turn; called in the room's turn."""
-        seat = self.current
-        if number == self.number and seat is not None and self._timer is not None:
-            self._game.hooks.add(self._game.room.on_time_out, seat)
-            await self._game.settle()
+        self._game.hooks.then(self._call_on_time_out, number)
+        await self._game.settle()
+
+    async def _call_on_time_out(self, number: int) -> None:
+        """Call the hook, unless the turn is over by now."""
+        if number == self.number and self.current is not None and self._timer is not None:
+            self._game.hooks.add_next(self._game.room.on_time_out, self.current)
