@@ -4,7 +4,8 @@ Laws:
 - It is told of each change of a room at once, and what it knows is then up to date: who is given a place next is found
   among the rooms as they are.
 - A change costs the same among 10,000 rooms as among 10, but for the comparisons of a binary search.
-- Others see a room from its `on_create` until it begins to close, unless it is hidden.
+- Others see a room from its `on_create` until it begins to close, unless it is hidden. One with the name of a private
+  room is, whoever has made it.
 """
 
 import math
@@ -133,6 +134,8 @@ class Overview:
         pattern = self.hub.classes.find_pattern(runtime.name)
         record = Record(runtime, self._made, self.patterns.get(pattern or ""))
         self.records[runtime.name] = record
+        if record.pattern is not None and record.pattern.is_private(runtime.name):
+            runtime.is_hidden = True  # also when one of its members makes it again, by a join after it has closed
         return record
 
     def _remove(self, record: Record) -> None:

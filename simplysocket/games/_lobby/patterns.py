@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .records import Record
 
 _ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"  # without those that look alike
+_LETTERS: Final = frozenset(_ALPHABET)
 _PUBLIC_LENGTH: Final = 6  # characters, 30 bits: names that are taken are tried again
 _PRIVATE_LENGTH: Final = 20  # 99 bits: nobody guesses the name of a private room
 _TRIES: Final = 20
@@ -38,6 +39,12 @@ class RoomPattern:
         """Note how many members a room takes after its `on_create`: the next one probably takes as many."""
         if self.room_class.capacity is None:
             self.usual_places = places
+
+    def is_private(self, name: str) -> bool:
+        """Tell whether a name of this pattern is one that private rooms are given."""
+        before, after = self.pattern.split("*")
+        chosen = name[len(before) : len(name) - len(after)]
+        return len(chosen) == _PRIVATE_LENGTH and set(chosen) <= _LETTERS
 
     def new_name(self, classes: RoomClasses, taken: "dict[str, Any]", *, is_private: bool) -> str:
         """Return a name that no room has; `too-many` if there is none."""
