@@ -4,7 +4,7 @@ Law: a value is checked when it is set. Who looks at the rooms is told of it at 
 """
 
 import inspect
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 _NAME: Final = "listing"
 
@@ -55,9 +55,16 @@ class Listed:
     `self.listing = YourClass(...)` publishes a value: what it says at this moment, so set it again after a change.
     None takes it back. Before the first it is None. TypeError for another class, and with a lobby ValueError or
     `EncodeError` for what cannot be listed. A type checker wants `listing: Any = YourClass`."""
+    _simplysocket_shown: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(cls, **options: Any) -> None:  # Any: those of bases that users write
         super().__init_subclass__(**options)
         value = inspect.getattr_static(cls, _NAME)
         if not isinstance(value, ListingOption):
             setattr(cls, _NAME, ListingOption(value))
+        if Listed in cls.__bases__:  # Room, from which the others have it
+            cls._simplysocket_shown = ("capacity",)
+
+    def _simplysocket_set(self: Any) -> None:
+        """Let who looks at the rooms look at this one again, since its capacity was set."""
+        self._runtime.home.listing.changed(self._runtime)

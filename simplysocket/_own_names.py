@@ -21,6 +21,7 @@ class KeepsNames:
 
     _simplysocket_own: ClassVar[Mapping[str, str]] = {}  # {name: what to write instead}
     _simplysocket_last: ClassVar[str] = ""  # the attribute that is set when the object is made
+    _simplysocket_shown: ClassVar[tuple[str, ...]] = ()  # names of which `_simplysocket_set` is told when they are set
 
     if not TYPE_CHECKING:  # to a type checker it would mean that any name may be set
 
@@ -28,6 +29,8 @@ class KeepsNames:
             if name in self._simplysocket_own and self._simplysocket_last in self.__dict__:
                 raise AttributeError(f"{type(self).__name__}.{name} cannot be set: {self._simplysocket_own[name]}")
             _set(self, name, value)
+            if name in self._simplysocket_shown:
+                self._simplysocket_set()
 
         def __delattr__(self, name: str) -> None:
             if name in self._simplysocket_own and self._simplysocket_last in self.__dict__:

@@ -77,7 +77,7 @@ class GameRoom(Room[State]):
         def __setattr__(self, name: str, value: object) -> None:
             check_set(self, name, value, GameRoom)
             super().__setattr__(name, value)
-            if name == "spectators":
+            if name in ("spectators", "late_seats"):
                 self._fit_capacity()
 
     @functools.cached_property
@@ -297,7 +297,7 @@ class GameRoom(Room[State]):
             raise ValueError(f"{seat!r:.200} is no seat of this room: give one of `all_seats`")
 
     def _fit_capacity(self) -> None:
-        vars(self).update(capacity=self.seats + self.spectators + 1)
+        super().__setattr__("capacity", self.seats + self.spectators + 1)  # the lobby is told of it
 
     # --- hooks of Room, which are the game's own
 
