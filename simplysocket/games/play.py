@@ -154,6 +154,8 @@ class Play:
         seat = self._seat_of(client)
         if game.phase is not Phase.OVER:
             raise ActionError("forbidden", "a rematch comes after a game that is over")
+        if seat.agrees is agrees:
+            return
         game.seats.mark(seat, agrees=agrees)
         agreed = [each.index for each in game.seats.all if not each.is_free and each.agrees]
         await game.telling.tell("rematch", agreed=agreed)

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from simplysocket import action
 from simplysocket.games import Bot, Seat
 
-from ..harness.tables import NAME, Logged, come, log_of, names, open_table, table_of
+from ..harness.tables import NAME, Logged, come, log_of, names, open_table, table_of, told
 
 
 class Trio(Logged):
@@ -124,3 +124,13 @@ async def test_on_turn_is_called_before_hooks_that_may_end_the_turn(autojump_clo
     async with open_table(Brief) as net:
         await come(net, "ana", "ben")
         assert "turn 0 ana playing" in log_of(net)
+
+
+async def test_a_rematch_that_changes_nothing_is_told_to_nobody(autojump_clock: MockClock) -> None:
+    async with open_table(Logged) as net:
+        ana, ben = await come(net, "ana", "ben")
+        await ana.request("finish", 1, target=NAME)
+        await ben.settle()
+        for _ in range(3):
+            await ana.request("rematch", target=NAME)
+        assert len(await told(ben, "rematch")) == 1

@@ -67,3 +67,12 @@ async def test_a_room_whose_on_create_never_ends_holds_up_others_for_a_while_at_
         assert first != "room-of-ana"
         with trio.fail_after(15):
             assert await play(cem) == first
+
+
+async def test_what_a_client_has_asked_for_is_not_kept_with_its_room(autojump_clock: MockClock) -> None:
+    server, lobby = make_lobby()
+    async with open_server(server) as net:
+        ana = await net.connect("ana")
+        asked = {"pattern": "duel-*", "filter": {"title": "x" * 2_000}}
+        name = (await ana.request("join-or-create", asked))["roomname"]
+        assert lobby._overview.records[name].asked_for is None

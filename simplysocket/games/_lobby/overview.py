@@ -154,6 +154,8 @@ class Overview:
         runtime, pattern = record.runtime, record.pattern
         if record.published is not None and runtime.room.listing is None:
             self._publish(record, None)  # the room was made anew after a crash
+        if runtime.state is not RoomState.CREATING:
+            record.asked_for = None  # it may be as large as a join, and the room knows by now what it publishes
         is_listed = runtime.is_listed and runtime.is_open
         if is_listed != record.is_listed:
             record.is_listed = is_listed

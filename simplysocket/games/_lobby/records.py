@@ -36,7 +36,7 @@ class Record:
         self.published: Published | None = None  # its listing; `publish` sets it
         self.values: Mapping[str, Any] = _NOTHING  # of the listing, for filters
         self.is_listed = False  # others may see it
-        self.asked_for: bytes | None = None  # the filter of the client that a room was made for, until it has a listing
+        self.asked_for: bytes | None = None  # the filter of its maker, until its `on_create` has ended
 
     def publish(self, published: Published | None) -> None:
         """Take over a listing."""
