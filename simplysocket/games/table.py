@@ -2,19 +2,20 @@
 
 Laws:
 - A member either has a seat or watches. Who is no member has no seat, but one may be held for it.
-- A seat that is held is freed in time.
+- A join that fails, or is given up, leaves a seat that it has taken over to its person.
 """
 
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
 import trio
 
 from ..client import Client
 from ..errors import ActionError
 from ..reasons import Reason, ReasonKind
-from ..timer import Timer
 from ._lobby.places import seats_kept
+from .holding import Holding
 from .phase import Phase
 from .seat import Seat
 from .wishes import Wish, read_wish
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
 
 _KEY_BYTES: Final = 16  # of randomness in the key of a seat: nobody guesses it
 
-# Its connection ended without its wish, so whoever left may come back, as another client of the same person. That a
-# member was away before means that its time to come back is over, or that the game has given its place away.
-_LOST: Final = frozenset({ReasonKind.LOST, ReasonKind.SILENT, ReasonKind.SLOW, ReasonKind.EXPIRED, ReasonKind.INTERNAL})
-# Another connection of the same person has come, and has made this one end.
-_REPLACED: Final = frozenset({ReasonKind.TOO_MANY, ReasonKind.TAKEN_OVER})
-_PAGE_LEFT: Final = 1001  # the code of the Close when a page is left or loaded anew (RFC 6455, 7.4.1)
+_UNDONE: Final = ("cancelled", "timeout")  # the reasons of a leave that undoes a join which was given up
+
+
+@attrs.frozen
+class _Takeover:
+    """The last join that has taken a seat over, and what it has changed."""
+
+    client: Client[Any]
+    seat: Seat
+    former: "Client[Any] | Bot | None"  # who had the seat
+    key: str  # with which it could be taken
 
 
 class Table:
@@ -38,8 +44,8 @@ class Table:
 
     def __init__(self, game: "Game") -> None:
         self._game = game
-        self._holds: dict[Seat, Timer] = {}  # {a seat that is held: the timer that frees it}
-        self._empty_ttl: float | None = None  # the room's own, while a hold prolongs it
+        self._holding = Holding(game)
+        self._takeover: _Takeover | None = None
 
     # --- joins and leaves
 
@@ -60,6 +66,7 @@ class Table:
         game = self._game
         claimed = None if wish.watches else game.seats.claimed(client.user, wish.key)
         if claimed is not None:
+            self._takeover = _Takeover(client, claimed, claimed._occupant, claimed._key)
             self.take_over(claimed, client)
         elif not wish.watches and self._is_offered and self._seat(client, wish.seat, wish.role):
             pass
@@ -77,15 +84,31 @@ class Table:
         if game.watchers.pop(client.id, None) is not None:
             game.hooks.add(game.room.on_unwatch, client)
         seat = game.seats.of(client)
-        seconds = 0.0 if seat is None else self._seconds_to_hold(seat, reason)
-        if seat is not None and seconds > 0:
-            await self._hold(seat, seconds)
+        if seat is not None and reason.kind is ReasonKind.LEFT and reason in _UNDONE:
+            self._undo(client, seat, reason)
         elif seat is not None:
-            self.stand(seat, reason)
+            self._hold_or_stand(seat, self._holding.seconds_for(seat, reason), reason)
         try:
             await game.settle()
         finally:
-            self._stay_open()
+            self._holding.keep_room_open()
+
+    def _hold_or_stand(self, seat: Seat, seconds: float, reason: Reason) -> None:
+        if seconds > 0:
+            self._holding.hold(seat, seconds)
+        else:
+            self.stand(seat, reason)
+
+    def _undo(self, client: Client[Any], seat: Seat, reason: Reason) -> None:
+        """Take a seat from a client whose join is undone: if it has taken it over, it is held as it was."""
+        takeover, self._takeover = self._takeover, None
+        seconds = 0.0
+        if takeover is not None and takeover.client is client and takeover.seat is seat:
+            self._game.seats.take_over(seat, client, takeover.key)
+            seconds = self._holding.usual_seconds(seat)
+        self._hold_or_stand(seat, seconds, reason)
+        if seat.is_held and takeover is not None:
+            seat._occupant = takeover.former
 
     def _forget(self, client: Client[Any]) -> None:
         """Undo the join of a client that has not become a member."""
@@ -94,7 +117,7 @@ class Table:
             game.hooks.add(game.room.on_unwatch, client)
         seat = game.seats.of(client)
         if seat is not None:
-            self.stand(seat, Reason("cancelled", ReasonKind.LEFT))
+            self._undo(client, seat, Reason("cancelled", ReasonKind.LEFT))
         if game.hooks.are_waiting:
             game.settle_later()
 
@@ -107,7 +130,7 @@ class Table:
                 if seat is None:
                     self._watch(member)
                 elif not member.is_connected:
-                    await self._go_away(seat)
+                    self.go_away(seat)
 
     # --- sitting down and watching
 
@@ -166,10 +189,7 @@ class Table:
 
     def _moved(self, seat: Seat, to: Seat) -> None:
         game = self._game
-        if seat in self._holds:
-            left = self._holds.pop(seat)
-            self._start_hold(to, left.seconds_left or 0.0)
-            left.cancel()
+        self._holding.moved(seat, to)
         game.note_owner(has_moved=True)
         game.hooks.add(game.room.on_stand, seat, to._occupant, Reason("moved", ReasonKind.LEFT))
         game.hooks.add(game.room.on_sit, to)
@@ -221,7 +241,7 @@ class Table:
     def take_over(self, seat: Seat, client: Client[Any]) -> None:
         """Give a seat to another client of its person. The former one, if it is still there, watches or is removed."""
         game = self._game
-        self._end_hold(seat)
+        self._holding.end(seat)
         former = game.seats.take_over(seat, client, secrets.token_urlsafe(_KEY_BYTES) if game.room.tells else "")
         if isinstance(former, Client):
             game.hooks.then(self._see_off, former, seat)
@@ -258,7 +278,7 @@ class Table:
     def stand(self, seat: Seat, reason: Reason) -> None:
         """Free a seat, and add the hooks."""
         game = self._game
-        self._end_hold(seat)
+        self._holding.end(seat)
         player = game.seats.stand(seat)
         had_turn = game.turns.current is seat
         if had_turn:
@@ -284,7 +304,7 @@ class Table:
         """Note that a member has lost its connection, and may come back."""
         seat = self._game.seats.of(client)
         if seat is not None:
-            await self._go_away(seat)
+            self.go_away(seat)
             await self._game.settle()
 
     async def resume(self, client: Client[Any]) -> None:
@@ -299,52 +319,10 @@ class Table:
         game.hooks.then(game.telling.greet, client)
         await game.settle()
 
-    async def _go_away(self, seat: Seat) -> None:
+    def go_away(self, seat: Seat) -> None:
+        """Note that the player of a seat is away, and add the hook."""
         game = self._game
         if not seat.is_away:
             game.seats.drop(seat, trio.current_time())
+            game.hooks.then(game.turns.paused, seat)
             game.hooks.add(game.room.on_away, seat)
-            await game.turns.paused(seat)
-
-    # --- holding a seat
-
-    def _seconds_to_hold(self, seat: Seat, reason: Reason) -> float:
-        """Return for how long the seat of a client that has left is held; 0 if it becomes free."""
-        if seat.user is None and not seat._key:
-            return 0.0  # nobody could show to be the same
-        is_lost = reason.kind in _LOST or (reason.kind is ReasonKind.CLOSED and reason.code == _PAGE_LEFT)
-        if not (reason.kind in _REPLACED or (is_lost and not seat.is_away)):
-            return 0.0
-        room = self._game.room
-        seconds = room.server.limits.resume_seconds if room.hold_seconds is None else room.hold_seconds
-        return seconds - (trio.current_time() - seat._away_since if seat.is_away else 0.0)
-
-    async def _hold(self, seat: Seat, seconds: float) -> None:
-        await self._go_away(seat)
-        self._game.seats.hold(seat, trio.current_time())
-        self._start_hold(seat, seconds)
-
-    def _start_hold(self, seat: Seat, seconds: float) -> None:
-        if self._game.room.is_open:
-            self._holds[seat] = self._game.room.after(seconds, self._free_held, seat)
-
-    def _end_hold(self, seat: Seat) -> None:
-        timer = self._holds.pop(seat, None)
-        if timer is not None:
-            timer.cancel()
-
-    def _stay_open(self) -> None:
-        """Let a room that its last member has left stay open for as long as a seat is held."""
-        room: Any = self._game.room  # Any: `empty_ttl` is an option of the class for mypy
-        if self._empty_ttl is not None:
-            room.empty_ttl, self._empty_ttl = self._empty_ttl, None
-        held = max((timer.seconds_left or 0.0 for timer in self._holds.values()), default=0.0)
-        if held and not room.members and room.empty_ttl is not None:
-            self._empty_ttl = room.empty_ttl
-            room.empty_ttl = max(room.empty_ttl, held)
-
-    async def _free_held(self, seat: Seat) -> None:
-        """Free a seat whose time is over; called in the room's turn."""
-        if seat in self._holds:
-            self.stand(seat, Reason("disconnected", ReasonKind.LOST))
-            await self._game.settle()

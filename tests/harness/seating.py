@@ -100,7 +100,9 @@ class Random(GameRoom):
         for seat in seats:
             assert not seat.is_held or (seat.is_away and seat.player is None and seat.name is not None)
             assert not seat.is_free or not (seat.is_away or seat.is_held or seat.is_ready or seat.agrees)
-        assert set(self._game.table._holds) == {seat for seat in seats if seat.is_held}, "a seat is held for ever"
+        assert set(self._game.table._holding._timers) == {seat for seat in seats if seat.is_held}, (
+            "a seat is held for ever"
+        )
         if self.phase == "playing":
             needed = len(seats) if self.needed is None else self.needed
             assert len(self.taken_seats) >= needed, "the game is played with too few"
