@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("simplysocket.room")
 
+_MADE_ANEW: Final = "_simplysocket_made_anew"  # a plain method of games: the room has members that it has not let in
 _AT_A_TIME: Final = 32  # members that are told of the new state before other tasks run
 
 
@@ -145,6 +146,9 @@ class Creation:
         runtime = self._runtime
         runtime.closing.tasks_ended()
         await self._create(is_anew=True)
+        made_anew = getattr(runtime.room, _MADE_ANEW, None)
+        if made_anew is not None and runtime.is_open:
+            made_anew()
         for number, session in enumerate(list(runtime.members.by_id.values()), 1):
             if runtime.is_open and session in runtime.members:
                 await self._bring_in(session)

@@ -288,8 +288,7 @@ class GameRoom(Room[State]):
 
     async def remove_bot(self, bot: Bot) -> None:
         """Free the seat of a bot, if it has one."""
-        seat = self.seat_of(bot)
-        if seat is not None:
+        if (seat := self.seat_of(bot)) is not None:
             await self.stand_up(seat, "removed")
 
     def _check_seat(self, seat: Seat) -> None:
@@ -298,6 +297,9 @@ class GameRoom(Room[State]):
 
     def _fit_capacity(self) -> None:
         super().__setattr__("capacity", self.seats + self.spectators + 1)  # the lobby is told of it
+
+    def _simplysocket_made_anew(self) -> None:
+        _ = self._game  # it lets the members in
 
     # --- hooks of Room, which are the game's own
 

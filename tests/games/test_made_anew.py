@@ -53,3 +53,20 @@ async def test_the_members_sit_down_again_in_the_order_of_their_joins(
         await trio.sleep(1)
         assert table_of(net).phase == "playing"
     assert "a bug" in caplog.text
+
+
+async def test_the_members_sit_down_again_although_no_code_asks_for_the_seats(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Plain(Restarting):
+        async def on_create(self) -> None:
+            await Logged.on_create(self)
+
+    async with open_table(Plain) as net:
+        ana, _ = await come(net, "ana", "ben")
+        await ana.settle()
+        await ana.send("crash", target=NAME)
+        await trio.sleep(1)
+        assert (await told(ana, "seats"))[-1]["phase"] == "playing"
+        assert log_of(net) == ["sit 0 ana", "owner 0 ana", "sit 1 ben", "start", "turn 0 ana"]
+    assert "a bug" in caplog.text
