@@ -21,7 +21,7 @@ class Bot:
     ...         game.after(1.5, game.place, seat, random.choice(game.free_cells))
 
     The time at which it moves is the room's: `after` takes the room's turn. By then its own turn may be
-    over, so `place` has to look whether it still is, as it does for a client.
+    over, so `place` has to look whether it still is, as it does for a client; a bot that yields may have lost its seat.
     """
 
     is_bot: Final = True
