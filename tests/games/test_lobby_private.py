@@ -138,13 +138,14 @@ async def test_a_code_is_a_text(autojump_clock: MockClock) -> None:
 
 
 @pytest.mark.parametrize("waits", [True, False])
-async def test_a_private_room_that_a_member_makes_again_by_its_name_is_hidden_too(
+async def test_a_private_room_that_a_member_makes_again_by_its_name_is_hidden_and_has_its_code(
     autojump_clock: MockClock, waits: bool
 ) -> None:
     server, lobby = make_lobby()
     async with open_server(server) as net:
         ana, ben = await net.connect("ana"), await net.connect("ben")
-        name = (await create(ana))["roomname"]
+        made = await create(ana)
+        name = made["roomname"]
         if waits:
             await ana.request("leave-room", {"roomname": name})
             await trio.sleep(1)
@@ -153,5 +154,6 @@ async def test_a_private_room_that_a_member_makes_again_by_its_name_is_hidden_to
         await ana.request("join-room", {"roomname": name})
         assert (await ben.request("list-rooms"))["rooms"] == []
         assert (await ben.request("join-or-create", {"pattern": "duel-*"}))["roomname"] != name
+        assert (await ben.request("join-by-code", {"code": made["code"]}))["roomname"] == name
         server.rooms[name].unhide()
         assert name in [room.name for room in lobby.find()]

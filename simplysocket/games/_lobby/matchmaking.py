@@ -167,16 +167,14 @@ class Matchmaking:
         found = self._pattern(pattern)
         async with self._search(session, found):
             record = self._make(found, session, options, is_private=True)
-            code = self._overview.codes.add(record.name)
+            code = self._overview.codes.code_of(record.name)
             return {**await self._join_kept(record, session, options), "code": code}
 
     def _make(self, pattern: RoomPattern, session: Session, options: Options, *, is_private: bool) -> Record:
         """Make a room for a client; `ActionError` if that may not be."""
         hub = self._hub
         name = pattern.new_name(hub.classes, hub.runtimes, is_private=is_private)
-        runtime = hub.make(name, pattern.room_class, session, options)
-        if is_private:
-            hub.listing.hide(runtime)
+        hub.make(name, pattern.room_class, session, options)
         return self._overview.records[name]
 
     async def _join_kept(self, record: Record, session: Session, options: Options) -> dict[str, Any]:

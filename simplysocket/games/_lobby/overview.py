@@ -135,7 +135,9 @@ class Overview:
         record = Record(runtime, self._made, self.patterns.get(pattern or ""))
         self.records[runtime.name] = record
         if record.pattern is not None and record.pattern.is_private(runtime.name):
-            runtime.is_hidden = True  # also when one of its members makes it again, by a join after it has closed
+            # Also when one of its members makes it again, by a join after it has closed.
+            runtime.is_hidden = True
+            self.codes.add(runtime.name)
         return record
 
     def _remove(self, record: Record) -> None:
