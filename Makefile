@@ -52,7 +52,7 @@ bench-fragments: $(VENV)/developing
 bench-page: $(VENV)/developing chromium
 	$(BIN)/python -m tests.benchmarks.page $(if $(ROUNDS),--rounds '$(ROUNDS)')
 
-## bench-lobby: what searches, joins and changes cost in a lobby of 10 and of 10,000 rooms; about a minute
+## bench-lobby: searches in a lobby of 10,000 rooms, 500 games beside slow spectators, ticks in 200 rooms; about three minutes
 bench-lobby: $(VENV)/developing
 	$(BIN)/python -m tests.benchmarks.lobby
 

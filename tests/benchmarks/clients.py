@@ -1,12 +1,13 @@
 """The clients of a load: frames made beforehand, connections opened and joined in waves.
 
-Law: only as much of RFC 6455 as a well-behaved server needs to see. What a server answers is searched, never parsed.
+Law: only as much of RFC 6455 as a well-behaved server needs to see. What a server answers is searched, and split into
+frames at most.
 """
 
 import json
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 MESSAGE_BYTES = 100  # the JSON a client sends, exactly
@@ -52,6 +53,26 @@ def ping_frame(received: int, id: int | None = None) -> bytes:
     return text_frame(json.dumps(message | ({} if id is None else {"id": id}), separators=(",", ":")).encode())
 
 
+def action_frame(action: str, room: str, body: object = None) -> bytes:
+    """Return the frame of an action of a room."""
+    return text_frame(json.dumps({"action": action, "target": room, "message_body": body}).encode())
+
+
+def split_frames(data: bytes) -> tuple[list[bytes], bytes]:
+    """Split what a server has sent; return the payloads, and the beginning of a frame that has not come in full."""
+    payloads, at, end = [], 0, len(data)
+    while end - at >= 2:  # RFC 6455 5.2
+        head, size = 2, data[at + 1]
+        if size >= 126:
+            head = 4 if size == 126 else 10
+            size = int.from_bytes(data[at + 2 : at + head])
+        if end - at < head + size:
+            break
+        payloads.append(data[at + head : at + head + size])
+        at += head + size
+    return payloads, data[at:]
+
+
 def is_let_in(answer: bytes, protocols: str) -> bool:
     """Tell whether the server has answered a handshake, and sent its `welcome` to a client that gets one."""
     return answer.startswith(b"HTTP/1.1 101 ") and (WELCOME if protocols else b"\r\n\r\n") in answer
@@ -74,6 +95,23 @@ def handshake(port: int, protocols: str = "") -> bytes:
         f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
     ).encode()
+
+
+def connect(port: int, count: int, receive_bytes: int | None = None) -> Iterator[socket.socket]:
+    """Connect clients in waves, without a subprotocol, and if given with a receive buffer of so many bytes."""
+    request = handshake(port)
+    for first in range(0, count, WAVE):
+        socks = [socket.socket() for _ in range(min(WAVE, count - first))]
+        for sock in socks:
+            sock.settimeout(SETUP_SECONDS)
+            if receive_bytes is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)  # the peer is told as it connects
+            sock.connect(("127.0.0.1", port))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.sendall(request)
+        for sock in socks:
+            read_until(sock, lambda data: is_let_in(data, ""))
+        yield from socks
 
 
 def open_clients(

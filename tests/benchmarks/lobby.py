@@ -1,179 +1,150 @@
-"""The lobby: what its work costs among few rooms and among many, in one process, without sockets.
+"""The speed of lobbies and games: searches, players beside slow spectators, ticks; about three minutes.
 
 Laws:
-- Each figure is the best of several rounds: of the time of this thread, since others run beside it.
-- The searches are those of a client: a message is read, rooms are found, and the answer is written.
+- Goals are shown as met or not met and never fail the run. Words that are lost do.
+- The server has one core; players and spectators have another.
 
-Run: make bench-lobby.
+Run: make bench-lobby, or one part: python -m tests.benchmarks.lobby --part ticks.
 """
 
-import gc
+import argparse
 import json
-import math
+import os
+import statistics
+import subprocess
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import attrs
 import trio
 from trio.testing import MockClock
 
-from simplysocket import Client, Limits, Room, Server
-from simplysocket._protocol import codec
-from simplysocket.games import Lobby, indexed
-from simplysocket.middleware import Call
-from simplysocket.testing import Net, open_server
+from examples.lobby.battle import BattleRoom
+from examples.lobby.bot import WordBot
+from simplysocket import Server
+from simplysocket.testing import open_server
+from tests.benchmarks import lobby_searches, ticks
+from tests.benchmarks.runs import (
+    FINISH_SECONDS,
+    GENERATOR_CORE,
+    ServerProgram,
+    idle_clients,
+    machine,
+    module,
+    run_command,
+    running,
+)
 
-FEW: Final = 10
-MANY: Final = 10_000
+MOST_TIMES: Final = 1.2  # the p99 with spectators, of that without them
+JITTER_MS: Final = 10.0  # p99
+GAMES_SECONDS: Final = 120.0  # of a run, beyond which it hangs
+GAME_SECONDS: Final = 180  # the longest game
 ROUNDS: Final = 5
-CLIENTS: Final = 400  # that look for a room at once
-SEARCHES: Final = {
-    "no filter": {},
-    "indexed, few fit": {"level": 77},
-    "indexed, a tenth fits": {"mode": "m3", "title": "room"},
-    "indexed, most fit": {"level": {"ge": 10}},
-    "a range and a list": {"level": {"ge": 20, "lt": 40}, "mode": {"in": ["m1", "m2"]}},
-    "not indexed, all fit": {"title": "room"},
-    "not indexed, none fits": {"title": "none"},
-    "8 conditions, none fits": {
-        "title": {"ne": "x", "ge": "a", "le": "z", "gt": "a", "lt": "z"},
-        "best": {"ne": 1, "ge": 0, "lt": 0},
-    },
-    "8 conditions, 50 values": {
-        "mode": {"in": [f"m{n}" for n in range(25)], "ne": "x"},
-        "level": {"in": list(range(19)), "ge": 0, "ne": -1},
-        "title": {"ne": "x", "ge": "a", "eq": "none"},
-    },
-}
 
 
-@attrs.frozen
-class Listed:
-    """A listing such as games have: two indexed fields, and two others."""
-
-    mode: Annotated[str, indexed]
-    level: Annotated[int, indexed]
-    title: str = "room"
-    best: int = 7
+def verdict(value: float, most: float) -> str:
+    """Say whether a figure that should be low is."""
+    return f"goal: at most {most:g}, {'met' if value <= most else 'NOT met'}"
 
 
-class Duel(Room):
-    """A room of two."""
-
-    capacity = 2
-    listing: Any = Listed
-
-    async def on_create(self) -> None:
-        """Publish a listing that the options say."""
-        number = self.options.get("number", 0)
-        self.listing = Listed(f"m{number % 10}", number % 100)
+def searches() -> int:
+    """Measure what a lobby does."""
+    print("\nA lobby, in one process without sockets\n")
+    lobby_searches.report()
+    return 0
 
 
-class Hall(Duel):
-    """A room of the other pattern, so that nobody is put into it."""
+def games() -> int:
+    """Measure players with and without slow spectators; return how many words were lost."""
+    print("\n500 games of the word battle with 4 players each; 500 slow spectators of one of them come and go\n")
+    idle_clients()  # raises the limit of open files
+    with (
+        running(ServerProgram("battle", "battle_server")) as server,
+        module("battle_load", server.port, f"--server={server.process.pid}", core=GENERATOR_CORE) as load,
+    ):
+        try:
+            output, _ = load.communicate(timeout=GAMES_SECONDS + FINISH_SECONDS)
+        except subprocess.TimeoutExpired:
+            output = ""
+    if not output:
+        raise SystemExit("the games came to no result: see their own message above")
+    figures: dict[str, Any] = json.loads(output)
+    rows: dict[str, tuple[str, Callable[[float], str]]] = {
+        "p50_ms": ("a word and its echo, p50", lambda value: f"{value:.2f} ms"),
+        "p99_ms": ("the same, p99", lambda value: f"{value:.2f} ms"),
+        "words_per_second": ("words a second", lambda value: f"{value:.0f}"),
+        "server_cpu": ("the server's core", lambda value: f"{value:.0%}"),
+        "generator_cpu": ("the core of the players", lambda value: f"{value:.0%}"),
+        "waited": ("waited for a core that others had", lambda value: f"{value:.1%}"),
+    }
+    print("| medians (all blocks) | without spectators | with 500 |\n| --- | --- | --- |")
+    middle: dict[tuple[str, str], float] = {}
+    for name, (text, shown) in rows.items():
+        cells = []
+        for kind in ("without", "with"):
+            values = [block[name] for block in figures[kind]]
+            middle[name, kind] = statistics.median(values)
+            cells.append(f"{shown(middle[name, kind])} ({', '.join(map(shown, values))})")
+        print(f"| {text} | {' | '.join(cells)} |")
+    times = middle["p99_ms", "with"] / middle["p99_ms", "without"]
+    print(f"\np99 with spectators / without: {times:.2f}; {verdict(times, MOST_TIMES)}")
+    print(f"lost words: {figures['lost']}; players that were closed: {figures['closed']}; spectators: {figures['cut']}")
+    if figures["errors"]:
+        print(f"{figures['errors']} errors: {figures['first_error']}")
+    return int(figures["lost"] + figures["closed"] + figures["errors"])
 
 
-def best(function: Callable[[int], object], times: int) -> float:
-    """Return the seconds that one call takes, of `times` in a row."""
-    fastest = math.inf
-    for _ in range(ROUNDS):
-        began = time.thread_time()
-        for number in range(times):
-            function(number)
-        fastest = min(fastest, time.thread_time() - began)
-    return fastest / times
+def exactness() -> int:
+    """Measure ticks."""
+    print(f"\nTicks: {ticks.HERTZ} a second in each of {ticks.ROOMS} rooms at once\n")
+    print("| clients told of each | late, p50 | p99 | worst | calls made | the server's core | |\n|" + " --- |" * 7)
+    for members in (0, 1):
+        figures = ticks.measure(members)
+        late = " | ".join(f"{figures[name]:.2f} ms" for name in ("p50", "p99", "worst"))
+        shares = f"{figures['made']:.1%} | {figures['cpu']:.0%}"
+        print(f"| {members} | {late} | {shares} | {verdict(figures['p99'], JITTER_MS)} |")
+    return 0
 
 
-def search(lobby: Lobby, client: Client, room: Room, body: dict[str, Any]) -> bytes:
-    """Answer `list-rooms` as the server does; return the answer."""
-    envelope = codec.decode(json.dumps({"action": "list-rooms", "message_body": body, "id": 1}).encode())
-    try:
-        lobby._list_rooms(Call(room.server, room, client, envelope)).send(None)
-    except StopIteration as stop:
-        return codec.encode("reply", stop.value, client.id, "server", target_client=True, id=1)
-    raise RuntimeError("list-rooms has waited")
-
-
-async def play(net: Net, lobby: Lobby) -> float:
-    """Let many clients look for a room at once; return how many a second get one."""
-    clients = [net.server.clients[(await net.connect(f"c{n}")).id] for n in range(CLIENTS)]
-    fastest = math.inf
-    for _ in range(ROUNDS):
-        gc.collect()
-        began = time.thread_time()
-        async with trio.open_nursery() as nursery:
-            for client in clients:
-                nursery.start_soon(lobby.join_or_create, client, "duel-*")
-        fastest = min(fastest, time.thread_time() - began)
-        for client in clients:
-            for name in client.rooms:
-                if name.startswith("duel-"):
-                    await client.leave(name)
-    return CLIENTS / fastest
-
-
-async def measure(count: int) -> dict[str, str]:
-    """Return the figures among so many rooms."""
-    server = Server(limits=Limits(rooms=None, rooms_per_creator=None, joins_per_second=None, blocked_seconds=None))
-    server.room("duel-*")(Duel)
-    server.room("hall-*")(Hall)
-    lobby = Lobby(server)
-    figures: dict[str, str] = {}
+async def play_alone() -> float:
+    """Let two bots play the longest game by themselves; return the seconds of processor time."""
+    server = Server("bots")
+    server.room("battle-*")(BattleRoom)
     async with open_server(server) as net:
-        rooms = [await server.open_room(f"hall-{number:06}", {"number": number}) for number in range(count)]
-        ana = server.clients[(await net.connect("ana")).id]
-        hall = rooms[0]  # in the global room a search would wait for its pass
-        gc.collect()
-        gc.freeze()
-        gc.disable()  # `Server.run` lets it look at all objects very rarely, too
-        for name, asked in SEARCHES.items():
-            body = {"filter": asked}
-            size = len(search(lobby, ana, hall, body))
-            seconds = best(lambda _, body=body: search(lobby, ana, hall, body), 50)
-            figures[f"list-rooms, {name}"] = f"{seconds * 1e3:.3f} ms ({size:,} bytes)"
-        title = [Listed("m1", 5, title) for title in ("a", "b")]
-        level = [Listed("m1", level) for level in (5, 95)]
-
-        def change(values: list[Listed]) -> Callable[[int], None]:
-            def publish(number: int) -> None:
-                rooms[number % count].listing = values[number // count % 2]
-
-            return publish
-
-        for name, values in (("a field", title), ("an indexed field", level)):
-            change(values)(0)
-            figures[f"a listing changes in {name}"] = f"{best(change(values), max(1_000, 2 * count)) * 1e6:.1f} us"
-        reader = await net.connect("reader")
-        await reader.join("lobby")
-        await trio.sleep(60)
-        for number in range(count):
-            rooms[number].listing = title[1] if rooms[number].listing is title[0] else title[0]
-        longest = await longest_pass(60)
-        figures["the longest pass while all that changed is told"] = f"{longest * 1e3:.1f} ms"
-        figures["join-or-create a second"] = f"{await play(net, lobby):,.0f}"
-        gc.enable()
-        gc.unfreeze()
-    return figures
+        eve = await net.connect("eve")
+        began = time.thread_time()
+        await eve.join("battle-1", **{"as": "spectator"})
+        room = server.rooms["battle-1"]
+        assert isinstance(room, BattleRoom)
+        room.duration = GAME_SECONDS
+        for name in ("Wordy", "Worder"):
+            await room.seat_bot(WordBot(name))
+        await room.start()
+        await eve.expect("room-bot-end-game", timeout=2 * GAME_SECONDS)
+        return time.thread_time() - began
 
 
-async def longest_pass(seconds: float) -> float:
-    """Return the longest time between two passes of the scheduler in these seconds of the clock."""
-    longest, before, ends = 0.0, time.thread_time(), trio.current_time() + seconds
-    while trio.current_time() < ends:
-        await trio.sleep(0.005)
-        now = time.thread_time()
-        longest, before = max(longest, now - before), now
-    return longest
+def bots() -> int:
+    """Measure what a game costs in virtual time."""
+    best = min(trio.run(play_alone, clock=MockClock(autojump_threshold=0)) for _ in range(ROUNDS))
+    print(f"\nA game of two bots that takes {GAME_SECONDS} s, in virtual time: {best:.3f} s of processor time")
+    return 0
 
 
-def main() -> None:
-    """Print a table."""
-    columns = [trio.run(measure, count, clock=MockClock(autojump_threshold=0)) for count in (FEW, MANY)]
-    print(f"| | {FEW} rooms | {MANY:,} rooms |\n| --- | --- | --- |")
-    for name in columns[0]:
-        print(f"| {name} | {' | '.join(column[name] for column in columns)} |")
+PARTS: Final = {"searches": searches, "games": games, "ticks": exactness, "bots": bots}
+
+
+def main() -> int:
+    """Run the command; return 1 if a word was lost."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.lobby", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--part", choices=PARTS, help="only this one")
+    options = parser.parse_args()
+    print(f"{machine()}; load {os.getloadavg()[0]:.1f}")
+    failed = sum([part() for name, part in PARTS.items() if options.part in (None, name)])
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)
