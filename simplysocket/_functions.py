@@ -51,7 +51,9 @@ def waits_at(coroutine: object) -> str:
 
 
 def name_place(function: object) -> str:
-    """Return the name of a function or class, and where it is defined."""
+    """Return the name of a function or class, and where it is defined; of a partial, those of its function."""
+    while isinstance(function, functools.partial):
+        function = function.func
     where = source_of(function)
     return f"{getattr(function, '__qualname__', None) or repr(function)}{f' ({where})' if where else ''}"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._boundary import PASSING, SHOWN
-from .._functions import coroutine_of, name_of
+from .._functions import coroutine_of, name_of, name_place
 from ..errors import RoomClosed, first_of
 from ..timer import Timer
 from .long_turns import TookTooLong, bounded
@@ -77,7 +77,7 @@ class Timers:
             except* BaseException as group:
                 # Here and not in the task, which no longer listens if the timer was cancelled.
                 runtime.home.metrics.handlers_failed += 1
-                logger.exception("a timer of room %.200r failed", runtime.name)
+                logger.exception("the timer %.500r of room %.200r failed", name_place(function), runtime.name)
                 await runtime.hooks.report(first_of(group), None)
 
         try:

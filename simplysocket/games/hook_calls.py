@@ -72,7 +72,7 @@ class HookCalls:
             raise
         except* BaseException as group:
             self._room.server.metrics.handlers_failed += 1
-            logger.exception("a hook of the game in room %.200r failed", self._room.name)
+            logger.exception("the hook %.500r of the game in room %.200r failed", _place(function), self._room.name)
             await self._report(first_of(group), next((each for each in args if isinstance(each, Client)), None))
 
     async def _report(self, error: BaseException, client: Client[Any] | None) -> None:
@@ -85,6 +85,13 @@ class HookCalls:
         except* BaseException:
             self._room.server.metrics.handlers_failed += 1
             logger.exception("on_error of room %.200r failed", self._room.name)
+
+
+def _place(function: Callable[..., object]) -> str:
+    """Return the name of a hook, and where it is defined, for logs."""
+    name = getattr(function, "__qualname__", None) or repr(function)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
 
 
 def _takes(function: Callable[..., object]) -> int:

@@ -276,4 +276,6 @@ async def test_a_hook_that_raises_changes_no_seat(autojump_clock: MockClock, cap
         assert len(table_of(net).watchers) == 1
         assert table_of(net).errors == ["seat 0", "seat 1", "forbidden: no"]
         assert net.server.statistics()["handlers_failed"] == 3
-    assert sum("hook of the game" in record.message for record in caplog.records) == 3
+    hooks = [record.message for record in caplog.records if "of the game in room" in record.message]
+    assert [".on_watch (" in each for each in hooks] == [False, False, True]
+    assert all("Broken.on_" in each and __file__ in each for each in hooks)
