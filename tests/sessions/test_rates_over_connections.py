@@ -92,10 +92,10 @@ async def test_messages_do_not_come_faster_by_connecting_again(
 ) -> None:
     server = make_with_users() if user else make()
     async with open_server(server) as net:
-        seconds = await come_again(net, 8, address, user, frames(220))
+        seconds = await come_again(net, 5, address, user, frames(220))
         assert handled(server) <= MESSAGES_BURST + MESSAGES_PER_SECOND * seconds
         before = handled(server)
-        seconds = await come_again(net, 4, address, user, frames(220))
+        seconds = await come_again(net, 2, address, user, frames(220))
         assert handled(server) - before <= MESSAGES_PER_SECOND * seconds
 
 
@@ -105,10 +105,10 @@ async def test_joins_do_not_come_faster_by_connecting_again(address: str, user: 
     joins = frames(25, '{"action":"join-room","message_body":{"roomname":"r#"}}')
     async with open_server(server) as net:
         burst, per_second = JOINS_OF_MANY_USERS if "guest" in user else (JOINS_BURST, JOINS_PER_SECOND)
-        seconds = await come_again(net, 12, address, user, joins)
+        seconds = await come_again(net, 6, address, user, joins)
         opened = server.metrics.rooms_opened
         assert opened <= burst + per_second * seconds + 1e-6  # a sum of floats; a token is whole
-        seconds = await come_again(net, 5, address, user, joins)
+        seconds = await come_again(net, 3, address, user, joins)
         assert server.metrics.rooms_opened - opened <= per_second * seconds + 1
 
 

@@ -21,6 +21,7 @@ from ..harness.servers import make, make_attacked
 
 LARGE = "x" * 65_000  # nearly a whole `Limits.message_bytes`
 HONEST = 3
+MANY = 60  # messages of 1.5 kB that each of 49 members says at once: 4.4 MB for every member, four times an outbox
 BUSY_ROOM: dict[str, Any] = {
     "room_bytes_per_second": None,
     "messages_per_second": None,
@@ -107,12 +108,12 @@ async def test_members_that_say_many_things_at_once_cost_nobody_its_connection()
         heard: list[list[Any]] = [[] for _ in range(HONEST)]
         async with trio.open_nursery() as nursery:
             for peer, log in zip(peers, heard, strict=False):
-                nursery.start_soon(hear, peer, 49 * 200, log)
+                nursery.start_soon(hear, peer, 49 * MANY, log)
             for number, peer in enumerate(peers[HONEST:]):
-                nursery.start_soon(skip, peer, 49 * 200)
-                said = [message("say", [number, at, "x" * 1_500], target="talk") for at in range(200)]
+                nursery.start_soon(skip, peer, 49 * MANY)
+                said = [message("say", [number, at, "x" * 1_500], target="talk") for at in range(MANY)]
                 nursery.start_soon(peer.send, b"".join(said))
-        numbers = [(number, at) for number in range(49) for at in range(200)]
+        numbers = [(number, at) for number in range(49) for at in range(MANY)]
         assert sorted((number, at) for number, at, _ in heard[0]) == numbers
         assert all(log == heard[0] for log in heard)
         assert not server.metrics.connections_closed
