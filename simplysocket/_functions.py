@@ -52,8 +52,7 @@ def waits_at(coroutine: object) -> str:
 
 def name_place(function: object) -> str:
     """Return the name of a function or class, and where it is defined; of a partial, those of its function."""
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = _innermost(function)
     where = source_of(function)
     return f"{getattr(function, '__qualname__', None) or repr(function)}{f' ({where})' if where else ''}"
 
@@ -106,7 +105,7 @@ def check_task(what: str, function: object, args: tuple[object, ...]) -> None:
 
 
 def _is_coroutine_function_of(function: object, count: int) -> bool:
-    """Tell whether it is an `async def` of so many arguments, by a look at its code: a tenth of what a signature takes.
+    """Tell whether it is an `async def` of so many arguments, by a look at its code: 1 us, and a signature takes 45.
 
     False also where only the signature can tell.
     """
@@ -141,7 +140,7 @@ def check_tick(hz: object, function: object) -> None:
 def check_view(view: object) -> None:
     """Refuse a view that is no plain function."""
     if not callable(view) or inspect.iscoroutinefunction(_innermost(view)):
-        name = name_place(_innermost(view)) if callable(view) else repr(view)[:200]
+        name = name_place(view) if callable(view) else repr(view)[:200]
         raise TypeError(f"send_view({name}, ...): give a plain `def (client)` that returns the body for one client")
 
 
@@ -149,12 +148,13 @@ def coroutine_of(function: Callable[..., Awaitable[object]], *args: object) -> A
     """Call a function that `check_task` has accepted; TypeError with its place if it returns no coroutine."""
     result = function(*args)
     if not inspect.isawaitable(result):
-        place = name_place(_innermost(function))
-        raise TypeError(f"{place} is no coroutine function: it returned {result!r:.100}; write `async def`")
+        raise TypeError(
+            f"{name_place(function)} is no coroutine function: it returned {result!r:.100}; write `async def`"
+        )
     return result
 
 
-def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
+def _innermost(function: Any) -> Any:  # Any: what somebody gave as a function
     while isinstance(function, functools.partial):
         function = function.func
     return function

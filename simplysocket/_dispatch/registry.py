@@ -17,8 +17,7 @@ from .._functions import is_overridden, name_place, source_of
 from .._protocol.codec import Envelope
 from .._protocol.names import RESERVED_ACTIONS
 from .._rooms.callers import check_in_time
-from .._rooms.events import FALLBACK as _FALLBACK
-from .._rooms.events import NOT_TAKEN
+from .._rooms.events import FALLBACK, NOT_TAKEN
 from .._rooms.long_turns import bounded
 from .._rooms.outside_turn import start_outside_turn
 from .._rooms.runtime import RoomRuntime
@@ -100,7 +99,7 @@ class Registry:
                 f"on_message is registered twice: {name_place(handler)} is the second, the first is at"
                 f" {self._fallback.signature.place}"
             )
-        self._fallback = Action(_FALLBACK, read("on_message", handler, type(self.server), None, is_hook=True))
+        self._fallback = Action(FALLBACK, read("on_message", handler, type(self.server), None, is_hook=True))
 
     def add_middleware(self, ware: Middleware) -> None:
         """Register middleware for every room."""
@@ -138,7 +137,7 @@ class Registry:
             table[mark.name] = Action(mark.name, signature, mark.turn, mark.cancel, only=only)
         if is_overridden(room_class.on_message):
             hook: Function = room_class.on_message
-            table[_FALLBACK] = Action(_FALLBACK, read("on_message", hook, type(self.server), room_class, is_hook=True))
+            table[FALLBACK] = Action(FALLBACK, read("on_message", hook, type(self.server), room_class, is_hook=True))
         self._tables[room_class] = table
         self._class_wares[room_class] = middleware_of(room_class)
 
@@ -148,7 +147,7 @@ class Registry:
             yield None, each
         for room_class, table in self._tables.items():
             for name, each in table.items():
-                if name != _FALLBACK:
+                if name != FALLBACK:
                     yield room_class, each
 
     def middleware(self) -> Iterable[Middleware]:
@@ -162,7 +161,7 @@ class Registry:
     def place_of(self, runtime: RoomRuntime, action: str) -> str:
         """Return where the handler of an action in a room is defined, for logs; "" if it has none."""
         table = self._tables.get(type(runtime.room), {})
-        found = table.get(action) or self._actions.get(action) or table.get(_FALLBACK) or self._fallback
+        found = table.get(action) or self._actions.get(action) or table.get(FALLBACK) or self._fallback
         return found.signature.place if found is not None else ""
 
     # --- finding
@@ -194,7 +193,7 @@ class Registry:
         if found is not None and isinstance(runtime.room, found.signature.room_class):
             call = runtime.calls[found.name] = self._compose(runtime, found)
             return call
-        fallback = runtime.calls.get(_FALLBACK) or self._compose_fallback(runtime, table)
+        fallback = runtime.calls.get(FALLBACK) or self._compose_fallback(runtime, table)
         if fallback is None or envelope.action in RESERVED_ACTIONS:
             raise ActionError("unknown-action", f"room {runtime.name!r} has no action {envelope.action!r}")
         return fallback
@@ -204,9 +203,9 @@ class Registry:
         if runtime.events is not None and runtime.events.is_open:
             hand_over = partial(self._hand_over, runtime)
             call = self._surround(runtime, (), hand_over, lambda call: hand_over(*_parts_of(call)))
-            runtime.calls[_FALLBACK] = call = _bounded(runtime, call)
+            runtime.calls[FALLBACK] = call = _bounded(runtime, call)
             return call
-        for found in (table.get(_FALLBACK), self._fallback):
+        for found in (table.get(FALLBACK), self._fallback):
             if found is not None and isinstance(room, found.signature.room_class):
                 call = self._compose(runtime, found)
                 break
@@ -214,7 +213,7 @@ class Registry:
             if not (self._relay if room.relay is None else room.relay):
                 return None
             call = _bounded(runtime, self._surround(runtime, (), _relay, _relay_call))
-        runtime.calls[_FALLBACK] = call
+        runtime.calls[FALLBACK] = call
         return call
 
     async def _hand_over(
@@ -260,7 +259,7 @@ def _parts_of(call: Call) -> tuple[object, Room[Any], Client[Any], Envelope]:
 
 
 def _relay_call(call: Call) -> Awaitable[object]:
-    return _relay(call.server, call.room, call.client, call.envelope)
+    return _relay(*_parts_of(call))
 
 
 def _bounded(runtime: RoomRuntime, call: CallHandler) -> CallHandler:

@@ -184,7 +184,7 @@ class Hub:
         found = self.classes.find(name)
         if creator is not None and not (found.open if found is not None else self._open_rooms):
             raise ActionError("unknown-target", f"there is no room {name!r}, and a join may not open it")
-        return self._make(name, found or Room, creator, options)
+        return self.make(name, found or Room, creator, options)
 
     def check_running(self) -> None:
         """Refuse whoever wants to join a room, or make one, while the server stops."""
@@ -218,23 +218,9 @@ class Hub:
 
         `ActionError` if there are too many rooms.
         """
-        return runtime.successor or self._make(runtime.name, type(runtime.room), creator, options)
+        return runtime.successor or self.make(runtime.name, type(runtime.room), creator, options)
 
     def make(
-        self,
-        name: str,
-        room_class: Callable[[RoomRuntime], Room[Any]],
-        creator: Session | None,
-        options: Options,
-    ) -> RoomRuntime:
-        """Make a room, also one that a join may not make; its name is valid, and no room has it that is open.
-
-        `ActionError` if the server is stopping, or if its creator is a client and there are too many rooms.
-        """
-        self.check_running()
-        return self._make(name, room_class, creator, options)
-
-    def _make(
         self,
         name: str,
         room_class: Callable[[RoomRuntime], Room[Any]],

@@ -121,9 +121,8 @@ async def remove(
             await runtime.events.tell("leave", session, reason)
         is_cut_short = False
     finally:
-        if (
-            not is_cut_short or runtime.creation.is_due_again
-        ):  # the members of a room that goes on are told all the same
+        # Of a leave that was cut short, the members are told only in a room that goes on.
+        if not is_cut_short or runtime.creation.is_due_again:
             if was_announced and (announcements := announcements_of(runtime)):
                 announcements.left(session, body)
             if tell:

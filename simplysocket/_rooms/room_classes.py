@@ -76,11 +76,11 @@ class RoomClasses:
 
         The global room takes only a class that is registered for its exact name.
         """
-        if name == GLOBAL_ROOM:
-            exact = self._patterns.get(name)
-            return exact[1] if exact is not None else None
-        return next((room_class for shape, room_class in self._patterns.values() if shape.matches(name)), None)
+        pattern = self.find_pattern(name)
+        return None if pattern is None else self._patterns[pattern][1]
 
     def find_pattern(self, name: str) -> str | None:
         """Return the pattern whose class a room of this name has; None if no pattern matches."""
+        if name == GLOBAL_ROOM:
+            return name if name in self._patterns else None
         return next((pattern for pattern, (shape, _) in self._patterns.items() if shape.matches(name)), None)

@@ -4,27 +4,17 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from simplysocket import action
-
-from ..harness.tables import NAME, Logged, come, log_of, names, open_table, table_of, told
+from ..harness.tables import NAME, Crashing, Logged, come, log_of, names, open_table, table_of, told
 
 
-class Restarting(Logged):
-    """A game that crashes when it is asked to."""
+class Restarting(Crashing):
+    """A game that `on_create` gives a third seat."""
 
-    on_crash = "restart"
     seats = 2
 
     async def on_create(self) -> None:
         await super().on_create()
         await self.set_seats(3)
-
-    @action("crash")
-    async def crash(self) -> None:
-        self.start_soon(self.fail)
-
-    async def fail(self) -> None:
-        raise RuntimeError("a bug")
 
 
 async def test_the_members_sit_down_again_in_the_order_of_their_joins(

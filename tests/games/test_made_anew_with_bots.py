@@ -4,16 +4,14 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from simplysocket import action
 from simplysocket.games import Bot
 
-from ..harness.tables import NAME, Logged, come, log_of, names, open_table, table_of
+from ..harness.tables import NAME, Crashing, come, log_of, names, open_table, table_of
 
 
-class Mixed(Logged):
+class Mixed(Crashing):
     """A game of four, in which on_create seats two bots, one after the other."""
 
-    on_crash = "restart"
     seats = 4
     starts = "code"
 
@@ -21,13 +19,6 @@ class Mixed(Logged):
         await super().on_create()
         for name in ("one", "two"):
             await self.seat_bot(Bot(name))
-
-    @action("crash")
-    async def crash(self) -> None:
-        self.start_soon(self.fail)
-
-    async def fail(self) -> None:
-        raise RuntimeError("a bug")
 
 
 async def test_the_bots_of_on_create_sit_down_before_the_members(

@@ -79,6 +79,19 @@ class Logged(GameRoom):
         await self.end(body)
 
 
+class Crashing(Logged):
+    """A game that is made anew after a crash, and crashes when it is asked to."""
+
+    on_crash = "restart"
+
+    @action("crash")
+    async def crash(self) -> None:
+        self.start_soon(self.fail)
+
+    async def fail(self) -> None:
+        raise RuntimeError("a bug")
+
+
 def make_table(game: type[Room[Any]], *, has_users: bool = False, **options: Any) -> Server:
     """Return a server with this game. With users, a client whose token is `u1` is that user."""
     server = make((NAME, game), **options)

@@ -173,6 +173,7 @@ class Matchmaking:
     def _make(self, pattern: RoomPattern, session: Session, options: Options, *, is_private: bool) -> Record:
         """Make a room for a client; `ActionError` if that may not be."""
         hub = self._hub
+        hub.check_running()
         name = pattern.new_name(hub.classes, hub.runtimes, is_private=is_private)
         hub.make(name, pattern.room_class, session, options)
         return self._overview.records[name]
