@@ -1,41 +1,22 @@
 """The pages of the examples, judged by axe-core, in light and dark: nothing in them keeps a person out."""
 
-import itertools
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from examples.auth import server as auth
 
+from ..harness.axe import faults
 from ..harness.browser import open_pages, people_on, run_example
 from ..harness.chat import join, write
-
-SIZES = [(390, 844), (1440, 900)]
-SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
 
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[[], Page]]:
     with open_pages(browser) as open_page:
         yield open_page
-
-
-def faults(page: Page) -> list[str]:
-    """Return what is serious, at each size, in light and in dark."""
-    found = []
-    for (width, height), scheme in itertools.product(SIZES, SCHEMES):
-        page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        violations: list[dict[str, Any]] = Axe().run(page).response["violations"]
-        for each in violations:
-            if each["impact"] in ("serious", "critical"):
-                nodes = [node["html"] for node in each["nodes"]]
-                found.append(f"{width}, {scheme}: {each['id']}: {each['help']}: {nodes}")
-    return found
 
 
 def enter(page: Page, name: str) -> None:

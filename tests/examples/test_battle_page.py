@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from examples.lobby.bot import WORDS
 
+from ..harness.axe import View, faults
 from ..harness.browser import Process, open_pages, run_example
 from ..harness.line import Line
 
-VIEWS: list[tuple[int, int, Literal["light", "dark"]]] = [(390, 844, "dark"), (1440, 900, "light")]
+VIEWS: list[View] = [((390, 844), "dark"), ((1440, 900), "light")]
 
 
 @pytest.fixture(scope="module")
@@ -138,44 +137,28 @@ def test_a_random_game_with_a_bot_and_a_spectator_from_the_lobby(
     assert "#" not in ana.url
 
 
-def faults(page: Page) -> list[str]:
-    """Return what axe-core finds serious: on a phone in dark, and on a large screen in light."""
-    found = []
-    for width, height, scheme in VIEWS:
-        page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        violations: list[dict[str, Any]] = Axe().run(page).response["violations"]
-        for each in violations:
-            if each["impact"] in ("serious", "critical"):
-                nodes = [node["html"] for node in each["nodes"]]
-                found.append(f"{width}, {scheme}: {each['id']}: {each['help']}: {nodes}")
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            found.append(f"{width}: wider than the window")
-    return found
-
-
 def test_nothing_in_any_view_keeps_a_person_out(process: Process, open_page: Callable[[], Page]) -> None:
     ana, ben = open_page(), open_page()
     ana.goto(process.url)
-    assert faults(ana) == []
+    assert faults(ana, VIEWS) == []
     enter(ana, process.url, "W" * 20)
-    assert faults(ana) == []
+    assert faults(ana, VIEWS) == []
     ana.get_by_role("button", name="Open a room").click()
     expect(ana.get_by_role("button", name="Let a bot play")).to_be_visible()
     enter(ben, process.url, "Ben")
     expect(ben.get_by_role("button", name="Join W")).to_be_visible()
-    assert faults(ben) == []  # with a room in the list
+    assert faults(ben, VIEWS) == []  # with a room in the list
     for _ in range(3):
         ana.get_by_role("button", name="Let a bot play").click()
     ana.get_by_label("Message", exact=True).fill("x" * 200)
     ana.keyboard.press("Enter")
     expect(players(ana)).to_have_count(4)
-    assert faults(ana) == []
+    assert faults(ana, VIEWS) == []
     ben.get_by_role("button", name="Watch W").click()
     ana.get_by_role("button", name="Start the game").click()
     expect(ana.locator("#game.mine")).to_be_visible()
-    assert faults(ana) == []
-    assert faults(ben) == []
+    assert faults(ana, VIEWS) == []
+    assert faults(ben, VIEWS) == []
     end(ana)
     expect(ana.get_by_role("list", name="Scores")).to_be_visible()
-    assert faults(ana) == []
+    assert faults(ana, VIEWS) == []
